@@ -1,0 +1,202 @@
+"""The command line: declare options, load the configuration, call the pipeline, show the results."""
+
+import errno
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gru4rec_cli import __version__, console
+from gru4rec_cli.errors import EXIT_CODES, INTERRUPTED, StudyError, UsageError
+
+if TYPE_CHECKING:
+    from gru4rec_cli.pipeline import Outcome, Study
+
+STAGE_HELP = {
+    "synth": "Plant hidden session interests and draw a click log from them.",
+    "split": "Read raw clicks, clean them, and divide them by time into training and test sessions.",
+    "baseline": "Fit the models of `baseline.models`.",
+    "train": "Fit the models of `train.models`, continuing from the last finished epoch if interrupted.",
+    "evaluate": "Rank every test event among all items with every fitted model; metrics with intervals.",
+    "report": "Write the report: tables and figures.",
+}
+_EXIT_CODES = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+_UNWRITABLE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
+}  # fmt: skip
+
+app = typer.Typer(
+    name="gru4rec-study",
+    help="A reproduction and audit of GRU4Rec for session-based recommendation.\n\n"
+    "One YAML file and one command go from raw clicks to a table in which GRU4Rec stands beside baselines under full "
+    "ranking, with intervals: gru4rec-study run --config FILE.",
+    epilog=_EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The study's YAML file.", show_default=False)]
+RunDirOption = Annotated[Path | None, typer.Option(help="Where artifacts go; default: runs/NAME.", show_default=False)]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. train.models.gru4rec.layers=[64]."),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Do it again even if it is up to date.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would run, and why.")]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every command is given."""
+
+    config: Path
+    run_dir: Path | None
+    overrides: list[str]
+    json: bool
+    quiet: bool
+    debug: bool
+
+
+@app.callback(invoke_without_command=True)
+def _top(version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False) -> None:
+    if version:
+        typer.echo(f"gru4rec-study {__version__}")
+        raise typer.Exit
+
+
+def _stage_command(name: str) -> Callable[..., None]:
+    def command(
+        config: ConfigOption,
+        run_dir: RunDirOption = None,
+        overrides: SetOption = None,
+        force: ForceOption = False,
+        json: JsonOption = False,
+        quiet: QuietOption = False,
+        debug: DebugOption = False,
+    ) -> None:
+        options = Options(config, run_dir, overrides or [], json, quiet, debug)
+        with _study(options) as study:
+            outcome = study.run_stage(name, force=force)
+        _tell(outcome, options)
+        _show(outcome, options, {"run_dir": str(study.directory.path), **_line(outcome)})
+
+    return command
+
+
+for _name, _help in STAGE_HELP.items():
+    app.command(_name, help=_help, epilog=_EXIT_CODES)(_stage_command(_name))
+
+
+@app.command(epilog=_EXIT_CODES)
+def run(
+    config: ConfigOption,
+    run_dir: RunDirOption = None,
+    overrides: SetOption = None,
+    force: ForceOption = False,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run all configured stages in order, skipping what is up to date."""
+    options = Options(config, run_dir, overrides or [], json, quiet, debug)
+    outcomes: list[Outcome] = []
+    with _study(options) as study:
+        if dry_run:
+            _show_plan(study, options)
+            return
+        for outcome in study.run(force=force):
+            _tell(outcome, options)
+            outcomes.append(outcome)
+    stages = [_line(outcome) for outcome in outcomes]
+    _show(outcomes[-1], options, {"run_dir": str(study.directory.path), "stages": stages})
+
+
+@contextmanager
+def _study(options: Options) -> "Iterator[Study]":
+    """The study that the options describe, inside the one place where errors become messages and exit codes."""
+    try:
+        from gru4rec_cli.config import load_config
+        from gru4rec_cli.pipeline import Study
+
+        config = load_config(options.config, options.overrides)
+        with console.progress(quiet=options.quiet) as progress:
+            yield Study(
+                config, options.run_dir, progress=progress, command=shlex.join(["gru4rec-study", *sys.argv[1:]])
+            )
+    except StudyError as error:
+        _fail(error, debug=options.debug)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        message = f"cannot write{where}: {error.strerror}; finished stages are whole, the one under way is not kept"
+        _fail(
+            UsageError(message, "make room or give another --run-dir, then run the same command again"),
+            debug=options.debug,
+        )
+    except KeyboardInterrupt:
+        console.show_status("interrupted; the same command continues from here")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _fail(error: StudyError, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    console.show_error(error)
+    raise typer.Exit(error.exit_code)
+
+
+def _line(outcome: "Outcome") -> dict[str, Any]:
+    return {"stage": outcome.stage, "action": outcome.action, "reason": outcome.reason}
+
+
+def _tell(outcome: "Outcome", options: Options) -> None:
+    if not options.quiet:
+        console.show_status(f"{outcome.stage}: {outcome.action} ({outcome.reason})")
+
+
+def _show(outcome: "Outcome", options: Options, head: dict[str, Any]) -> None:
+    if options.json:
+        console.show_json({**head, "results": outcome.results.document})
+        return
+    for table in outcome.results.tables:
+        console.show_table(table)
+
+
+def _show_plan(study: "Study", options: Options) -> None:
+    from gru4rec_cli.reporting.tables import Table
+
+    plan = study.plan()
+    if options.json:
+        rows = [{"stage": name, "state": status.state, "reason": status.reason} for name, status in plan]
+        console.show_json({"run_dir": str(study.directory.path), "plan": rows})
+        return
+    rows_shown = tuple((name, status.state, status.reason) for name, status in plan)
+    console.show_table(Table(f"Plan for {study.directory.path}", ("stage", "state", "reason"), rows_shown))
+
+
+def main() -> None:
+    """The entry point of `gru4rec-study`."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        bug = StudyError(
+            f"{type(error).__name__}: {error}", "this is a bug in gru4rec-study; --debug shows where it is"
+        )
+        console.show_error(bug)
+        sys.exit(bug.exit_code)

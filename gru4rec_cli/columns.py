@@ -1,0 +1,30 @@
+"""Names that more than one part of the program relies on; each exists once, here."""
+
+# Columns of event tables (`synth/events.parquet`, `split/*.parquet`).
+SESSION = "session_id"
+ITEM = "item_id"
+TIME = "time"  # int64, microseconds since 1970-01-01 UTC
+
+# Columns of rank tables (`evaluate/ranks/*.parquet`), one row an evaluated event.
+POSITION = "position"  # 1 for the second click of a session: the number of clicks in the history
+GREATER = "greater"
+EQUAL = "equal"
+
+# Columns of the item table (`split/items.parquet`): the vocabulary in index order.
+SUPPORT = "support"
+
+# Artifacts that one stage writes and another reads.
+EVENTS_FILE = "events.parquet"
+PROCESS_FILE = "process.safetensors"
+TRAIN_FILE = "train.parquet"
+VALID_FILE = "valid.parquet"
+TEST_FILE = "test.parquet"
+ITEMS_FILE = "items.parquet"
+STATISTICS_FILE = "statistics.json"
+MODEL_FILE = "model.json"
+FIT_FILE = "fit.json"
+METRICS_FILE = "metrics.json"
+METRICS_TABLE = "metrics.csv"
+RANKS_FOLDER = "ranks"
+
+ORACLE = "oracle"  # the row of the Bayes-optimal ranking of synthetic data; no model may take it

@@ -1,0 +1,147 @@
+"""Sessions as flat arrays: what every model and every metric works on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from gru4rec_cli.columns import ITEM, SESSION, TIME
+
+Int32Array = npt.NDArray[np.int32]
+Int64Array = npt.NDArray[np.int64]
+
+UNSEEN = -1  # index of an item that the training data does not hold
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Item ids by index, in order of first appearance in the training data (spec of GRU4Rec, data order)."""
+
+    ids: npt.NDArray[Any]  # (V,) int64, or str objects
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Sessions in visiting order (ascending start time), events in time order, as compressed rows.
+
+    Session `s` is `items[offsets[s]:offsets[s + 1]]`. An *event* to be predicted is any click but the
+    first of its session; events are numbered in this order (`n_targets` of them).
+    """
+
+    items: Int32Array  # (n_events,) index into the vocabulary, or UNSEEN
+    offsets: Int64Array  # (n_sessions + 1,)
+    times: Int64Array  # (n_events,) microseconds
+    session_ids: npt.NDArray[Any]  # (n_sessions,)
+    vocabulary: Vocabulary
+
+    def __post_init__(self) -> None:
+        if self.offsets[0] != 0 or self.offsets[-1] != len(self.items) or len(self.times) != len(self.items):
+            raise ValueError("offsets, items and times do not fit together")
+        if len(self.session_ids) != len(self.offsets) - 1:
+            raise ValueError("session_ids and offsets do not fit together")
+
+    @property
+    def n_sessions(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def n_events(self) -> int:
+        return len(self.items)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.vocabulary)
+
+    @property
+    def n_targets(self) -> int:
+        """How many events there are to predict: every click but the first of each session."""
+        return self.n_events - self.n_sessions
+
+    @property
+    def lengths(self) -> Int64Array:
+        return np.diff(self.offsets)
+
+    def input_rows(self) -> Int64Array:
+        """Row of the last click of the history of every event, shape (n_targets,)."""
+        is_input = np.ones(self.n_events, dtype=bool)
+        is_input[self.offsets[1:] - 1] = False
+        return np.flatnonzero(is_input)
+
+    def target_items(self) -> Int32Array:
+        """Item index of every event to predict, shape (n_targets,)."""
+        return self.items[self.input_rows() + 1]
+
+    def event_sessions(self) -> Int64Array:
+        """Index of the session of every event to predict, shape (n_targets,)."""
+        return np.repeat(np.arange(self.n_sessions), self.lengths - 1)
+
+    def event_positions(self) -> Int64Array:
+        """How many clicks the history of every event holds, shape (n_targets,)."""
+        return self.input_rows() - np.repeat(self.offsets[:-1], self.lengths - 1) + 1
+
+    def supports(self) -> Int64Array:
+        """Number of events of every item, shape (V,)."""
+        return np.bincount(self.items[self.items >= 0], minlength=self.n_items).astype(np.int64)
+
+    def select(self, sessions: Int64Array) -> "Sessions":
+        """The given sessions (indices), in the given order."""
+        lengths = self.lengths[sessions]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[sessions] - offsets[:-1], lengths)
+        return Sessions(self.items[rows], offsets, self.times[rows], self.session_ids[sessions], self.vocabulary)
+
+
+def last_known_items(sessions: Sessions) -> Int32Array:
+    """The last item of every event's history that the training data holds, or UNSEEN, shape (n_targets,)."""
+    rows = np.arange(sessions.n_events)
+    starts = np.repeat(sessions.offsets[:-1], sessions.lengths)
+    latest = np.maximum.accumulate(np.where(sessions.items >= 0, rows, -1))
+    known = np.where(latest >= starts, sessions.items[np.maximum(latest, 0)], UNSEEN)
+    return known[sessions.input_rows()].astype(np.int32)
+
+
+def session_of_items(items: Int32Array, vocabulary: Vocabulary) -> Sessions:
+    """One session of the given item indices, at times 0, 1, 2, …"""
+    return Sessions(
+        np.asarray(items, dtype=np.int32),
+        np.array([0, len(items)], dtype=np.int64),
+        np.arange(len(items), dtype=np.int64),
+        np.zeros(1, dtype=np.int64),
+        vocabulary,
+    )
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """The item table that `split` wrote."""
+    return Vocabulary(pl.read_parquet(path, columns=[ITEM])[ITEM].to_numpy())
+
+
+def read_sessions(path: Path, vocabulary: Vocabulary) -> Sessions:
+    """Sessions from an event table in visiting order, as `split` wrote it; items outside the vocabulary are UNSEEN."""
+    return sessions_from_frame(pl.read_parquet(path), vocabulary)
+
+
+def sessions_from_frame(events: pl.DataFrame, vocabulary: Vocabulary) -> Sessions:
+    """Sessions from events whose rows already stand in visiting order, each session in one piece."""
+    indices = pl.DataFrame(
+        {
+            ITEM: pl.Series(vocabulary.ids, dtype=events.schema[ITEM]),
+            "index": np.arange(len(vocabulary), dtype=np.int32),
+        }
+    )
+    joined = events.join(indices, on=ITEM, how="left", maintain_order="left")
+    starts = events.select(first=pl.col(SESSION).ne_missing(pl.col(SESSION).shift(1)))["first"].to_numpy()
+    starts = np.flatnonzero(starts)
+    return Sessions(
+        joined["index"].fill_null(UNSEEN).to_numpy().astype(np.int32),
+        np.append(starts, events.height).astype(np.int64),
+        events[TIME].to_numpy().astype(np.int64),
+        events[SESSION].gather(starts).to_numpy(),
+        vocabulary,
+    )

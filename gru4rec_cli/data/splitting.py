@@ -1,0 +1,284 @@
+"""A log of events divided by time into training, validation and test sessions."""
+
+import math
+from dataclasses import asdict, dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Any, Literal
+
+import narwhals as nw
+import polars as pl
+from pydantic import Field, field_validator, model_validator
+
+from gru4rec_cli.columns import ITEM, SESSION, SUPPORT, TIME
+from gru4rec_cli.data import cleaning
+from gru4rec_cli.data.cleaning import CleaningSettings, native, summarise, visiting_order
+from gru4rec_cli.data.removals import AFTER_CUT, SHORT, STRADDLES, UNSEEN, Table, Tally, main_removal, require_events
+from gru4rec_cli.data.times import LATEST, iso, parse_iso
+from gru4rec_cli.errors import DataError
+from gru4rec_cli.progress import SILENT, Progress
+
+SHORTEST_SESSION = 2  # events: one click to know, one to predict
+MICROSECONDS_PER_DAY = 86_400_000_000
+
+
+class SplitSettings(CleaningSettings):
+    """How the log is cleaned and then divided by the start time of its sessions."""
+
+    by: Literal["ratio", "days", "time"] = Field(
+        "ratio", description="what `test` and `valid` give: a share of the sessions, days at the end, or a time"
+    )
+    test: float | str = Field(
+        0.2,
+        description="with by ratio: share of the sessions in (0, 1) that starts last; days: how many of the last days; "
+        "time: where the test begins, ISO 8601 (UTC where no zone is given) or seconds since 1970-01-01 UTC",
+    )
+    valid: float | str | None = Field(
+        None, description="validation part, taken from the end of the training part by the same rule; null: none"
+    )
+    straddle: Literal["drop", "train", "truncate"] = Field(
+        "drop",
+        description="sessions that start before a cut and end at or after it: drop them, keep them whole in the "
+        "earlier part, which then knows clicks from the later part's time, or truncate them to what precedes the cut",
+    )
+    unseen: Literal["drop", "miss"] = Field(
+        "drop", description="validation and test events of items that training lacks: drop them, or keep them as misses"
+    )
+
+    @field_validator("test", "valid", mode="before")
+    @classmethod
+    def _date_as_text(cls, value: object) -> object:
+        return value.isoformat() if isinstance(value, date) else value  # YAML reads 2014-09-01 as a date
+
+    @model_validator(mode="after")
+    def _amounts_fit(self) -> "SplitSettings":
+        for name, amount in (("test", self.test), ("valid", self.valid)):
+            if amount is not None:
+                _require_amount(name, amount, self.by)
+        if self.by == "time" and self.valid is not None and _moment(self.valid) >= _moment(self.test):
+            raise ValueError(f"valid: {self.valid!r} must be earlier than test: {self.test!r}")
+        return self
+
+
+@dataclass(frozen=True)
+class Split:
+    """The parts of a split, each SESSION, ITEM, TIME with rows in visiting order."""
+
+    train: pl.DataFrame
+    valid: pl.DataFrame | None
+    test: pl.DataFrame
+    items: pl.DataFrame  # ITEM, SUPPORT (training events) in order of first appearance in `train`
+    statistics: dict[str, Any]  # ready for JSON, keys in a stable order
+
+
+def split_log(events: pl.DataFrame, settings: SplitSettings, progress: Progress = SILENT) -> Split:
+    """Clean a log and divide it by the start time of its sessions.
+
+    With `ratio`, the cut is the start of the first session beyond the first floor((1 - test) * n) ones in
+    order of start; with `days`, it lies `test` days before the last event. Sessions that start at the cut
+    or later are test sessions. The validation part is then taken from what remains, in the same way.
+
+    Raises:
+        DataError: a part ends up empty, or the log has only one session or one item.
+    """
+    with progress.task("clean and split", total=2, unit="steps") as task:
+        cleaned = cleaning.apply_rules(Tally("cleaning", cleaning.in_order(events)), settings)
+        _require_log(cleaned)
+        task.advance()
+        before, test, cut = _divide(cleaned.events, settings.test, settings, "test cut")
+        _require_before(before, cut, "test", settings)
+        draft = _Draft("log", {"log": summarise(events)}, cut, [cleaned, before], before.events)
+        split = _finish(draft, Tally("test", test), SHORTEST_SESSION, settings)
+        task.advance()
+    return split
+
+
+def split_given(
+    train_events: pl.DataFrame, test_events: pl.DataFrame, settings: SplitSettings, progress: Progress = SILENT
+) -> Split:
+    """Clean events that are already divided into training and test.
+
+    Training events go through all rules of cleaning; test events through the rules about duplicates,
+    repeats, overlong sessions, unseen items and, last, short sessions. `by` and `valid` tell how a
+    validation part is taken from training; `test` is not used.
+
+    Raises:
+        DataError: a session id occurs in both, a part ends up empty, or training has one session or item.
+    """
+    train_events, test_events = _with_equal_id_types(train_events, test_events)
+    _require_disjoint(train_events, test_events)
+    with progress.task("clean", total=2, unit="steps") as task:
+        cleaned = cleaning.apply_rules(Tally("cleaning", cleaning.in_order(train_events)), settings)
+        _require_log(cleaned)
+        task.advance()
+        test = Tally("test", cleaning.in_order(test_events))
+        cleaning.remove_repetitions(test, settings)
+        cleaning.limit_lengths(test, settings)
+        given = {"train": summarise(train_events), "test": summarise(test_events)}
+        split = _finish(
+            _Draft("given", given, None, [cleaned], cleaned.events), test, settings.min_session_length, settings
+        )
+        task.advance()
+    return split
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A split whose validation part is still in the training part."""
+
+    source: Literal["log", "given"]
+    given: dict[str, Any]  # summaries of the input
+    test_cut: int | None  # microseconds; None where the files were given split
+    tallies: list[Tally]  # of the steps so far
+    train: Table
+
+
+def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSettings) -> Split:
+    """Take the validation part off, settle unseen items and short sessions in the later parts, sum up."""
+    train, tallies, valid_cut = draft.train, draft.tallies, None
+    later = {"test": (test, shortest_test)}
+    if settings.valid is not None:
+        before, after, valid_cut = _divide(train, settings.valid, settings, "validation cut")
+        _require_before(before, valid_cut, "valid", settings)
+        train, tallies = before.events, [*tallies, before]
+        later = {"valid": (Tally("validation", after), SHORTEST_SESSION), **later}
+    unseen: dict[str, Any] = {"valid": None, "test": None}
+    frames = {"train": native(visiting_order(train))}
+    for part, (tally, shortest) in later.items():
+        unseen[part] = _settle(tally, train, shortest, settings)
+        chosen_here = part == "valid" or draft.source == "log"
+        hint = _move_cut(part, settings, "earlier") if chosen_here else "do data.train and data.test belong together?"
+        require_events(tally, f"the {tally.step} part", hint)
+        frames[part] = native(visiting_order(tally.events))
+        tallies = [*tallies, tally]
+    statistics = {
+        "source": draft.source,
+        "settings": settings.model_dump(mode="json"),
+        "input": draft.given,
+        "cuts": {"valid": _cut_fact(valid_cut), "test": _cut_fact(draft.test_cut)},
+        "steps": [tally.summary() for tally in tallies],
+        "removals": [asdict(removal) for tally in tallies for removal in tally.removals],
+        "unseen": unseen,
+        "overlap": _overlap(frames["train"], frames["test"]),
+        "parts": {part: summarise(frames[part]) if part in frames else None for part in ("train", "valid", "test")},
+    }
+    return Split(frames["train"], frames.get("valid"), frames["test"], item_table(frames["train"]), statistics)
+
+
+def item_table(train: pl.DataFrame) -> pl.DataFrame:
+    """ITEM and SUPPORT (number of events) in order of first appearance."""
+    return train.group_by(ITEM, maintain_order=True).agg(pl.len().cast(pl.Int64).alias(SUPPORT))
+
+
+def _divide(events: Table, amount: float | str, settings: SplitSettings, step: str) -> tuple[Tally, Table, int]:
+    """What starts before the cut, straddling sessions dealt with; what starts at or after it; the cut."""
+    cut = _find_cut(events, amount, settings.by)
+    start, end = nw.col(TIME).min().over(SESSION), nw.col(TIME).max().over(SESSION)
+    before = Tally(step, events.filter(start < cut))
+    if settings.straddle == "drop":
+        before.apply(STRADDLES, lambda rows: rows.filter(end < cut))
+    elif settings.straddle == "truncate":
+        before.apply(AFTER_CUT, lambda rows: rows.filter(nw.col(TIME) < cut))
+        before.apply(SHORT, cleaning.long_enough(SHORTEST_SESSION))
+    return before, events.filter(start >= cut), cut
+
+
+def _find_cut(events: Table, amount: float | str, by: Literal["ratio", "days", "time"]) -> int:
+    """The first moment, in microseconds, of the later part."""
+    if by == "time":
+        return _moment(amount)
+    exact = Fraction(str(amount))
+    if by == "days":
+        last = events.select(nw.col(TIME).max()).collect().item()
+        return int(last) - round(exact * MICROSECONDS_PER_DAY)
+    starts = events.group_by(SESSION).agg(nw.col(TIME).min()).select(TIME).sort(TIME).collect()
+    return int(starts[TIME][math.floor((1 - exact) * len(starts))])
+
+
+def _settle(tally: Tally, train: Table, shortest: int, settings: SplitSettings) -> dict[str, Any]:
+    """Drop what must not be judged; return how much of it is on items that training lacks."""
+    known = train.select(ITEM).unique()
+    strange = Tally("", tally.events.join(known, on=ITEM, how="anti"))
+    if settings.unseen == "drop":
+        tally.apply(UNSEEN, lambda rows: rows.join(known, on=ITEM, how="semi"))
+    tally.apply(SHORT, cleaning.long_enough(shortest))
+    return {**strange.before._asdict(), "kept_as_misses": settings.unseen == "miss"}
+
+
+def _overlap(train: pl.DataFrame, test: pl.DataFrame) -> dict[str, Any]:
+    first = test[TIME].min()
+    late = train.filter(pl.col(TIME) >= first)
+    return {"train_events_at_or_after_first_test_event": late.height, "of_sessions": late[SESSION].n_unique()}
+
+
+def _cut_fact(cut: int | None) -> dict[str, Any] | None:
+    return None if cut is None else {"time": iso(cut), "microseconds": cut}
+
+
+def _require_amount(name: str, amount: float | str, by: str) -> None:
+    if by == "time":
+        _moment(amount, name)
+    elif isinstance(amount, str):
+        raise ValueError(f"{name}: must be a number with by: {by}, not the text {amount!r}")
+    elif by == "ratio" and not 0 < amount < 1:
+        raise ValueError(f"{name}: must lie between 0 and 1 with by: ratio, not {amount}")
+    elif not 0 < amount * MICROSECONDS_PER_DAY <= LATEST:
+        raise ValueError(f"{name}: must be a positive number of days, at most 84,000, not {amount}")
+
+
+def _moment(amount: float | str, name: str = "test") -> int:
+    """A time of the configuration in microseconds."""
+    micros = parse_iso(amount) if isinstance(amount, str) else round(Fraction(str(amount)) * 1_000_000)
+    if micros is None:
+        raise ValueError(
+            f"{name}: {amount!r} is neither an ISO 8601 time (2014-09-01T00:00:00Z) nor seconds since 1970"
+        )
+    if not 0 <= micros <= LATEST:
+        raise ValueError(f"{name}: {amount!r} is not a time between 1970 and 2200")
+    return micros
+
+
+def _require_log(cleaned: Tally) -> None:
+    require_events(cleaned, "the log", "")
+    _require_variety(cleaned, "the log")
+
+
+def _require_before(before: Tally, cut: int, key: str, settings: SplitSettings) -> None:
+    what = f"the training part, before the cut at {iso(cut)},"
+    require_events(before, what, _move_cut(key, settings, "later"))
+    _require_variety(before, what)
+
+
+def _require_variety(tally: Tally, what: str) -> None:
+    for kind, before, after in (
+        ("session", tally.before.sessions, tally.after.sessions),
+        ("item", tally.before.items, tally.after.items),
+    ):
+        if after == 1:
+            raise DataError(
+                f"{what} is left with a single {kind} of {before}{main_removal(tally)}",
+                f"at least two {kind}s are needed; does data.columns.{kind} name the right column?",
+            )
+
+
+def _move_cut(key: str, settings: SplitSettings, direction: Literal["earlier", "later"]) -> str:
+    """Advice on how to have a cut earlier or later."""
+    if settings.by == "time":
+        return f"move split.{key} to an earlier time" if direction == "earlier" else f"move split.{key} to a later time"
+    return f"raise split.{key}" if direction == "earlier" else f"lower split.{key}"
+
+
+def _require_disjoint(train: pl.DataFrame, test: pl.DataFrame) -> None:
+    shared = test.select(SESSION).unique().join(train.select(SESSION).unique(), on=SESSION, how="semi")
+    if shared.height:
+        raise DataError(
+            f"{shared.height} session ids occur in both data.train and data.test, {shared[SESSION].min()!r} among them",
+            "give every session an id of its own, or give the whole log as data.source and let split divide it",
+        )
+
+
+def _with_equal_id_types(train: pl.DataFrame, test: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Ids as text in both where one of them has ids that are not integers."""
+    mixed = [name for name in (SESSION, ITEM) if train.schema[name] != test.schema[name]]
+    casts = [pl.col(name).cast(pl.String) for name in mixed]
+    return train.with_columns(casts), test.with_columns(casts)

@@ -1,0 +1,26 @@
+"""The `evaluate:` section of the configuration."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from gru4rec_cli.evaluation.metrics import TieRule
+from gru4rec_cli.settings import Settings
+
+
+class EvaluateSettings(Settings):
+    """How ranks are turned into metrics (the ranks themselves do not depend on it)."""
+
+    cutoffs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (5, 10, 20), min_length=1, description="list lengths K of Recall@K, MRR@K and NDCG@K"
+    )
+    ties: TieRule = Field(
+        "conservative", description="rank among equal scores, for the headline: conservative, median or optimistic"
+    )
+    resamples: int = Field(1000, ge=0, le=100_000, description="bootstrap resamples of sessions; 0: no intervals")
+    confidence: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
+
+    @field_validator("cutoffs")
+    @classmethod
+    def _ascending(cls, cutoffs: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(cutoffs)))

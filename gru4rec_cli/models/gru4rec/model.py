@@ -1,0 +1,106 @@
+"""GRU4Rec as a recommender: fit, score, save, load."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.models.base import FitReport, FloatArray, ScoreBlock, block_ranges, recommend_by_score
+from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, advance, zero_states
+from gru4rec_cli.models.gru4rec.settings import Settings
+from gru4rec_cli.models.gru4rec.training import Trainer
+from gru4rec_cli.progress import SILENT, Progress
+
+_WEIGHTS = "weights.safetensors"
+_SESSIONS_AT_ONCE = 512
+# A product with fewer rows takes another path through the BLAS and rounds differently; with at least this many every
+# row comes out the same whatever rows stand beside it, so that ranks do not depend on how events are batched.
+_MIN_ROWS = 32
+
+
+class Model:
+    """score_j = h · Wy_j + By_j, with h the last GRU layer's state after the history."""
+
+    description: ClassVar[str] = (
+        "GRU4Rec: a recurrent network reads the session click by click; its state is scored against every item."
+    )
+
+    def __init__(self, settings: Settings, seed: int) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.parameters: dict[str, Tensor] = {}
+
+    def fit(
+        self,
+        train: Sessions,
+        valid: Sessions | None = None,
+        *,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> FitReport:
+        trainer = Trainer(train, self.settings, self.seed)
+        curve = trainer.run(progress=progress, checkpoints=checkpoints)
+        self.parameters = trainer.parameters
+        return FitReport(curve, {"parameters": sum(value.numel() for value in self.parameters.values())})
+
+    @torch.no_grad()
+    def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
+        matrix, bias = self.parameters[ITEMS], self.parameters[BIAS]
+        done = 0
+        for start in range(0, sessions.n_sessions, _SESSIONS_AT_ONCE):
+            chunk = sessions.select(np.arange(start, min(start + _SESSIONS_AT_ONCE, sessions.n_sessions)))
+            queries = self.hidden_states(chunk)  # (events, D)
+            for first, stop in block_ranges(len(queries), sessions.n_items):
+                rows = _at_least(queries[first:stop], _MIN_ROWS)
+                yield ScoreBlock(done + first, torch.addmm(bias, rows, matrix.T).numpy()[: stop - first])
+            done += len(queries)
+
+    @torch.no_grad()
+    def hidden_states(self, sessions: Sessions) -> Tensor:
+        """The last layer's state after every event's history, (n_targets, D_last), in event order.
+
+        Sessions are walked in parallel, longest first, so that those still going on are the first lanes. An UNSEEN
+        click leaves the state as it is.
+        """
+        steps = sessions.lengths - 1  # (sessions,) events of each
+        order = np.argsort(-steps, kind="stable")
+        events = np.concatenate([[0], np.cumsum(steps)])  # number of each session's first event
+        lanes = max(len(order), _MIN_ROWS)
+        states = zero_states(lanes, self.settings.layers)
+        queries = torch.empty(int(events[-1]), self.settings.layers[-1])
+        for position in range(int(steps.max(initial=0))):
+            active = order[: np.count_nonzero(steps > position)]
+            width = max(len(active), _MIN_ROWS)
+            clicks = np.zeros(width, dtype=np.int64)
+            clicks[: len(active)] = sessions.items[sessions.offsets[active] + position]
+            seen = torch.from_numpy(clicks >= 0)[:, None]
+            inputs = self.parameters[ITEMS].index_select(0, torch.from_numpy(np.maximum(clicks, 0)))
+            before = [state[:width] for state in states]
+            after = advance(self.parameters, inputs, before)
+            states = [torch.where(seen, new, old) for new, old in zip(after, before, strict=True)]
+            queries[torch.from_numpy(events[active] + position)] = states[-1][: len(active)]
+        return queries
+
+    def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+        return recommend_by_score(self, history, k, len(self.parameters[BIAS]))
+
+    def save(self, folder: Path) -> None:
+        save_file(self.parameters, folder / _WEIGHTS)
+
+    @classmethod
+    def load(cls, folder: Path, settings: Settings, seed: int) -> Self:
+        model = cls(settings, seed)
+        model.parameters = load_file(folder / _WEIGHTS)
+        return model
+
+
+def _at_least(rows: Tensor, count: int) -> Tensor:
+    if len(rows) >= count:
+        return rows
+    return torch.cat([rows, rows.new_zeros(count - len(rows), rows.shape[1])])

@@ -1,0 +1,51 @@
+"""Finds models by their file: a kind is the name of a module in this folder, and adding one is adding a file."""
+
+import importlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import cast
+
+from gru4rec_cli.columns import MODEL_FILE
+from gru4rec_cli.models.base import ModelSettings, Recommender
+
+_FOLDER = Path(__file__).parent
+_NOT_MODELS = {"base", "registry"}
+
+
+def kinds() -> list[str]:
+    """Every model kind there is, in alphabetical order; nothing is imported for it."""
+    return sorted(module.name for module in iter_modules([str(_FOLDER)]) if module.name not in _NOT_MODELS)
+
+
+def settings_class(kind: str) -> type[ModelSettings]:
+    """The settings of a kind."""
+    return cast(type[ModelSettings], importlib.import_module(f"gru4rec_cli.models.{kind}").Settings)
+
+
+def model_class(kind: str) -> type[Recommender]:
+    """The model of a kind; for a neural one this loads torch."""
+    return cast(type[Recommender], importlib.import_module(f"gru4rec_cli.models.{kind}").Model)
+
+
+def source_files(kind: str) -> Iterator[Path]:
+    """The files whose code decides what a fitted model of this kind is."""
+    yield _FOLDER / "base.py"
+    single = _FOLDER / f"{kind}.py"
+    yield from [single] if single.exists() else sorted((_FOLDER / kind).rglob("*.py"))
+
+
+def save_model(folder: Path, kind: str, settings: ModelSettings, seed: int, model: Recommender) -> None:
+    """Write a fitted model so that `load_model` needs nothing but the folder."""
+    model.save(folder)
+    described = {"kind": kind, "settings": settings.model_dump(mode="json"), "seed": seed}
+    (folder / MODEL_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+
+
+def load_model(folder: Path) -> Recommender:
+    """The fitted model that `save_model` wrote."""
+    described = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+    kind = described["kind"]
+    settings = settings_class(kind).model_validate_json(json.dumps(described["settings"]))
+    return model_class(kind).load(folder, settings, described["seed"])

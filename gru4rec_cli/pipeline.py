@@ -1,0 +1,295 @@
+"""The stages, what each needs, and the one way in which any of them is run."""
+
+import importlib
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from gru4rec_cli import __version__
+from gru4rec_cli.config import StudyConfig, resolved
+from gru4rec_cli.errors import DataError, StageError, UsageError
+from gru4rec_cli.files import hash_file, hash_json
+from gru4rec_cli.measuring import measured
+from gru4rec_cli.models import registry
+from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.rundir import CONFIG, RunDirectory
+from gru4rec_cli.stages.work import StageResults, StageWork
+
+_PACKAGE = Path(__file__).parent
+_RECORDED_VERSIONS = ("numpy", "polars", "pandas", "torch", "safetensors", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage by name: the sections of the configuration and the source files that decide what it writes."""
+
+    name: str
+    sections: tuple[str, ...]
+    sources: tuple[str, ...]
+    resumable: bool = False  # an interrupted try is continued, not begun again
+
+    @property
+    def module(self) -> str:
+        return f"gru4rec_cli.stages.{self.name}"
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage("synth", ("seed", "synth"), ("data",)),
+        Stage("split", ("data", "split"), ("data",)),
+        Stage("baseline", ("seed", "baseline"), ("data/sessions.py", "stages/fitting.py"), resumable=True),
+        Stage("train", ("seed", "train"), ("data/sessions.py", "stages/fitting.py"), resumable=True),
+        Stage("evaluate", ("seed", "evaluate"), ("data/sessions.py", "evaluation")),
+        Stage("report", ("name", "report"), ("reporting",)),
+    )
+}
+
+State = Literal["up to date", "to run", "damaged"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether a stage has to run, and why."""
+
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a stage."""
+
+    stage: str
+    action: Literal["ran", "skipped"]
+    reason: str
+    results: StageResults
+
+
+def configured_stages(config: StudyConfig) -> list[str]:
+    """The stages that this configuration asks for, in order."""
+    absent = {name for name in ("baseline", "train") if not config.fitted(name)}
+    if not config.synthetic:
+        absent.add("synth")
+    return [name for name in STAGES if name not in absent]
+
+
+def needed_stages(name: str, config: StudyConfig) -> list[str]:
+    """The stages whose artifacts a stage reads."""
+    needs = {
+        "synth": [],
+        "split": ["synth"],
+        "baseline": ["split"],
+        "train": ["split"],
+        "evaluate": ["synth", "split", "baseline", "train"],
+        "report": ["split", "baseline", "train", "evaluate"],
+    }[name]
+    return [need for need in needs if need in configured_stages(config)]
+
+
+class Study:
+    """A configuration and the run directory in which it is carried out."""
+
+    def __init__(
+        self, config: StudyConfig, run_dir: Path | None = None, *, progress: Progress = SILENT, command: str = ""
+    ) -> None:
+        self.config = config
+        self.directory = RunDirectory(run_dir or Path("runs") / config.name)
+        self.progress = progress
+        self.command = command
+        self.plain = resolved(config)
+
+    def run_stage(self, name: str, *, force: bool = False) -> Outcome:
+        """Run one stage unless it is up to date. Raises `StageError` where a stage before it is not."""
+        if name not in configured_stages(self.config):
+            raise UsageError(_not_configured(name), "see the section of this name in the README")
+        with self._locked():
+            for need in needed_stages(name, self.config):
+                self._require(need, name)
+            return self._run(name, force=force)
+
+    def run(self, *, force: bool = False) -> Iterator[Outcome]:
+        """Run all configured stages in order, skipping what is up to date."""
+        with self._locked():
+            for name in configured_stages(self.config):
+                yield self._run(name, force=force)
+
+    def plan(self) -> list[tuple[str, Status]]:
+        """What `run` would do, and why; nothing is written."""
+        self._check_owner()
+        plan: list[tuple[str, Status]] = []
+        rerun: list[str] = []
+        for name in configured_stages(self.config):
+            status = self.status(name)
+            upstream = [need for need in needed_stages(name, self.config) if need in rerun]
+            if status.state == "up to date" and upstream:
+                status = Status("to run", f"unless {' and '.join(upstream)} will write the same again")
+            if status.state == "to run":
+                rerun.append(name)
+            plan.append((name, status))
+        return plan
+
+    def status(self, name: str) -> Status:
+        """Whether a stage's artifacts are what this configuration asks for."""
+        manifest = self.directory.manifest(name)
+        if manifest is None:
+            return Status("to run", "it has not run yet")
+        damage = self.directory.damage(name)
+        if damage:
+            return Status("damaged", damage)
+        changed = _differences(manifest["config"], self._slice(name))
+        if changed:
+            return Status("to run", f"the configuration changed: {'; '.join(changed)}")
+        inputs = self._inputs(name, recorded=manifest["inputs"])
+        changed = [
+            label for label in {**inputs, **manifest["inputs"]} if inputs.get(label) != manifest["inputs"].get(label)
+        ]
+        if changed:
+            return Status("to run", f"its input changed: {', '.join(changed)}")
+        if manifest["code"] != self._code(name):
+            return Status("to run", "the code of gru4rec-study changed")
+        return Status("up to date", "same configuration, inputs and code")
+
+    def _run(self, name: str, *, force: bool) -> Outcome:
+        stage = STAGES[name]
+        module = importlib.import_module(stage.module)
+        status = Status("to run", "forced") if force else self.status(name)
+        if status.state == "damaged":
+            raise StageError(status.reason, f"make it again: gru4rec-study {name} --force")
+        folder = self.directory.stage(name)
+        needs = {need: self.directory.stage(need) for need in needed_stages(name, self.config)}
+        if status.state == "up to date":
+            return Outcome(name, "skipped", status.reason, module.results(folder, needs))
+        inputs = self._inputs(name)
+        previous = folder if folder.exists() and not force else None
+        partial = self.directory.begin(name, fresh=force or not stage.resumable)
+        with self.progress.task(name), measured() as cost:
+            module.run(StageWork(self.config, partial, needs, previous, self.progress))
+        self.directory.finish(
+            name,
+            {
+                "stage": name,
+                "config": self._slice(name),
+                "inputs": inputs,
+                "code": self._code(name),
+                "seed": self.config.seed,
+                "versions": _versions(),
+                "device": {"machine": platform.machine(), "system": platform.platform(), "processor": _processor()},
+                **cost.as_dict(),
+                "command": self.command,
+            },
+        )
+        return Outcome(name, "ran", status.reason, module.results(folder, needs))
+
+    def _require(self, need: str, name: str) -> None:
+        for before in needed_stages(need, self.config):
+            self._require(before, name)
+        status = self.status(need)
+        if status.state == "damaged":
+            raise StageError(status.reason, f"make it again: gru4rec-study {need} --force")
+        if status.state == "to run":
+            raise StageError(
+                f"{name} needs the {need} stage of {self.directory.path}, but {status.reason}",
+                f"run first: gru4rec-study {need}",
+            )
+
+    def _locked(self) -> AbstractContextManager[None]:
+        self._check_owner()
+        return self.directory.lock(self.command, self.plain)
+
+    def _check_owner(self) -> None:
+        path = self.directory.path / CONFIG
+        if not path.exists():
+            return
+        try:
+            owner = yaml.safe_load(path.read_text(encoding="utf-8"))["name"]
+        except (OSError, yaml.YAMLError, TypeError, KeyError, UnicodeDecodeError) as error:
+            raise StageError(f"{path} is damaged", "give another --run-dir, or remove that file") from error
+        if owner != self.config.name:
+            raise UsageError(
+                f"{self.directory.path} belongs to the run {owner!r}, and this configuration is named "
+                f"{self.config.name!r}",
+                "give another --run-dir",
+            )
+
+    def _slice(self, name: str) -> dict[str, Any]:
+        """The part of the configuration that decides what a stage writes."""
+        return {section: self.plain[section] for section in STAGES[name].sections}
+
+    def _inputs(self, name: str, recorded: dict[str, str] | None = None) -> dict[str, str]:
+        """Hashes of what a stage reads: the outputs of other stages, and the raw files.
+
+        A raw file that is gone counts as unchanged where the stage has run: its artifacts are still what they were.
+        """
+        inputs: dict[str, str] = {}
+        for need in needed_stages(name, self.config):
+            manifest = self.directory.manifest(need)
+            inputs[need] = hash_json(manifest["outputs"]) if manifest else ""
+        if name == "split" and not self.config.synthetic:
+            for label in ("source", "train", "test"):
+                given = getattr(self.config.data, label)
+                if given is None:
+                    continue
+                path, label = Path(given), f"data.{label}"
+                if path.is_file():
+                    inputs[label] = hash_file(path)
+                elif recorded and label in recorded:
+                    inputs[label] = recorded[label]
+                else:
+                    raise DataError(
+                        f"{label}: there is no file {path}", "check the path; it is relative to the current folder"
+                    )
+        return inputs
+
+    def _code(self, name: str) -> str:
+        """Hash of the source files that decide what a stage writes."""
+        files = [*(_PACKAGE / source for source in STAGES[name].sources), _PACKAGE / "stages" / f"{name}.py"]
+        if name in ("baseline", "train"):
+            files += [file for model in self.config.fitted(name).values() for file in registry.source_files(model.kind)]
+        sources = sorted({source for path in files for source in ([path] if path.is_file() else path.glob("*.py"))})
+        return hash_json({path.relative_to(_PACKAGE).as_posix(): hash_file(path) for path in sources})
+
+
+def _not_configured(name: str) -> str:
+    if name == "synth":
+        return "there is nothing to plant: data.source is not synth"
+    return f"there is nothing to fit: {name}.models is empty"
+
+
+def _differences(old: object, new: object, path: str = "") -> list[str]:
+    """What changed between two plain values, as `key: old → new`."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*old, *(key for key in new if key not in old)]
+        return [
+            line
+            for key in keys
+            for line in _differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+        ]
+    return [] if old == new else [f"{path}: {_short(old)} → {_short(new)}"]
+
+
+def _short(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def _versions() -> dict[str, str]:
+    versions = {"gru4rec-study": __version__, "python": platform.python_version()}
+    for package in _RECORDED_VERSIONS:
+        versions[package] = metadata.version(package)
+    return versions
+
+
+def _processor() -> str:
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

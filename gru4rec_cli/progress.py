@@ -1,0 +1,31 @@
+"""How library code tells that it is getting on, without knowing of terminals."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One piece of work under way."""
+
+    def advance(self, amount: float = 1, **status: object) -> None:
+        """Count `amount` more units as done; `status` values are shown beside the bar."""
+
+
+class Progress(Protocol):
+    """Shows tasks. `total` is None where the amount of work is not known beforehand."""
+
+    def task(self, description: str, total: float | None = None, unit: str = "") -> AbstractContextManager[Task]:
+        """Open a task that is shown until the context ends."""
+
+
+class _Silent:
+    def advance(self, amount: float = 1, **status: object) -> None:
+        return None
+
+    @contextmanager
+    def task(self, description: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        yield self
+
+
+SILENT: Progress = _Silent()

@@ -1,0 +1,123 @@
+import hashlib
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from gru4rec_cli.reporting.figures import COLOURS, DPI, ByCutoff, Figure, write_figures
+
+ONLY_CURVES: dict[str, Any] = {"training": {}, "lengths": {}, "supports": np.array([0])}
+STEMS = ["recall_by_k", "mrr_by_k", "training_curve", "session_lengths", "item_popularity"]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def by_cutoff(height: float, *, interval: bool = False) -> ByCutoff:
+    recall = height * np.log1p(np.arange(1, 21)) / np.log(21)
+    mrr = np.cumsum(np.diff(recall, prepend=0) / np.arange(1, 21))
+    ends = np.stack([recall - 0.01, recall + 0.01]) if interval else None
+    return ByCutoff(recall, mrr, ends, None)
+
+
+def draw(folder: Path, **changes: Any) -> list[Figure]:
+    folder.mkdir(exist_ok=True)
+    given: dict[str, Any] = {
+        "curves": {"gru4rec": by_cutoff(0.5, interval=True), "a<b>&$x$": by_cutoff(0.3), "oracle": by_cutoff(0.6)},
+        "training": {
+            "gru4rec": [{"epoch": 1, "loss": 5.1, "valid_recall@20": 0.3}, {"epoch": 2, "loss": 4.2}],
+            "markov": [],
+        },
+        "lengths": {"train": np.array([0, 0, 50, 20, 0, 1]), "test": np.array([0, 0, 5, 3])},
+        "supports": np.array([90, 5, 0, 5]),
+    }
+    return write_figures(folder, **{**given, **changes})
+
+
+def texts(path: Path) -> list[str | None]:
+    return [element.text for element in ElementTree.parse(path).getroot().iter(f"{SVG}text")]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("figures")
+    return folder, {figure.stem: figure for figure in draw(folder)}
+
+
+def test_every_figure_is_written_as_png_and_svg(drawn):
+    folder, figures = drawn
+    assert list(figures) == STEMS
+    assert {path.name for path in folder.iterdir()} == {f"{stem}.{kind}" for stem in STEMS for kind in ("png", "svg")}
+
+
+def test_the_same_data_gives_the_same_bytes_whatever_the_users_style(drawn, tmp_path):
+    with matplotlib.rc_context({"font.size": 20, "svg.hashsalt": None, "axes.facecolor": "red"}):
+        draw(tmp_path)
+    for path in drawn[0].iterdir():
+        written = hashlib.sha256((tmp_path / path.name).read_bytes()).hexdigest()
+        assert written == hashlib.sha256(path.read_bytes()).hexdigest(), path.name
+
+
+def test_drawing_leaves_the_users_style_alone(tmp_path):
+    before = dict(matplotlib.rcParams)
+    draw(tmp_path)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_pictures_have_the_expected_size(drawn):
+    for stem in ("recall_by_k", "mrr_by_k", "session_lengths", "item_popularity"):
+        assert imread(drawn[0] / f"{stem}.png").shape == (4.5 * DPI, 7.5 * DPI, 4)
+
+
+def test_the_svg_keeps_names_and_axis_labels_as_text(drawn):
+    folder, _ = drawn
+    assert {"gru4rec", "a<b>&$x$", "oracle (bound)", "Recall@K", "K (items in the list)"} <= set(
+        texts(folder / "recall_by_k.svg")
+    )
+    assert {"Loss", "Epoch", "recall@20", "Validation: recall@20"} <= set(texts(folder / "training_curve.svg"))
+    assert {"Clicks", "train (71 sessions)", "test (8 sessions)"} <= set(texts(folder / "session_lengths.svg"))
+
+
+def test_the_legend_stands_in_the_order_of_the_lines(drawn):
+    shown = texts(drawn[0] / "recall_by_k.svg")
+    assert shown[-3:] == ["oracle (bound)", "gru4rec", "a<b>&$x$"]
+
+
+def test_captions_and_alternative_texts_tell_what_the_data_say(drawn):
+    figures = drawn[1]
+    assert figures["recall_by_k"].alt == (
+        "Line chart of Recall@K for K from 1 to 20, 3 lines; at K = 20 the best model is gru4rec with .5000."
+    )
+    assert figures["recall_by_k"].caption.endswith("Bands are intervals from the session bootstrap.")
+    assert "Bands" not in figures["mrr_by_k"].caption
+    # train: (2·50 + 3·20 + 5·1) / 71 = 2.32; test: (2·5 + 3·3) / 8 = 2.375
+    assert figures["session_lengths"].caption.endswith("Mean clicks: train 2.32, test 2.38.")
+    assert "the 1 most clicked of 3 items hold 90.0 % of the training events" in figures["item_popularity"].caption
+
+
+def test_what_there_is_no_data_for_is_not_drawn(tmp_path):
+    nothing = {"curves": {}, "training": {"markov": []}, "lengths": {"test": np.array([0])}, "supports": np.array([0])}
+    assert draw(tmp_path, **nothing) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_twelve_models_are_all_different_and_all_named(tmp_path):
+    names = [f"model-{n}" for n in range(12)]
+    draw(tmp_path, **ONLY_CURVES, curves={name: by_cutoff(0.1 + n / 30) for n, name in enumerate(names)})
+    assert set(names) <= set(texts(tmp_path / "recall_by_k.svg"))
+    svg = (tmp_path / "recall_by_k.svg").read_text().lower()
+    assert all(svg.count(colour.lower()) >= 2 for colour in COLOURS)
+
+
+@pytest.mark.parametrize("cutoffs", [1, 3, 100, 2000])
+def test_any_number_of_cutoffs_can_be_drawn(tmp_path, cutoffs):
+    line = np.linspace(0.1, 0.2, cutoffs)
+    draw(tmp_path, **ONLY_CURVES, curves={"a": ByCutoff(line, line)})
+    assert str(cutoffs) in texts(tmp_path / "recall_by_k.svg")
+
+
+def test_a_name_without_glyphs_and_a_long_one_are_drawn_without_a_warning(tmp_path):
+    draw(tmp_path, **ONLY_CURVES, curves={"模型": by_cutoff(0.2), "a" * 30 + "b" * 30: by_cutoff(0.1)})
+    assert {"模型", "a" * 17 + "…" + "b" * 8} <= set(texts(tmp_path / "recall_by_k.svg"))
