@@ -2,8 +2,9 @@
 
 import difflib
 import json
+import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -41,7 +42,7 @@ class StudyConfig(Settings):
 
     name: str = Field(pattern=NAME, description="names the run and its default directory, runs/<name>")
     seed: int = Field(42, ge=0, lt=2**31, description="seed of everything random")
-    data: DataSettings
+    data: DataSettings = Field(description="where the clicks come from, such as {source: FILE} or {source: synth}")
     synth: SynthSettings = SynthSettings()
     split: SplitSettings = SplitSettings()
     baseline: ModelSection = ModelSection()
@@ -147,8 +148,7 @@ def _apply(raw: dict[str, Any], override: str) -> str:
 
 
 def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
-    # `baseline:` with nothing below it means the same as not naming it.
-    raw = {key: value for key, value in raw.items() if value is not None or key not in StudyConfig.model_fields}
+    raw = _filled(raw)
     problems: list[str] = []
     config: StudyConfig | None = None
     try:
@@ -170,13 +170,24 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
     return config, problems
 
 
-def _model_problems(where: str, name: str, entry: object) -> list[str]:
-    import re
+def _filled(raw: dict[str, Any]) -> dict[str, Any]:
+    """`baseline:` or `popularity:` with nothing below it means every default."""
+    filled = {key: value for key, value in raw.items() if value is not None or key not in StudyConfig.model_fields}
+    for section in ("baseline", "train"):
+        models = filled[section].get("models") if isinstance(filled.get(section), dict) else None
+        if isinstance(models, dict):
+            filled[section] = {
+                **filled[section],
+                "models": {name: {} if entry is None else entry for name, entry in models.items()},
+            }
+    return filled
 
+
+def _model_problems(where: str, name: str, entry: object) -> list[str]:
     if not re.match(NAME, str(name)) or name == ORACLE:
         return [f"{where}: not a name for a model; letters, digits, _ . + - are allowed, and {ORACLE!r} is reserved"]
     if not isinstance(entry, dict):
-        return [] if entry is not None else [f"{where}: given nothing; write {name}: {{}} to take every default"]
+        return []  # told already, as a wrong type
     kind = entry.get("kind", name)
     if kind not in registry.kinds():
         return [
@@ -199,10 +210,12 @@ def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str = "") ->
         keys = list(section.model_fields) + (["kind"] if issubclass(section, ModelSettings) else [])
         return f"{path}: unknown key{_nearest(parts[-1], keys)}; known here: {', '.join(keys) or 'none'}"
     if detail["type"] == "missing":
-        return f"{path}: missing; {_about(section, known)}"
+        return f"{path}: missing; {_about(section, known)}".rstrip("; ")
     given = json.dumps(detail["input"], default=str, ensure_ascii=False)
     given = given if len(given) <= 60 else given[:57] + "..."
     message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "string_pattern_mismatch":
+        message = "letters, digits, _ . + - are allowed, 64 at most, a letter or digit first"
     if detail["type"] == "value_error":
         return f"{path}: {message}"
     return f"{path}: given {given}; {message[0].lower()}{message[1:]}; {_about(section, known)}".rstrip("; ")
@@ -217,7 +230,8 @@ def _section(model: type[BaseModel], parts: list[str]) -> tuple[type[BaseModel],
         nested = _nested(field.annotation) if field else None
         if nested is None:
             if field is not None:
-                keys += [p for p in parts[index + 1 :] if p.isdigit()]
+                rest = parts[index + 1 :]
+                keys += rest if get_origin(field.annotation) is dict else [part for part in rest if part.isdigit()]
                 break
         elif index < len(parts) - 1:
             section = nested

@@ -1,5 +1,7 @@
 """Each cleaning rule on logs small enough to work out by hand: s1 is session 1, letters are items."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -9,7 +11,7 @@ from gru4rec_cli.columns import ITEM, SESSION, TIME
 from gru4rec_cli.data.cleaning import CleaningSettings, clean, summarise
 from gru4rec_cli.data.removals import DUPLICATE, LONG, RARE, REPEAT, SHORT, Removal
 
-PERMISSIVE = {"drop_duplicates": False, "drop_repeats": False, "min_item_support": 1}
+PERMISSIVE: dict[str, Any] = {"drop_duplicates": False, "drop_repeats": False, "min_item_support": 1}
 
 
 def log(*rows):
@@ -84,7 +86,7 @@ def test_repeats_can_leave_a_session_too_short():
 
 
 def test_support_is_the_number_of_events_not_of_sessions():
-    assert cleaned(sessions("aab", "ab"), min_item_support=3) == ({1: "aa"}, {RARE: (2, 0, 1), SHORT: (1, 1, 0)})
+    assert cleaned(sessions("aaab", "ab"), min_item_support=3) == ({1: "aaa"}, {RARE: (2, 0, 1), SHORT: (1, 1, 0)})
 
 
 def test_length_and_support_take_turns_until_both_hold():

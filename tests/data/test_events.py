@@ -5,6 +5,7 @@ import gzip
 import polars as pl
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from pydantic import ValidationError
@@ -107,6 +108,7 @@ def test_ids_that_are_not_plain_integers_make_the_column_text_and_never_merge(tm
     assert events[SESSION].to_list() == [1, 1]
 
 
+@hypothesis_settings(deadline=None)
 @given(
     ids=st.lists(st.one_of(st.integers(-(2**70), 2**70).map(str), st.text("0123456789+-a .", min_size=1)), min_size=1)
 )

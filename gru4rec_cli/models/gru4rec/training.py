@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,10 @@ from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.progress import SILENT, Progress
 
 Curve = list[dict[str, float]]
+
+# A step is many small operations. A second thread gains little on them and, where something else keeps its core busy,
+# every operation waits for it; and with one, the weights do not depend on how many cores a machine has.
+_THREADS = 1
 
 
 class Trainer:
@@ -125,10 +130,11 @@ class Trainer:
     def run(self, *, progress: Progress = SILENT, checkpoints: Path | None = None) -> Curve:
         """Train to the last epoch, continuing from the newest checkpoint if there is one; the loss of every epoch."""
         curve = self._restore(checkpoints) if checkpoints else []
-        for number in range(len(curve) + 1, self.settings.epochs + 1):
-            curve.append({"epoch": number, "loss": self.epoch(number, progress)})
-            if checkpoints:
-                self._checkpoint(checkpoints, curve)
+        with threads(_THREADS):
+            for number in range(len(curve) + 1, self.settings.epochs + 1):
+                curve.append({"epoch": number, "loss": self.epoch(number, progress)})
+                if checkpoints:
+                    self._checkpoint(checkpoints, curve)
         return curve
 
     def _checkpoint(self, folder: Path, curve: Curve) -> None:
@@ -153,6 +159,17 @@ class Trainer:
         self.optimizer.restore(state)
         curve: Curve = described["curve"]
         return curve
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch compute on `count` threads meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

@@ -1,0 +1,155 @@
+"""A written split proves what it promises, and whatever breaks a promise is named."""
+
+import json
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from gru4rec_cli.columns import (
+    ITEM,
+    ITEMS_FILE,
+    SESSION,
+    STATISTICS_FILE,
+    SUPPORT,
+    TEST_FILE,
+    TIME,
+    TRAIN_FILE,
+    VALID_FILE,
+)
+from gru4rec_cli.data.events import read_event_table, write_event_table, write_table
+from gru4rec_cli.data.split_folder import verify_split, write_split
+from gru4rec_cli.data.splitting import SplitSettings, split_given, split_log
+from gru4rec_cli.errors import CheckError, StageError
+
+SETTINGS = SplitSettings(by="time", test=80, valid=50, min_item_support=1)
+WALKS = ["abc", "bca", "ab", "abc", "cab", "abc", "cab", "abc", "bac", "ab"]
+
+
+def log():
+    rows = [(n, item, (10 * n + t) * 1_000_000) for n, walk in enumerate(WALKS) for t, item in enumerate(walk)]
+    return pl.DataFrame(rows, schema=[SESSION, ITEM, TIME], orient="row")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_split(split_log(log(), SETTINGS), tmp_path)
+    return tmp_path
+
+
+def rewrite(folder, name, change):
+    write_event_table(change(read_event_table(folder / name)), folder / name)
+
+
+def change_statistics(folder, change):
+    path = folder / STATISTICS_FILE
+    statistics = json.loads(path.read_text())
+    change(statistics)
+    path.write_text(json.dumps(statistics))
+
+
+def test_the_files_hold_the_split(folder):
+    split = split_log(log(), SETTINGS)
+    for name, part in ((TRAIN_FILE, split.train), (VALID_FILE, split.valid), (TEST_FILE, split.test)):
+        assert part is not None
+        assert_frame_equal(read_event_table(folder / name), part)
+    assert_frame_equal(pl.read_parquet(folder / ITEMS_FILE), split.items)
+    assert json.loads((folder / STATISTICS_FILE).read_text()) == split.statistics
+
+
+def test_equal_splits_give_equal_bytes_whatever_the_order_of_the_file(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    write_split(split_log(log().sample(fraction=1, shuffle=True, seed=1), SETTINGS), other)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(path.name for path in other.iterdir())
+    assert all((folder / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+def test_the_proof_is_told_in_words(folder):
+    statements = verify_split(folder, SETTINGS)
+    for statement in (
+        "no session is in both train and test",
+        "no train event is at or after the cut at 1970-01-01T00:00:50Z",
+        "no valid event is at or after the cut at 1970-01-01T00:01:20Z",
+        "train has every item of test",
+        "all events of the input are in one part or counted as removed",
+        "every session of test has at least 2 events",
+    ):
+        assert statement in statements
+
+
+def test_kept_straddlers_and_misses_are_not_claimed_away(tmp_path):
+    settings = SETTINGS.model_copy(update={"straddle": "train", "unseen": "miss"})
+    write_split(split_log(log(), settings), tmp_path)
+    statements = " / ".join(verify_split(tmp_path, settings))
+    assert "no train event is at or after the cut" not in statements
+    assert "train has every item of" not in statements
+    assert "every train session starts before the cut at 1970-01-01T00:00:50Z" in statements
+
+
+def test_a_part_that_is_not_there_is_not_looked_for(tmp_path):
+    test = log().with_columns(pl.col(SESSION) + 100)
+    settings = SplitSettings(min_item_support=1)
+    write_split(split_given(log(), test, settings), tmp_path)
+    assert not (tmp_path / VALID_FILE).exists()
+    statements = " / ".join(verify_split(tmp_path, settings))
+    assert "valid" not in statements
+    assert "the cut at" not in statements
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "broken"),
+    [
+        (TRAIN_FILE, lambda e: e[1:], "train holds what the statistics say"),
+        (TEST_FILE, lambda e: e.with_columns(pl.lit("z").alias(ITEM)), "test holds what the statistics say"),
+        (TEST_FILE, lambda e: e.with_columns(pl.col(SESSION) - 8), "no session is in both train and test"),
+        (TRAIN_FILE, lambda e: e.reverse(), "events of each train session are in order of time"),
+        (TRAIN_FILE, lambda e: pl.concat([e[1:], e[:1]]), "each session of train is in one piece"),
+        (TRAIN_FILE, lambda e: pl.concat([e[3:], e[:3]]), "sessions of train are in order of start and id"),
+    ],
+)
+def test_a_changed_part_is_noticed(folder, name, change, broken):
+    rewrite(folder, name, change)
+    with pytest.raises(CheckError, match=f"it does not hold that {broken}"):
+        verify_split(folder, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("change", "broken"),
+    [
+        (lambda s: s["removals"][0].update(events=1), "the counts of step 'cleaning' add up"),
+        (lambda s: s["input"]["log"].update(events=99), "all events of the input are in one part or counted"),
+        (lambda s: s["cuts"]["test"].update(microseconds=10**12), "no test event is before the cut"),
+        (lambda s: s["cuts"]["test"].update(microseconds=70_000_000), "no valid event is at or after the cut"),
+        (lambda s: s["cuts"]["valid"].update(microseconds=41_000_000), "no train event is at or after the cut"),
+    ],
+)
+def test_changed_statistics_are_noticed(folder, change, broken):
+    change_statistics(folder, change)
+    with pytest.raises(CheckError, match=f"it does not hold that {broken}"):
+        verify_split(folder, SETTINGS)
+
+
+def test_a_changed_item_table_is_noticed(folder):
+    items = pl.read_parquet(folder / ITEMS_FILE)
+    for changed in (items.reverse(), items.with_columns(pl.col(SUPPORT) + 1)):
+        write_table(changed, folder / ITEMS_FILE)
+        with pytest.raises(CheckError, match="the item table holds the items of train"):
+            verify_split(folder, SETTINGS)
+
+
+def test_other_settings_are_noticed(folder):
+    with pytest.raises(CheckError, match="every session of train has at least 3 events"):
+        verify_split(folder, SETTINGS.model_copy(update={"min_session_length": 3}))
+    with pytest.raises(CheckError, match="no session of train has more than 2 events"):
+        verify_split(folder, SETTINGS.model_copy(update={"max_session_length": 2}))
+
+
+@pytest.mark.parametrize("name", [TRAIN_FILE, VALID_FILE, ITEMS_FILE, STATISTICS_FILE])
+def test_missing_and_damaged_files_are_named(folder, name):
+    (folder / name).write_bytes(b"nonsense")
+    with pytest.raises(StageError, match=name):
+        verify_split(folder, SETTINGS)
+    (folder / name).unlink()
+    with pytest.raises(StageError, match=name):
+        verify_split(folder, SETTINGS)

@@ -1,0 +1,55 @@
+"""Hand-computed metrics."""
+
+import math
+
+import numpy as np
+import pytest
+
+from gru4rec_cli.evaluation.metrics import METRICS, mean_by_cutoff, metric_values, ranks
+
+RANKS = np.array([1.0, 2.0, 5.0, 6.0, 21.0, np.inf])
+
+HAND_COMPUTED = [
+    ("recall", 1, [1, 0, 0, 0, 0, 0]),
+    ("recall", 5, [1, 1, 1, 0, 0, 0]),
+    ("recall", 20, [1, 1, 1, 1, 0, 0]),
+    ("mrr", 1, [1, 0, 0, 0, 0, 0]),
+    ("mrr", 5, [1, 1 / 2, 1 / 5, 0, 0, 0]),
+    ("mrr", 20, [1, 1 / 2, 1 / 5, 1 / 6, 0, 0]),
+    ("ndcg", 5, [1, math.log(2) / math.log(3), math.log(2) / math.log(6), 0, 0, 0]),
+    ("ndcg", 20, [1, math.log(2) / math.log(3), math.log(2) / math.log(6), math.log(2) / math.log(7), 0, 0]),
+]
+
+
+@pytest.mark.parametrize(("metric", "k", "expected"), HAND_COMPUTED)
+def test_metrics_by_hand(metric: str, k: int, expected: list[float]):
+    assert metric_values(RANKS, metric, k) == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_unseen_target_is_a_miss_at_any_cutoff(metric: str):
+    assert metric_values(np.array([np.inf]), metric, 10**9).tolist() == [0.0]
+
+
+def test_tie_rules_by_hand():
+    greater, equal = np.array([0, 3, 7]), np.array([0, 4, 1])
+    assert ranks(greater, equal, "optimistic").tolist() == [1, 4, 8]
+    assert ranks(greater, equal, "median").tolist() == [1, 6, 8.5]
+    assert ranks(greater, equal, "conservative").tolist() == [1, 8, 9]
+
+
+def test_a_half_rank_beyond_the_cutoff_is_a_miss():
+    rank = ranks(np.array([4]), np.array([1]), "median")
+    assert rank.tolist() == [5.5]
+    assert metric_values(rank, "recall", 5).tolist() == [0.0]
+    assert metric_values(rank, "mrr", 6) == pytest.approx([1 / 5.5])
+
+
+def test_an_unknown_metric_is_refused():
+    with pytest.raises(ValueError, match="unknown metric 'map'; known: recall, mrr, ndcg"):
+        metric_values(RANKS, "map", 5)
+
+
+def test_means_by_cutoff():
+    assert mean_by_cutoff(np.array([1.0, 3.0]), "recall", 3).tolist() == [0.5, 0.5, 1.0]
+    assert mean_by_cutoff(np.array([1.0, 3.0]), "mrr", 3) == pytest.approx([1 / 2, 1 / 2, 2 / 3])

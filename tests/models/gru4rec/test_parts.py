@@ -1,0 +1,99 @@
+"""Losses, negatives and updates against plain definitions."""
+
+import numpy as np
+import pytest
+import torch
+
+from gru4rec_cli.models.gru4rec.losses import cross_entropy, logq_correction
+from gru4rec_cli.models.gru4rec.negatives import draw_negatives
+from gru4rec_cli.models.gru4rec.network import advance, drop, initial_parameters
+from gru4rec_cli.models.gru4rec.optimizer import Adagrad
+
+
+def test_cross_entropy_by_hand():
+    scores = torch.log(torch.tensor([[2.0, 1.0, 1.0], [1.0, 3.0, 6.0]], dtype=torch.float64))
+    expected = (-np.log(2 / 4) - np.log(3 / 10)) / 8  # divided by the configured batch size, not by the lanes
+    assert cross_entropy(scores, batch_size=8).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_logq_uses_supports_for_the_first_columns_and_their_power_for_the_rest():
+    supports = torch.tensor([1.0, 4.0, 9.0])
+    columns = torch.tensor([2, 1, 2, 1])
+    found = logq_correction(columns, supports, alpha=0.5, strength=2.0, batch_size=3)
+    expected = [2 * np.log(9), 2 * np.log(4), 2 * np.log(9), 2 * np.log(2)]
+    assert found.tolist() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_negatives_come_with_probability_support_to_the_alpha(alpha: float):
+    supports = torch.tensor([1.0, 4.0, 0.0, 25.0, 9.0])
+    generator = torch.Generator().manual_seed(1)
+    draws = draw_negatives(supports, alpha, 1000, generator)
+    counts = np.bincount(torch.cat([next(draws) for _ in range(100)]).numpy(), minlength=5)
+    weights = supports.numpy() ** alpha
+    expected = 100_000 * weights / weights.sum()
+    spread = np.sqrt(expected) + 1e-9
+    assert (np.abs(counts - expected) < 5 * spread).all()
+
+
+def test_adagrad_with_momentum_by_hand():
+    parameters = {"p": torch.tensor([1.0])}
+    optimizer = Adagrad(parameters, learning_rate=0.1, momentum=0.5)
+    optimizer.update("p", torch.tensor([2.0]))
+    first = 0.1 * 2 / np.sqrt(4 + 1e-6)
+    assert parameters["p"].item() == pytest.approx(1 - first, rel=1e-6)
+    optimizer.update("p", torch.tensor([1.0]))
+    second = 0.5 * -first - 0.1 * 1 / np.sqrt(5 + 1e-6)
+    assert parameters["p"].item() == pytest.approx(1 - first + second, rel=1e-6)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.3])
+def test_untouched_rows_keep_weights_accumulators_and_momenta(momentum: float):
+    generator = torch.Generator().manual_seed(0)
+    start = torch.rand(6, 3, generator=generator)
+    by_rows, whole = ({"m": start.clone()} for _ in range(2))
+    sparse, dense = Adagrad(by_rows, 0.1, momentum), Adagrad(whole, 0.1, momentum)
+    gradient = torch.rand(2, 3, generator=generator)
+    full = torch.zeros(6, 3)
+    full[[4, 1]] = gradient
+    sparse.update_rows("m", torch.tensor([4, 1]), gradient)
+    dense.update("m", full)  # from zero accumulators a zero gradient moves nothing
+    torch.testing.assert_close(by_rows["m"], whole["m"], rtol=0, atol=0)
+    before = {name: value.clone() for name, value in (by_rows | sparse.state()).items()}
+    sparse.update_rows("m", torch.tensor([4]), gradient[:1])
+    for name, value in (by_rows | sparse.state()).items():
+        changed = (value != before[name]).any(dim=1)
+        assert changed.tolist() == [False, False, False, False, True, False], name
+
+
+def test_dropout_drops_the_given_share_and_keeps_the_expectation():
+    values = torch.ones(200, 500)
+    dropped = drop(values, 0.3, torch.Generator().manual_seed(0))
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.3, abs=0.01)
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.01)
+    assert drop(values, 0.3, None) is values
+
+
+def test_the_gru_cell_is_that_of_the_paper():
+    parameters = {name: value.double() for name, value in initial_parameters(5, [3], seed=2).items()}
+    biases = torch.Generator().manual_seed(3)
+    for name in ("gru.0.bias_ih", "gru.0.bias_hh"):
+        parameters[name] = torch.rand(9, dtype=torch.float64, generator=biases)
+    x, h = torch.rand(2, 3, dtype=torch.float64), torch.rand(2, 3, dtype=torch.float64)
+    (found,) = advance(parameters, x, [h])
+    from_x = x @ parameters["gru.0.weight_ih"].T + parameters["gru.0.bias_ih"]
+    from_h = h @ parameters["gru.0.weight_hh"].T + parameters["gru.0.bias_hh"]
+    r, z = torch.sigmoid(from_x[:, :3] + from_h[:, :3]), torch.sigmoid(from_x[:, 3:6] + from_h[:, 3:6])
+    n = torch.tanh(from_x[:, 6:] + r * from_h[:, 6:])
+    torch.testing.assert_close(found, (1 - z) * n + z * h, rtol=1e-12, atol=1e-12)
+
+
+def test_initial_weights_stay_within_their_bounds_gate_by_gate():
+    parameters = initial_parameters(100, [8, 12], seed=1)
+    for gate in range(3):
+        block = parameters["gru.1.weight_ih"][12 * gate : 12 * (gate + 1)]
+        bound = (6 / (12 + 8)) ** 0.5
+        assert bound * 0.9 < block.abs().max().item() <= bound
+    assert parameters["output_embedding"].shape == (100, 12)
+    assert parameters["gru.0.weight_ih"].shape == (24, 12)  # the first layer reads rows of the item matrix
+    assert not parameters["gru.0.bias_ih"].any()

@@ -1,0 +1,60 @@
+"""A study small enough to run in every test, and the command as a user calls it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "data": {"source": "synth"},
+    "synth": {"sessions": 1500, "items": 50, "interests": 2, "successors": 3},
+    "baseline": {"models": {"popularity": {}, "markov": {}}},
+    "train": {
+        "models": {"gru4rec": {"layers": [8], "epochs": 2, "batch_size": 32, "n_sample": 16, "dropout_p_hidden": 0.1}}
+    },
+    "evaluate": {"resamples": 50},
+}
+STAGES = ["synth", "split", "baseline", "train", "evaluate", "report"]
+
+
+def write_config(folder: Path, config: dict[str, Any] | None = None) -> Path:
+    """The configuration as a file in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(config or SMALL, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "gru4rec_cli", *map(str, arguments)]
+
+
+def study(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a process of its own, without a terminal."""
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        timeout=250,
+        check=False,
+    )
+
+
+def run_small(folder: Path, *arguments: str) -> Path:
+    """A whole run in `folder`; its run directory."""
+    done = study("run", "--config", write_config(folder), "--run-dir", folder / "run", "--quiet", *arguments)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def artifact_hashes(run: Path) -> dict[str, dict[str, str]]:
+    """Hashes of all artifacts of a run, by stage, as its manifests give them."""
+    manifests = sorted(run.glob("*/manifest.json"))
+    return {path.parent.name: json.loads(path.read_text())["outputs"] for path in manifests}
