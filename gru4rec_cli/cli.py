@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -137,18 +138,23 @@ def _study(options: Options) -> "Iterator[Study]":
             )
     except StudyError as error:
         _fail(error, debug=options.debug)
-    except OSError as error:
-        if error.errno not in _UNWRITABLE:
+    except Exception as error:
+        number = _write_error(error)
+        if number is None:
             raise
-        where = f" {error.filename}" if error.filename else ""
-        message = f"cannot write{where}: {error.strerror}; finished stages are whole, the one under way is not kept"
-        _fail(
-            UsageError(message, "make room or give another --run-dir, then run the same command again"),
-            debug=options.debug,
-        )
+        message = f"cannot write to the run directory: {os.strerror(number)}; every finished stage is whole"
+        hint = "make room or give another --run-dir; the same command then goes on from here"
+        _fail(UsageError(message, hint), debug=options.debug)
     except KeyboardInterrupt:
         console.show_status("interrupted; the same command continues from here")
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _write_error(error: Exception) -> int | None:
+    """The system's error number where writing failed, also where polars or safetensors wrote."""
+    told = re.search(r"os error (\d+)", str(error))
+    number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
+    return number if number in _UNWRITABLE else None
 
 
 def _fail(error: StudyError, *, debug: bool) -> None:

@@ -69,7 +69,10 @@ def test_single_commands_in_order_give_the_artifacts_of_run(finished: Path, tmp_
 def test_another_seed_gives_other_artifacts(finished: Path, tmp_path: Path):
     other = artifact_hashes(run_small(tmp_path, "--set", "seed=43"))
     assert other["synth"]["events.parquet"] != artifact_hashes(finished)["synth"]["events.parquet"]
-    assert other["train"]["gru4rec/weights.safetensors"] != artifact_hashes(finished)["train"]["gru4rec/weights.safetensors"]
+    assert (
+        other["train"]["gru4rec/weights.safetensors"]
+        != artifact_hashes(finished)["train"]["gru4rec/weights.safetensors"]
+    )
 
 
 def test_metrics_are_one_long_table_that_follows_from_the_ranks(finished: Path):
@@ -143,7 +146,9 @@ def test_a_changed_cutoff_redoes_only_evaluate_and_report_and_keeps_the_ranks(co
 
 def test_an_added_model_leaves_the_fitted_ones_as_they_are(copy: Path):
     fitted = (copy / "train" / "gru4rec" / "manifest.json").read_text()
-    code, _, log = again(copy, "run", "--set", "train.models.wide={kind: gru4rec, layers: [12], epochs: 1, n_sample: 16}")
+    code, _, log = again(
+        copy, "run", "--set", "train.models.wide={kind: gru4rec, layers: [12], epochs: 1, n_sample: 16}"
+    )
     assert code == 0, log
     assert (copy / "train" / "gru4rec" / "manifest.json").read_text() == fitted
     assert (copy / "evaluate" / "ranks" / "wide.parquet").exists()
@@ -199,7 +204,9 @@ def test_a_directory_of_another_run_is_refused(copy: Path):
 def test_the_report_needs_no_more_than_the_artifacts(copy: Path):
     page = (copy / "report" / "report.md").read_text(encoding="utf-8")
     table = pd.read_csv(copy / "evaluate" / "metrics.csv", dtype={"seed": str})
-    row = table.query("model == 'gru4rec' and seed == 'all' and metric == 'recall' and k == 20 and ties == 'conservative'")
+    row = table.query(
+        "model == 'gru4rec' and seed == 'all' and metric == 'recall' and k == 20 and ties == 'conservative'"
+    )
     assert f"{row.value.item():.4f}".removeprefix("0") in page
     for figure in (copy / "report" / "figures").glob("*.png"):
         assert f"figures/{figure.name}" in page

@@ -51,10 +51,11 @@ def even_log(n, items="ab"):
 
 
 @pytest.mark.parametrize(
-    ("n", "test", "first"), [(10, 0.2, 9), (10, 0.1, 10), (10, 0.7, 4), (10, 0.25, 8), (7, 0.2, 6), (10, 0.05, 10)]
+    ("n", "test", "first"),
+    [(10, 0.2, 9), (10, 0.1, 10), (10, 0.7, 4), (10, 0.25, 8), (7, 0.2, 6), (10, 0.05, 10), (20, 0.9, 3)],
 )
 def test_ratio_takes_the_sessions_that_start_last(n, test, first):
-    """first = 1 + floor((1 - test) * n); 1 - 0.7 is 0.30000000000000004 in floating point and must count as 0.3."""
+    """first = 1 + floor((1 - test) * n); in floating point 1 - 0.9 is a little less than 0.1, and must count as 0.1."""
     split = split_log(even_log(n), settings(test=test))
     assert list(walks(split.test)) == list(range(first, n + 1))
     assert list(walks(split.train)) == list(range(1, first))

@@ -1,0 +1,96 @@
+"""Training continues where it stopped, and says when it cannot go on."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gru4rec_cli.errors import CheckError
+from gru4rec_cli.models.gru4rec import Settings
+from gru4rec_cli.models.gru4rec.training import Trainer
+from gru4rec_cli.progress import SILENT, Progress
+from tests.worlds import chain, random_sessions
+
+SETTINGS = Settings(layers=(6, 5), epochs=4, batch_size=8, n_sample=4, momentum=0.1, dropout_p_hidden=0.2)
+
+
+class Stopping(Trainer):
+    """Is interrupted before a given epoch."""
+
+    stop_before = 3
+    begun: list[int]
+
+    def epoch(self, number: int, progress: Progress = SILENT) -> float:
+        self.begun = [*getattr(self, "begun", []), number]
+        if number == self.stop_before:
+            raise KeyboardInterrupt
+        return super().epoch(number, progress)
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_continued_training_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path):
+    train = random_sessions(30, 60, seed=1)
+    whole = Trainer(train, SETTINGS, seed=5)
+    curve = whole.run()
+    with pytest.raises(KeyboardInterrupt):
+        Stopping(train, SETTINGS, seed=5).run(checkpoints=tmp_path)
+    continued = Stopping(train, SETTINGS, seed=5)
+    continued.stop_before = 99
+    assert continued.run(checkpoints=tmp_path) == curve
+    assert continued.begun == [3, 4]
+    assert same(continued.parameters, whole.parameters)
+    assert same(continued.optimizer.state(), whole.optimizer.state())
+
+
+@pytest.mark.parametrize("damage", ["flipped byte", "no weights"])
+def test_a_damaged_checkpoint_is_not_continued_from(tmp_path: Path, damage: str):
+    train = random_sessions(30, 60, seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        Stopping(train, SETTINGS, seed=5).run(checkpoints=tmp_path)
+    (weights,) = tmp_path.glob("epoch-*.safetensors")
+    if damage == "no weights":
+        weights.unlink()
+    else:
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+    again = Stopping(train, SETTINGS, seed=5)
+    again.stop_before = 99
+    again.run(checkpoints=tmp_path)
+    assert again.begun == [1, 2, 3, 4]
+
+
+def test_only_the_newest_checkpoint_is_kept(tmp_path: Path):
+    Trainer(random_sessions(30, 60, seed=1), SETTINGS, seed=5).run(checkpoints=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-4.safetensors", "latest.json"]
+
+
+def test_the_loss_falls_on_a_chain_and_seeds_decide_the_weights():
+    settings = Settings(layers=(8,), epochs=3, batch_size=8, n_sample=4, dropout_p_hidden=0.0)
+    one, other = Trainer(chain(), settings, seed=1), Trainer(chain(), settings, seed=2)
+    losses = [row["loss"] for row in one.run()]
+    assert losses == sorted(losses, reverse=True)
+    other.run()
+    assert not same(one.parameters, other.parameters)
+
+
+def test_divergence_names_epoch_step_loss_and_what_to_try():
+    settings = Settings(layers=(8,), epochs=2, batch_size=8, n_sample=4, learning_rate=1e38)
+    with pytest.raises(CheckError, match=r"diverged: the loss is (nan|inf) in epoch 1, step \d+") as caught:
+        Trainer(chain(), settings, seed=1).run()
+    assert "learning_rate" in caught.value.hint
+
+
+def test_a_single_session_without_negatives_has_nothing_to_learn_from():
+    with pytest.raises(CheckError, match="nothing to learn from"):
+        Trainer(random_sessions(5, 1, seed=0), Settings(n_sample=0), seed=1).run()
+
+
+def test_fewer_sessions_than_lanes_and_no_extra_negatives_train():
+    for settings in (Settings(layers=(4,), epochs=1, batch_size=64), Settings(layers=(4,), epochs=1, n_sample=0)):
+        trainer = Trainer(random_sessions(9, 5, seed=0), settings, seed=1)
+        assert len(trainer.run()) == 1
+        assert all(torch.isfinite(value).all() for value in trainer.parameters.values())
