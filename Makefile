@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 #   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
 
-.PHONY: install demo test check clean
+.PHONY: install demo test check docs clean
 
 install: $(VENV)/.installed
 
@@ -27,6 +27,9 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet -m "not slow"
+
+docs: install
+	$(BIN)/python docs/dev/configuration.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -179,6 +179,8 @@ def _show(outcome: "Outcome", options: Options, head: dict[str, Any]) -> None:
         return
     for table in outcome.results.tables:
         console.show_table(table)
+    if "report" in outcome.results.document and not options.quiet:
+        console.show_status(f"the report is in {outcome.results.document['report']}")
 
 
 def _show_plan(study: "Study", options: Options) -> None:
@@ -199,7 +201,7 @@ def main() -> None:
     # ranking fifteen times slower. Must be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        app()
+        app(prog_name="gru4rec-study")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:

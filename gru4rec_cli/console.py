@@ -3,14 +3,16 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.measure import Measurement
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -27,23 +29,38 @@ _PLAIN_EVERY = 10.0  # seconds between lines without a terminal
 _WORTH_TELLING = 2.0  # seconds; shorter work leaves no line behind
 
 
+@cache
 def _console(*, stderr: bool = False) -> Console:
+    """One console a stream: lines printed while bars are shown must go through the console that shows them."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     return Console(stderr=stderr, width=None if terminal else _PIPE_WIDTH, highlight=False, soft_wrap=not terminal)
 
 
 def show_table(table: "Table") -> None:
-    """A table on stdout; the best values in bold with a star, so that they show without colour too."""
-    rich = RichTable(title=escape(table.title), title_justify="left", title_style="bold")
-    rich.box, rich.show_edge, rich.pad_edge, rich.padding = SIMPLE_HEAD, False, False, (0, 2, 0, 0)
-    for index, column in enumerate(table.columns):
-        rich.add_column(escape(column), justify="right" if index in table.numeric else "left", overflow="fold")
-    for row, cells in enumerate(table.rows):
-        rich.add_row(*(_cell(text, (row, column) in table.best) for column, text in enumerate(cells)))
+    """A table on stdout; the best values in bold with a star, so that they show without colour too.
+
+    Where the terminal is too narrow, first the gaps between columns go, then the optional columns.
+    """
     console = _console()
+    everything, needed = range(len(table.columns)), [c for c in range(len(table.columns)) if c not in table.optional]
+    for columns, gap in ((everything, 2), (everything, 0), (needed, 0)):
+        rich = _rich_table(table, columns, gap)
+        if Measurement.get(console, console.options.update(max_width=10_000), rich).maximum <= console.width:
+            break
     console.print(rich)
     for note in table.notes:
         console.print(Text(note, style="dim"))
+
+
+def _rich_table(table: "Table", columns: Sequence[int], gap: int) -> RichTable:
+    rich = RichTable(title=escape(table.title), title_justify="left", title_style="bold")
+    rich.box, rich.show_edge, rich.pad_edge, rich.padding = SIMPLE_HEAD, False, False, (0, gap, 0, 0)
+    for column in columns:
+        justify: Literal["left", "right"] = "right" if column in table.numeric else "left"
+        rich.add_column(escape(table.columns[column]), justify=justify, overflow="fold")
+    for row, cells in enumerate(table.rows):
+        rich.add_row(*(_cell(cells[column], (row, column) in table.best) for column in columns))
+    return rich
 
 
 def _cell(text: str, best: bool) -> Text:
@@ -84,7 +101,6 @@ def _bars() -> RichProgress:
     return RichProgress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
-        MofNCompleteColumn(),
         TextColumn("{task.fields[status]}", markup=False),
         TimeRemainingColumn(elapsed_when_finished=True),
         console=_console(stderr=True),
@@ -117,17 +133,18 @@ class _Counter:
     def line(self) -> str:
         """Rate and status, such as `3,104 events/s, loss 5.12`."""
         rate = self.done / max(time.monotonic() - self.started, 1e-9)
-        parts = [f"{rate:,.0f} {self.unit}/s"] if self.unit and self.done else []
+        parts = [f"{rate:,.0f} {self.unit}/s"] if self.unit and rate >= 1 else []
         return ", ".join([*parts, *(f"{key} {value}" for key, value in self.status.items())])
 
 
 class _Bar(_Counter):
-    def __init__(self, bars: RichProgress, identity: TaskID, unit: str) -> None:
+    def __init__(self, bars: RichProgress, identity: TaskID, total: float | None, unit: str) -> None:
         super().__init__(unit)
-        self.bars, self.identity = bars, identity
+        self.bars, self.identity, self.total = bars, identity, total
 
     def tell(self) -> None:
-        self.bars.update(self.identity, completed=self.done, status=self.line())
+        counts = f"{self.done:,.0f}/{self.total:,.0f} " if self.total else ""
+        self.bars.update(self.identity, completed=self.done, status=counts + self.line())
 
 
 class _BarProgress:
@@ -138,7 +155,7 @@ class _BarProgress:
     def task(self, description: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
         identity = self.bars.add_task(description, total=total, status="")
         try:
-            yield _Bar(self.bars, identity, unit)
+            yield _Bar(self.bars, identity, total, unit)
         finally:
             self.bars.remove_task(identity)
 

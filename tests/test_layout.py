@@ -33,8 +33,9 @@ def imports_of(path: Path) -> set[str]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             for inner in ast.walk(node):
                 inner.__dict__.pop("module", None)
-        if isinstance(node, ast.ImportFrom) and getattr(node, "module", None) and node.module.startswith("gru4rec_cli"):
-            parts = node.module.split(".")
+        module = getattr(node, "module", None) or ""
+        if isinstance(node, ast.ImportFrom) and module.startswith("gru4rec_cli"):
+            parts = module.split(".")
             found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names if alias.name in LEVEL}
     return found
 

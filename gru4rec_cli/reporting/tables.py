@@ -25,13 +25,15 @@ Key = tuple[str, str, int, str]  # model, metric, cutoff, tie rule
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text. Cells are (row, column); `best` are the cells to mark, `numeric` the columns to align right."""
+    """A table of text. Cells are (row, column); `best` are the cells to mark, `numeric` the columns to align right,
+    `optional` those that a narrow terminal may leave out."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     best: frozenset[tuple[int, int]] = frozenset()
     numeric: frozenset[int] = frozenset()
+    optional: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
 
 
@@ -105,8 +107,9 @@ def results_table(
         tuple(columns),
         tuple(map(tuple, rows)),
         best,
-        frozenset(range(1, len(columns))),
-        (*notes, *_model_notes(models, oracle_name, not_applicable)),
+        numeric=frozenset(range(1, len(columns))),
+        optional=frozenset(range(1 + len(METRIC_LABELS), len(columns))),
+        notes=(*notes, *_model_notes(models, oracle_name, not_applicable)),
     )
 
 
@@ -132,8 +135,8 @@ def all_cutoffs_table(
         columns,
         tuple(rows),
         frozenset(best),
-        frozenset(range(2, len(columns))),
-        (*notes, *_model_notes(models, oracle_name, not_applicable)),
+        numeric=frozenset(range(2, len(columns))),
+        notes=(*notes, *_model_notes(models, oracle_name, not_applicable)),
     )
 
 
@@ -167,8 +170,8 @@ def ties_table(
         ("Model", *(rule.capitalize() for rule in TIE_RULES), "Gap"),
         tuple(rows),
         best,
-        frozenset(range(1, 5)),
-        tuple(notes),
+        numeric=frozenset(range(1, 5)),
+        notes=tuple(notes),
     )
 
 
@@ -192,7 +195,9 @@ def data_table(statistics: Mapping[str, Any]) -> Table:
         *(f"{key}: not available." for key in ("input", "parts") if not statistics.get(key)),
         *_missing_note(rows),
     )
-    return Table("Size of the data", columns, rows, numeric=frozenset(range(1, 7)), notes=notes)
+    return Table(
+        "Size of the data", columns, rows, numeric=frozenset(range(1, 7)), optional=frozenset({5, 6, 7, 8}), notes=notes
+    )
 
 
 def removals_table(statistics: Mapping[str, Any]) -> Table:

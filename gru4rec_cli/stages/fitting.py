@@ -78,7 +78,7 @@ def fit_results(folder: Path) -> StageResults:
     models = {name: {**read_json(folder / name / FIT_FILE), "cost": cost} for name, cost in fit_costs(folder).items()}
     table = Table(
         title="Fitted models",
-        columns=("model", "epochs", "last loss", "time (s)", "peak memory (MB)"),
+        columns=("Model", "Epochs", "Last loss", "Time (s)", "Peak memory (MiB)"),
         rows=tuple(
             (
                 name,
@@ -89,5 +89,6 @@ def fit_results(folder: Path) -> StageResults:
             )
             for name, fit in models.items()
         ),
+        numeric=frozenset({1, 2, 3, 4}),
     )
     return StageResults({"models": models}, [table])

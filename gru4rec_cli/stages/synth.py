@@ -8,7 +8,7 @@ from gru4rec_cli.data.cleaning import summarise
 from gru4rec_cli.data.events import write_event_table
 from gru4rec_cli.data.synthetic import generate
 from gru4rec_cli.files import read_json, write_json
-from gru4rec_cli.reporting.tables import data_table
+from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.stages.work import StageResults, StageWork
 
 
@@ -17,9 +17,11 @@ def run(work: StageWork) -> None:
     with work.progress.task("writing events"):
         write_event_table(events, work.folder / EVENTS_FILE)
         process.save(work.folder / PROCESS_FILE)
-    write_json(work.folder / STATISTICS_FILE, {"parts": {"synthetic": summarise(events)}})
+    write_json(work.folder / STATISTICS_FILE, summarise(events))
 
 
 def results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
     statistics = read_json(folder / STATISTICS_FILE)
-    return StageResults(statistics, [data_table(statistics)])
+    counts = tuple(f"{statistics[name]:,}" for name in ("sessions", "events", "items"))
+    table = Table("Planted events", ("Sessions", "Events", "Items"), (counts,), numeric=frozenset({0, 1, 2}))
+    return StageResults(statistics, [table])

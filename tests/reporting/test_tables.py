@@ -245,7 +245,9 @@ def test_no_removal_and_no_record_of_removals_are_told_apart():
 
 
 def test_markdown_aligns_numbers_and_prints_the_best_in_bold():
-    table = Table("T", ("Model", "R"), (("a", ".1"), ("b", ".2")), frozenset({(1, 1)}), frozenset({1}), ("a note",))
+    table = Table(
+        "T", ("Model", "R"), (("a", ".1"), ("b", ".2")), frozenset({(1, 1)}), frozenset({1}), notes=("a note",)
+    )
     assert markdown(table) == "**T**\n\n| Model | R |\n| --- | ---: |\n| a | .1 |\n| b | **.2** |\n\n- a note\n"
 
 

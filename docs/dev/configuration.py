@@ -1,0 +1,63 @@
+"""Prints docs/configuration.md: every key with its default and meaning, from the settings classes themselves.
+
+Run `make docs` after changing a setting; a test compares.
+"""
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from gru4rec_cli.config import ReportSettings, StudyConfig
+from gru4rec_cli.data.events import ColumnSettings, DataSettings
+from gru4rec_cli.data.splitting import SplitSettings
+from gru4rec_cli.data.synthetic import SynthSettings
+from gru4rec_cli.evaluation.settings import EvaluateSettings
+from gru4rec_cli.models import registry
+
+HEAD = """# Configuration
+
+One YAML file, checked as a whole before anything runs. This page is made from the code by `make docs`.
+
+`name` (required) names the run and its default directory, `runs/NAME`. `seed` (default 42) seeds everything random.
+`baseline.models` and `train.models` hold the models to fit, as `NAME: {kind: KIND, settings…}`; the kind defaults to
+the name, so that one kind can stand twice with different settings. Any key can be set on the command line:
+`--set train.models.gru4rec.layers=[64]`.
+"""
+
+
+def section(title: str, settings: type[BaseModel], *, leave_out: tuple[str, ...] = ()) -> str:
+    """One table: key, default, meaning."""
+    fields = {name: field for name, field in settings.model_fields.items() if name not in leave_out}
+    if not fields:
+        return f"## {title}\n\nNothing to set.\n"
+    lines = [f"## {title}", "", "| key | default | meaning |", "|---|---|---|"]
+    for name, field in fields.items():
+        given = field.get_default(call_default_factory=True)
+        plain = given.model_dump(mode="json") if isinstance(given, BaseModel) else given
+        default = "required" if given is PydanticUndefined else f"`{json.dumps(plain, ensure_ascii=False)}`"
+        lines.append(f"| `{name}` | {default} | {(field.description or '').replace('|', '/')} |")
+    return "\n".join(lines) + "\n"
+
+
+def page() -> str:
+    """The whole page."""
+    assert set(StudyConfig.model_fields) == {
+        "name", "seed", "data", "synth", "split", "baseline", "train", "evaluate", "report"
+    }  # fmt: skip
+    models = [section(f"Model `{kind}`", registry.settings_class(kind)) for kind in registry.kinds()]
+    sections = [
+        section("`data`: where the clicks come from", DataSettings),
+        section("`data.columns`", ColumnSettings),
+        section("`synth`: the planted process (with `data: {source: synth}`)", SynthSettings),
+        section("`split`: cleaning, then the division by time", SplitSettings),
+        section("`evaluate`", EvaluateSettings),
+        section("`report`", ReportSettings),
+        *models,
+    ]
+    return "\n".join([HEAD, *sections])
+
+
+if __name__ == "__main__":
+    (Path(__file__).parents[1] / "configuration.md").write_text(page(), encoding="utf-8")

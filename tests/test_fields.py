@@ -1,0 +1,206 @@
+"""Every field of the configuration changes what comes out; a new field without an entry here fails."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gru4rec_cli.config import ReportSettings, StudyConfig, load_config
+from gru4rec_cli.data.events import ColumnSettings, DataSettings
+from gru4rec_cli.data.splitting import SplitSettings
+from gru4rec_cli.data.synthetic import SynthSettings
+from gru4rec_cli.evaluation.settings import EvaluateSettings
+from gru4rec_cli.models import registry
+from gru4rec_cli.pipeline import Study
+from tests.small import write_config
+
+PLANTED: dict[str, Any] = {
+    "name": "fields",
+    "data": {"source": "synth"},
+    "synth": {"sessions": 400, "items": 16, "interests": 2, "successors": 2, "max_length": 8},
+    "baseline": {"models": {"popularity": {}}},
+    "train": {"models": {"gru4rec": {"layers": [4], "epochs": 1, "batch_size": 8, "n_sample": 4}}},
+    "evaluate": {"resamples": 20},
+}
+FROM_FILE: dict[str, Any] = {
+    "name": "fields",
+    "data": {"source": "clicks.csv"},
+    "baseline": {"models": {"popularity": {}}},
+}
+LOG_NORMAL = {"length_distribution": "log-normal"}
+
+# field: (what else is set both times, the other value); the stage whose artifacts must differ follows from the section.
+SYNTH: dict[str, tuple[dict[str, Any], Any]] = {
+    "sessions": ({}, 500),
+    "items": ({}, 18),
+    "interests": ({}, 3),
+    "successors": ({}, 3),
+    "noise": ({}, 0.5),
+    "zipf_exponent": ({}, 0.5),
+    "length_distribution": ({}, "log-normal"),
+    "length_exponent": ({}, 1.2),
+    "length_median": (LOG_NORMAL, 3.0),
+    "length_sigma": (LOG_NORMAL, 1.5),
+    "min_length": ({}, 3),
+    "max_length": ({}, 12),
+    "days": ({}, 3),
+    "start": ({}, "2023-05-05"),
+    "daily_rhythm": ({}, 0.1),
+    "think_time_median": ({}, 300.0),
+    "think_time_sigma": ({}, 2.0),
+}
+SPLIT: dict[str, tuple[dict[str, Any], Any]] = {
+    "drop_duplicates": ({"drop_repeats": False}, False),
+    "drop_repeats": ({}, False),
+    "min_session_length": ({}, 4),
+    "min_item_support": ({}, 40),
+    "max_session_length": ({}, 6),
+    "overlong": ({"max_session_length": 6}, "cut"),
+    "by": ({"test": 0.5}, "days"),
+    "test": ({}, 0.4),
+    "valid": ({}, 0.2),
+    "straddle": ({}, "truncate"),
+    "unseen": ({"min_item_support": 1}, "miss"),
+}
+DATA: dict[str, Any] = {
+    "source": {"source": "other.csv"},
+    "train": {"source": None, "train": "clicks.csv", "test": "later.csv"},
+    "test": {"source": None, "train": "clicks.csv", "test": "latest.csv"},
+    "columns": {"columns": {"item": "Category"}},
+    "time_unit": {"time_unit": "milliseconds"},
+    "separator": {"source": "semicolons.csv", "separator": ";"},
+    "columns.session": {"columns": {"session": "Visitor"}},
+    "columns.item": {"columns": {"item": "Category"}},
+    "columns.time": {"columns": {"time": None}},
+}
+EVALUATE: dict[str, tuple[dict[str, Any], Any]] = {
+    "cutoffs": ({}, [3]),
+    "ties": ({}, "optimistic"),
+    "resamples": ({}, 30),
+    "confidence": ({}, 0.5),
+}
+GRU4REC: dict[str, tuple[dict[str, Any], Any]] = {
+    "layers": ({}, [4, 4]),
+    "epochs": ({}, 2),
+    "batch_size": ({}, 16),
+    "learning_rate": ({}, 0.01),
+    "momentum": ({}, 0.5),
+    "n_sample": ({}, 8),
+    "sample_alpha": ({}, 0.0),
+    "dropout_p_embed": ({}, 0.5),
+    "dropout_p_hidden": ({}, 0.1),
+    "logq": ({}, 0.0),
+}
+ONE_VALUE = {"gru4rec": {"loss", "embedding"}}  # so far only one value is allowed
+MODELS: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {"gru4rec": GRU4REC, "popularity": {}, "markov": {}}
+TOP = {"name", "seed", "data", "synth", "split", "baseline", "train", "evaluate", "report"}
+
+
+def write_clicks(folder: Path) -> None:
+    """A log with duplicates, repeats, rare and new items, long sessions, and sessions that last over a cut."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 12, 300)
+    session = np.repeat(np.arange(300), lengths)
+    start = np.sort(rng.uniform(0, 10 * 86_400, 300))
+    within = np.concatenate([np.arange(length) for length in lengths])
+    time = 1_600_000_000 + np.repeat(start, lengths) + within * 3600
+    item = (20 * rng.random(len(session)) ** 2).astype(int) + (time > 1_600_000_000 + 9 * 86_400) * 2
+    item = np.where(rng.random(len(item)) < 0.2, np.roll(item, 1), item)
+    columns = {
+        "SessionId": session,
+        "ItemId": item,
+        "Time": time.astype(int),
+        "Category": item % 5,
+        "Visitor": session // 2,
+    }
+    log = pl.DataFrame(columns)
+    log = pl.concat([log, log[::17]])
+    log.write_csv(folder / "clicks.csv")
+    log.filter(pl.col("SessionId") > 20).write_csv(folder / "other.csv")
+    log.filter(pl.col("SessionId") > 40).write_csv(folder / "semicolons.csv", separator=";")
+    for name, offset in (("later.csv", 1000), ("latest.csv", 2000)):
+        log.filter(pl.col("SessionId") > offset / 10).with_columns(pl.col("SessionId") + offset).write_csv(
+            folder / name
+        )
+
+
+def artifacts(folder: Path, config: dict[str, Any], last: str) -> dict[str, str]:
+    """Hashes of what a stage writes, the stages before it having run; statistics repeat settings and do not count."""
+    study = Study(load_config(write_config(folder, config)), folder / "run")
+    outcome = next(outcome for outcome in study.run() if outcome.stage == last)
+    manifest = study.directory.manifest(outcome.stage)
+    assert manifest is not None
+    return {name: digest for name, digest in manifest["outputs"].items() if name != "statistics.json"}
+
+
+def merged(config: dict[str, Any], section: str, *changes: dict[str, Any]) -> dict[str, Any]:
+    together = dict(config.get(section, {}))
+    for change in changes:
+        together |= change
+    return {**config, section: together}
+
+
+def check(tmp_path: Path, one: dict[str, Any], other: dict[str, Any], last: str) -> None:
+    assert artifacts(tmp_path / "one", one, last) != artifacts(tmp_path / "other", other, last)
+
+
+@pytest.mark.parametrize("field", SynthSettings.model_fields)
+def test_every_field_of_synth(tmp_path: Path, field: str):
+    both, value = SYNTH[field]
+    one = merged(PLANTED, "synth", both)
+    check(tmp_path, one, merged(one, "synth", {field: value}), "synth")
+
+
+@pytest.fixture
+def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_clicks(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("clicks")
+@pytest.mark.parametrize("field", SplitSettings.model_fields)
+def test_every_field_of_split(tmp_path: Path, field: str):
+    both, value = SPLIT[field]
+    one = merged(FROM_FILE, "split", both)
+    check(tmp_path, one, merged(one, "split", {field: value}), "split")
+
+
+@pytest.mark.usefixtures("clicks")
+@pytest.mark.parametrize(
+    "field", [*DataSettings.model_fields, *(f"columns.{name}" for name in ColumnSettings.model_fields)]
+)
+def test_every_field_of_data(tmp_path: Path, field: str):
+    given = merged(FROM_FILE, "data", DATA["train"]) if field == "test" else FROM_FILE
+    check(tmp_path, given, merged(FROM_FILE, "data", DATA[field]), "split")
+
+
+@pytest.mark.parametrize("field", EvaluateSettings.model_fields)
+def test_every_field_of_evaluate(tmp_path: Path, field: str):
+    both, value = EVALUATE[field]
+    one = merged(PLANTED, "evaluate", both)
+    check(tmp_path, one, merged(one, "evaluate", {field: value}), "evaluate")
+
+
+def test_every_field_of_report(tmp_path: Path):
+    assert set(ReportSettings.model_fields) == {"title"}
+    check(tmp_path, PLANTED, {**PLANTED, "report": {"title": "Clicks"}}, "report")
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [(k, f) for k in registry.kinds() for f in registry.settings_class(k).model_fields]
+)
+def test_every_field_of_a_model(tmp_path: Path, kind: str, field: str):
+    if field in ONE_VALUE.get(kind, set()):
+        pytest.skip(f"{field} has one value so far")
+    both, value = MODELS[kind][field]
+    entry = {**PLANTED["train"]["models"][kind], **both}
+    one = {**PLANTED, "train": {"models": {kind: entry}}}
+    check(tmp_path, one, {**PLANTED, "train": {"models": {kind: {**entry, field: value}}}}, "train")
+
+
+def test_every_section_is_covered_and_name_and_seed_change_results(tmp_path: Path):
+    assert set(StudyConfig.model_fields) == TOP
+    check(tmp_path, PLANTED, {**PLANTED, "name": "other"}, "report")
+    check(tmp_path / "seed", PLANTED, {**PLANTED, "seed": 1}, "synth")
