@@ -16,10 +16,11 @@ LAYERS = [
     ["stages"],
     ["rundir", "config"],
     ["reporting"],
-    ["evaluation"],
     ["models"],
+    ["evaluation"],
     ["data"],
-    ["settings", "files", "measuring", "yaml_loader"],
+    ["vendoring"],
+    ["settings", "files", "git", "measuring", "yaml_loader", "scores"],
     ["progress", "columns", "errors", "__init__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

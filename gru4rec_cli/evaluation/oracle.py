@@ -9,7 +9,7 @@ import numpy.typing as npt
 from gru4rec_cli.data.sessions import Int64Array, Sessions
 from gru4rec_cli.data.synthetic import PlantedProcess
 from gru4rec_cli.errors import DataError
-from gru4rec_cli.models.base import ScoreBlock, block_ranges
+from gru4rec_cli.scores import ScoreBlock, block_ranges
 
 Float64Array = npt.NDArray[np.float64]
 

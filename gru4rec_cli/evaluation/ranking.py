@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.models.base import FloatArray, ScoreBlock
+from gru4rec_cli.evaluation.metrics import TieRule, ranks
 from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.scores import FloatArray, ScoreBlock
 
 
 class ScoreError(ValueError):
@@ -51,6 +52,11 @@ def rank_targets(
     if done != len(targets):
         raise ScoreError(f"scores of {len(targets) - done} of {len(targets)} events are missing")
     return TargetRanks(greater, equal)
+
+
+def event_ranks(counts: TargetRanks, sessions: Sessions, ties: TieRule) -> npt.NDArray[np.float64]:
+    """Rank of every event under a tie rule; infinite where training never saw the target."""
+    return np.where(sessions.target_items() >= 0, ranks(counts.greater, counts.equal, ties), np.inf)
 
 
 def count_above(

@@ -6,18 +6,13 @@ from typing import Any
 import numpy as np
 
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.evaluation.metrics import FloatArray, TieRule, metric_grid, metric_values, ranks
-from gru4rec_cli.evaluation.ranking import TargetRanks
+from gru4rec_cli.evaluation.metrics import FloatArray, metric_grid, metric_values
+from gru4rec_cli.evaluation.ranking import TargetRanks, event_ranks
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.evaluation.uncertainty import bootstrap_means, percentile_interval, session_sums
 from gru4rec_cli.progress import SILENT, Progress
 
 MetricRow = dict[str, Any]
-
-
-def event_ranks(counts: TargetRanks, sessions: Sessions, ties: TieRule) -> FloatArray:
-    """Rank of every event under a tie rule; infinite where training never saw the target."""
-    return np.where(sessions.target_items() >= 0, ranks(counts.greater, counts.equal, ties), np.inf)
 
 
 def metric_rows(

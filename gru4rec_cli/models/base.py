@@ -11,27 +11,14 @@ from safetensors.numpy import load_file, save_file
 
 from gru4rec_cli.data.sessions import Sessions, Vocabulary, session_of_items
 from gru4rec_cli.progress import Progress
+from gru4rec_cli.scores import FloatArray, ScoreBlock
 from gru4rec_cli.settings import Settings
 
-FloatArray = npt.NDArray[np.float32]
-
-SCORE_BLOCK_BYTES = 64 * 2**20  # no block of scores is larger: memory stays bounded whatever the test set
 FALLBACK = "items without a score follow below all scored ones, by training popularity"
 
 
 class ModelSettings(Settings):
     """Base of the settings of every model kind."""
-
-
-@dataclass(frozen=True)
-class ScoreBlock:
-    """Scores of all V items for consecutive events, higher is better.
-
-    `start` is the number of the first event; `scores` is float32 (events, V).
-    """
-
-    start: int
-    scores: FloatArray
 
 
 @dataclass(frozen=True)
@@ -72,18 +59,6 @@ class Recommender(Protocol):
     @classmethod
     def load(cls, folder: Path, settings: Any, seed: int) -> Self:
         """The model that `save` wrote."""
-
-
-def block_rows(n_items: int) -> int:
-    """How many events fit into one block of scores over `n_items` items."""
-    return max(32, min(4096, SCORE_BLOCK_BYTES // (4 * n_items)))
-
-
-def block_ranges(n_rows: int, n_items: int) -> Iterator[tuple[int, int]]:
-    """Consecutive (start, stop) that cover `n_rows` events in blocks of bounded size."""
-    step = block_rows(n_items)
-    for start in range(0, n_rows, step):
-        yield start, min(start + step, n_rows)
 
 
 def popularity_fallback(supports: npt.NDArray[np.int64]) -> FloatArray:

@@ -10,16 +10,14 @@ import numpy.typing as npt
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.models.base import (
     FitReport,
-    FloatArray,
     ModelSettings,
-    ScoreBlock,
-    block_ranges,
     load_arrays,
     popularity_fallback,
     recommend_by_score,
     save_arrays,
 )
 from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.scores import FloatArray, ScoreBlock, block_ranges
 
 
 class Settings(ModelSettings):

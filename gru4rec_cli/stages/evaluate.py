@@ -18,7 +18,7 @@ from gru4rec_cli.evaluation.ranking import ScoreError, TargetRanks, rank_targets
 from gru4rec_cli.evaluation.summary import metric_rows
 from gru4rec_cli.files import MANIFEST, hash_file, hash_json, read_json, write_json
 from gru4rec_cli.models import registry
-from gru4rec_cli.models.base import ScoreBlock
+from gru4rec_cli.scores import ScoreBlock
 from gru4rec_cli.stages.showing import metrics_results
 from gru4rec_cli.stages.work import StageResults, StageWork
 

@@ -4,13 +4,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from gru4rec_cli import scores as score_blocks
 from gru4rec_cli.columns import SESSION, TIME
 from gru4rec_cli.data.sessions import Sessions, Vocabulary, sessions_from_frame
 from gru4rec_cli.data.synthetic import Float64Array, PlantedProcess, SynthSettings, generate
 from gru4rec_cli.errors import DataError
 from gru4rec_cli.evaluation.oracle import oracle_scores
-from gru4rec_cli.models import base
-from gru4rec_cli.models.base import FloatArray
+from gru4rec_cli.scores import FloatArray
 
 
 def process_of(
@@ -122,7 +122,7 @@ def test_scores_are_probabilities_that_leave_out_the_last_item(generated):
 def test_the_size_of_blocks_does_not_change_scores(generated, monkeypatch):
     process, sessions = generated
     whole = scores_of(process, sessions)
-    monkeypatch.setattr(base, "SCORE_BLOCK_BYTES", 100 * 4 * 150)
+    monkeypatch.setattr(score_blocks, "SCORE_BLOCK_BYTES", 100 * 4 * 150)
     assert len(next(oracle_scores(process, sessions)).scores) == 100 < len(whole)
     np.testing.assert_array_equal(scores_of(process, sessions), whole)
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gru4rec_cli import scores as score_blocks
 from gru4rec_cli.data.sessions import UNSEEN, Sessions
 from gru4rec_cli.evaluation.metrics import metric_values, ranks
 from gru4rec_cli.evaluation.ranking import TargetRanks, rank_targets
-from gru4rec_cli.models import base, registry
-from gru4rec_cli.models.base import Recommender
+from gru4rec_cli.models import registry
+from gru4rec_cli.models.base import ModelSettings, Recommender
 from gru4rec_cli.progress import SILENT
 from tests.worlds import chain, random_sessions, sessions_of
 
@@ -19,17 +20,28 @@ from tests.worlds import chain, random_sessions, sessions_of
 SMALL: dict[str, dict[str, Any]] = {
     "gru4rec": {"layers": [16], "epochs": 2, "batch_size": 8, "n_sample": 8, "dropout_p_hidden": 0.0},
 }
+# A kind can be several models in one: each of these is tested like a kind, as `kind:variant`.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "gru4rec:one-hot": {"embedding": "none", "layers": [12, 16]},
+    "gru4rec:separate": {"embedding": 6, "loss": "bpr-max", "learning_rate": 0.05},
+}
+MODELS = [*registry.kinds(), *VARIANTS]
 LONG_ENOUGH: dict[str, dict[str, Any]] = {"gru4rec": {"epochs": 20}}  # to learn the chain completely
-KNOWS_THE_LAST_ITEM = [kind for kind in registry.kinds() if kind != "popularity"]
+KNOWS_THE_LAST_ITEM = [kind for kind in MODELS if kind != "popularity"]
 
-every_kind = pytest.mark.parametrize("kind", registry.kinds())
+every_kind = pytest.mark.parametrize("kind", MODELS)
 
 
 def fitted(kind: str, train: Sessions, **changes: Any) -> Recommender:
-    settings = registry.settings_class(kind).model_validate_json(json.dumps(SMALL.get(kind, {}) | changes))
-    model = registry.model_class(kind)(settings, 7)
+    model = registry.model_class(kind.split(":")[0])(settings_of(kind, **changes), 7)
     model.fit(train, None, progress=SILENT)
     return model
+
+
+def settings_of(kind: str, **changes: Any) -> ModelSettings:
+    base = kind.split(":")[0]
+    given = SMALL.get(base, {}) | VARIANTS.get(kind, {}) | changes
+    return registry.settings_class(base).model_validate_json(json.dumps(given))
 
 
 def ranked(model: Recommender, sessions: Sessions) -> TargetRanks:
@@ -70,7 +82,7 @@ def test_metrics_do_not_depend_on_how_events_are_batched(kind: str, monkeypatch:
     train, test = random_sessions(40, 300, seed=1), random_sessions(40, 90, seed=2)
     model = fitted(kind, train)
     whole = ranked(model, test)
-    monkeypatch.setattr(base, "SCORE_BLOCK_BYTES", 1)  # the smallest blocks there are
+    monkeypatch.setattr(score_blocks, "SCORE_BLOCK_BYTES", 1)  # the smallest blocks there are
     assert _pairs(ranked(model, test)) == _pairs(whole)
     alone = [ranked(model, test.select(np.array([session]))) for session in range(test.n_sessions)]
     assert [pair for found in alone for pair in _pairs(found)] == _pairs(whole)
@@ -125,15 +137,14 @@ def test_recall_and_mrr_grow_with_the_cutoff_and_mrr_ndcg_recall_are_in_order(ki
 def test_a_saved_and_loaded_model_gives_the_same_ranks(kind: str, tmp_path: Path):
     train, test = random_sessions(40, 300, seed=1), random_sessions(40, 90, seed=2)
     model = fitted(kind, train)
-    settings = registry.settings_class(kind).model_validate_json(json.dumps(SMALL.get(kind, {})))
-    registry.save_model(tmp_path, kind, settings, 7, model)
+    registry.save_model(tmp_path, kind.split(":")[0], settings_of(kind), 7, model)
     assert _pairs(ranked(registry.load_model(tmp_path), test)) == _pairs(ranked(model, test))
     assert not [path for path in tmp_path.iterdir() if path.suffix in (".pkl", ".pt", ".npy")]
 
 
 @pytest.mark.parametrize("kind", KNOWS_THE_LAST_ITEM)
 def test_a_deterministic_chain_is_learnt_completely(kind: str):
-    model = fitted(kind, chain(seed=0), **LONG_ENOUGH.get(kind, {}))
+    model = fitted(kind, chain(seed=0), **LONG_ENOUGH.get(kind.split(":")[0], {}))
     assert recall_at_1(model, chain(n_sessions=40, seed=1)) == 1.0
 
 

@@ -42,14 +42,17 @@ def sessions_in(record: Record, part: str) -> Sessions:
     return sessions_from_frame(ordered, Vocabulary(record["item_ids"]))
 
 
+def settings_of(given: dict[str, Any]) -> Settings:
+    same = ("layers", "loss", "batch_size", "learning_rate", "momentum", "n_sample", "sample_alpha")
+    loss = ("logq",) if given["loss"] == "cross-entropy" else ("bpreg", "elu_param")
+    embedding = "shared" if given["constrained_embedding"] else given["embedding"] or "none"
+    here = {"epochs": given["n_epochs"], "dropout_p_hidden": 0.0, "embedding": embedding}
+    return Settings.model_validate_json(json.dumps({key: given[key] for key in (*same, *loss)} | here))
+
+
 def trainer_of(case: str) -> tuple[Trainer, Record, dict[str, Any]]:
     record, described = recorded(case)
-    given = described["hyperparameters"]
-    same = ("layers", "loss", "batch_size", "learning_rate", "momentum", "n_sample", "sample_alpha", "logq")
-    settings = Settings.model_validate_json(
-        json.dumps({key: given[key] for key in same} | {"epochs": given["n_epochs"], "dropout_p_hidden": 0.0})
-    )
-    trainer = Trainer(sessions_in(record, "train"), settings, seed=0)
+    trainer = Trainer(sessions_in(record, "train"), settings_of(described["hyperparameters"]), seed=0)
     for name, value in trainer.parameters.items():
         value.copy_(torch.from_numpy(record[f"init/{name}"]).reshape(value.shape))
     return trainer, record, described
@@ -60,19 +63,18 @@ def replay(trainer: Trainer, record: Record) -> list[float]:
     losses: list[float] = []
     settings = trainer.settings
     for _ in range(settings.epochs):
-        states = zero_states(settings.batch_size, settings.layers)
-        for lanes in lane_steps(trainer.train, settings.batch_size, min_lanes=trainer.min_lanes):
+        states = zero_states(settings.batch_size, settings)
+        for lanes in trainer.lanes():
             step, width = len(losses), len(lanes.rows)
             rows = torch.from_numpy(lanes.rows)
             inputs, targets = trainer.items[rows], trainer.items[rows + 1]
             assert width == record["step/n_valid"][step]
             assert inputs.tolist() == record["step/input"][step][:width].tolist()
             assert targets.tolist() == record["step/target"][step][:width].tolist()
-            negatives = (
-                torch.from_numpy(record["step/negatives"][step].astype(np.int64)) if settings.n_sample else inputs[:0]
-            )
+            drawn = record["step/negatives"][step] if settings.n_sample else np.zeros(0)
+            negatives = torch.from_numpy(drawn.astype(np.int64))
             loss, states = trainer.step(inputs, targets, negatives, carry(states, lanes))
-            losses.append(loss.item())
+            losses.append(loss)
     return losses
 
 

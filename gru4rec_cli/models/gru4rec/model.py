@@ -1,6 +1,6 @@
 """GRU4Rec as a recommender: fit, score, save, load."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -11,11 +11,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.models.base import FitReport, FloatArray, ScoreBlock, block_ranges, recommend_by_score
-from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, advance, zero_states
+from gru4rec_cli.errors import UsageError
+from gru4rec_cli.evaluation.metrics import metric_values
+from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
+from gru4rec_cli.models.base import FitReport, recommend_by_score
+from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, advance, input_table, zero_states
 from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.models.gru4rec.training import Trainer
 from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.scores import FloatArray, ScoreBlock, block_ranges
 
 _WEIGHTS = "weights.safetensors"
 _SESSIONS_AT_ONCE = 512
@@ -44,10 +48,30 @@ class Model:
         progress: Progress = SILENT,
         checkpoints: Path | None = None,
     ) -> FitReport:
-        trainer = Trainer(train, self.settings, self.seed)
-        curve = trainer.run(progress=progress, checkpoints=checkpoints)
-        self.parameters = trainer.parameters
-        return FitReport(curve, {"parameters": sum(value.numel() for value in self.parameters.values())})
+        trainer = Trainer(train, self.settings, self.seed, self._validator(valid))
+        self.parameters = trainer.run(progress=progress, checkpoints=checkpoints)
+        n_parameters = sum(value.numel() for value in self.parameters.values())
+        return FitReport(trainer.curve, {"parameters": n_parameters, "kept_epoch": trainer.kept_epoch})
+
+    def _validator(self, valid: Sessions | None) -> Callable[[dict[str, Tensor]], float] | None:
+        """What measures the epochs, if the settings ask for it."""
+        if self.settings.validate_on is None:
+            return None
+        if valid is None:
+            raise UsageError(
+                f"validate_on: {self.settings.validate_on} needs validation sessions, and there are none",
+                "set split.valid, or leave validate_on out",
+            )
+        metric, k = self.settings.validate_on.split("@")
+
+        def validate(parameters: dict[str, Tensor]) -> float:
+            model = Model(self.settings, self.seed)
+            model.parameters = parameters
+            found = rank_targets(model.score(valid), valid)
+            rank = event_ranks(found, valid, "conservative")
+            return float(metric_values(rank, metric, int(k)).mean())
+
+        return validate
 
     @torch.no_grad()
     def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
@@ -72,7 +96,8 @@ class Model:
         order = np.argsort(-steps, kind="stable")
         events = np.concatenate([[0], np.cumsum(steps)])  # number of each session's first event
         lanes = max(len(order), _MIN_ROWS)
-        states = zero_states(lanes, self.settings.layers)
+        states = zero_states(lanes, self.settings)
+        table = self.parameters[input_table(self.settings)]
         queries = torch.empty(int(events[-1]), self.settings.layers[-1])
         for position in range(int(steps.max(initial=0))):
             active = order[: np.count_nonzero(steps > position)]
@@ -80,9 +105,9 @@ class Model:
             clicks = np.zeros(width, dtype=np.int64)
             clicks[: len(active)] = sessions.items[sessions.offsets[active] + position]
             seen = torch.from_numpy(clicks >= 0)[:, None]
-            inputs = self.parameters[ITEMS].index_select(0, torch.from_numpy(np.maximum(clicks, 0)))
+            inputs = table.index_select(0, torch.from_numpy(np.maximum(clicks, 0)))
             before = [state[:width] for state in states]
-            after = advance(self.parameters, inputs, before)
+            after = advance(self.parameters, inputs, before, self.settings)
             states = [torch.where(seen, new, old) for new, old in zip(after, before, strict=True)]
             queries[torch.from_numpy(events[active] + position)] = states[-1][: len(active)]
         return queries

@@ -34,12 +34,13 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def test_a_continued_training_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path):
     train = random_sessions(30, 60, seed=1)
     whole = Trainer(train, SETTINGS, seed=5)
-    curve = whole.run()
+    whole.run()
     with pytest.raises(KeyboardInterrupt):
         Stopping(train, SETTINGS, seed=5).run(checkpoints=tmp_path)
     continued = Stopping(train, SETTINGS, seed=5)
     continued.stop_before = 99
-    assert continued.run(checkpoints=tmp_path) == curve
+    continued.run(checkpoints=tmp_path)
+    assert continued.curve == whole.curve
     assert continued.begun == [3, 4]
     assert same(continued.parameters, whole.parameters)
     assert same(continued.optimizer.state(), whole.optimizer.state())
@@ -71,7 +72,8 @@ def test_only_the_newest_checkpoint_is_kept(tmp_path: Path):
 def test_the_loss_falls_on_a_chain_and_seeds_decide_the_weights():
     settings = Settings(layers=(8,), epochs=3, batch_size=8, n_sample=4, dropout_p_hidden=0.0)
     one, other = Trainer(chain(), settings, seed=1), Trainer(chain(), settings, seed=2)
-    losses = [row["loss"] for row in one.run()]
+    one.run()
+    losses = [row["loss"] for row in one.curve]
     assert losses == sorted(losses, reverse=True)
     other.run()
     assert not same(one.parameters, other.parameters)
@@ -79,7 +81,9 @@ def test_the_loss_falls_on_a_chain_and_seeds_decide_the_weights():
 
 def test_divergence_names_epoch_step_loss_and_what_to_try():
     settings = Settings(layers=(8,), epochs=2, batch_size=8, n_sample=4, learning_rate=1e38)
-    with pytest.raises(CheckError, match=r"diverged: the loss is (nan|inf) in epoch 1, step \d+") as caught:
+    with pytest.raises(
+        CheckError, match=r"diverged: (the loss is (nan|inf) in epoch 1, step \d+|weights are not finite after epoch 1)"
+    ) as caught:
         Trainer(chain(), settings, seed=1).run()
     assert "learning_rate" in caught.value.hint
 
@@ -92,5 +96,27 @@ def test_a_single_session_without_negatives_has_nothing_to_learn_from():
 def test_fewer_sessions_than_lanes_and_no_extra_negatives_train():
     for settings in (Settings(layers=(4,), epochs=1, batch_size=64), Settings(layers=(4,), epochs=1, n_sample=0)):
         trainer = Trainer(random_sessions(9, 5, seed=0), settings, seed=1)
-        assert len(trainer.run()) == 1
+        trainer.run()
+        assert len(trainer.curve) == 1
         assert all(torch.isfinite(value).all() for value in trainer.parameters.values())
+
+
+def test_the_best_epoch_is_kept_and_training_stops_without_a_better_one(tmp_path: Path):
+    values = iter([0.1, 0.3, 0.2, 0.25, 0.9])
+    settings = SETTINGS.model_copy(update={"validate_on": "recall@5", "patience": 2, "epochs": 5})
+    train = random_sessions(30, 60, seed=1)
+    trainer = Trainer(train, settings, seed=5, validate=lambda parameters: next(values))
+    kept = trainer.run(checkpoints=tmp_path)
+    assert [row["valid_recall@5"] for row in trainer.curve] == [0.1, 0.3, 0.2, 0.25]
+    assert trainer.kept_epoch == 2
+    two = Trainer(train, settings.model_copy(update={"epochs": 2, "validate_on": None, "patience": None}), seed=5)
+    assert same(kept, two.run())
+    again = Trainer(train, settings, seed=5, validate=lambda parameters: 1 / 0)
+    assert same(again.run(checkpoints=tmp_path), kept)  # the best weights are in the checkpoint too
+
+
+def test_without_a_better_epoch_the_first_is_kept():
+    settings = SETTINGS.model_copy(update={"validate_on": "mrr@5", "epochs": 3})
+    trainer = Trainer(random_sessions(30, 60, seed=1), settings, seed=5, validate=lambda parameters: 0.5)
+    trainer.run()
+    assert (trainer.kept_epoch, len(trainer.curve)) == (1, 3)
