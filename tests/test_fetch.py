@@ -184,6 +184,19 @@ def test_the_pin_of_this_project_is_whole():
     assert "research and education" in pin.licence
 
 
+@pytest.mark.parametrize("change", [{"name": "../x"}, {"commit": "main"}, {"tree": ""}, {"extra": ""}])
+def test_a_pin_of_another_form_is_refused(pin: Pin, tmp_path: Path, change: dict[str, str]):
+    (tmp_path / "pin.json").write_text(json.dumps(pin.__dict__ | change))
+    with pytest.raises(UsageError, match="is not a pin"):
+        read_pin(tmp_path / "pin.json")
+
+
+def test_a_vendor_folder_that_cannot_be_written_is_told(pin: Pin, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        fetch(None, tmp_path / "file" / "vendor", pin=pin)
+
+
 @pytest.fixture
 def pin_path(pin: Pin, tmp_path: Path) -> Path:
     path = tmp_path / "pin.json"
@@ -192,12 +205,14 @@ def pin_path(pin: Pin, tmp_path: Path) -> Path:
 
 
 def test_the_command_fetches_tells_the_licence_and_the_second_time_finds_it(pin_path: Path, tmp_path: Path):
-    environment = {"GRU4REC_STUDY_PIN": str(pin_path), "GRU4REC_STUDY_VENDOR": str(tmp_path / "vendor")}
-    done = study("fetch", "--source", tmp_path / "origin", **environment)
+    vendor = str(tmp_path / "vendor")
+    done = study("fetch", "--source", tmp_path / "origin", GRU4REC_STUDY_PIN=str(pin_path), GRU4REC_STUDY_VENDOR=vendor)
     assert done.returncode == 0, done.stderr
     assert "fetched" in done.stdout
     assert "ask first" in done.stdout
-    again = study("fetch", "--json", **environment, PATH="")  # no git is needed for it
+    again = study(
+        "fetch", "--json", GRU4REC_STUDY_PIN=str(pin_path), GRU4REC_STUDY_VENDOR=vendor, PATH=""
+    )  # no git is needed for it
     assert json.loads(again.stdout)["action"] == "present", again.stderr
 
 
@@ -206,8 +221,7 @@ def test_the_command_without_git_or_network_says_so(pin_path: Path, tmp_path: Pa
     assert done.returncode == 5
     assert "git cannot be run" in done.stderr
     assert "install git" in done.stderr
-    offline = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
-    done = study("fetch", "--vendor", tmp_path / "vendor", "--source", "https://example.invalid/x", **offline)
+    done = study("fetch", "--vendor", tmp_path / "vendor", "--source", "https://127.0.0.1:9/x", NO_PROXY="127.0.0.1")
     assert done.returncode == 5
     assert "git clone failed" in done.stderr
     assert "--source PATH" in done.stderr
