@@ -22,7 +22,7 @@ from gru4rec_cli.progress import SILENT, Progress
 from gru4rec_cli.scores import FloatArray, ScoreBlock, block_ranges
 
 _WEIGHTS = "weights.safetensors"
-_SESSIONS_AT_ONCE = 512
+_EVENTS_AT_ONCE = 2**15  # whose states are held together, but at least one session
 # A product with fewer rows takes another path through the BLAS and rounds differently; with at least this many every
 # row comes out the same whatever rows stand beside it, so that ranks do not depend on how events are batched.
 _MIN_ROWS = 32
@@ -77,8 +77,8 @@ class Model:
     def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
         matrix, bias = self.parameters[ITEMS], self.parameters[BIAS]
         done = 0
-        for start in range(0, sessions.n_sessions, _SESSIONS_AT_ONCE):
-            chunk = sessions.select(np.arange(start, min(start + _SESSIONS_AT_ONCE, sessions.n_sessions)))
+        for group in _groups(sessions):
+            chunk = sessions.select(group)
             queries = self.hidden_states(chunk)  # (events, D)
             for first, stop in block_ranges(len(queries), sessions.n_items):
                 rows = _at_least(queries[first:stop], _MIN_ROWS)
@@ -123,6 +123,14 @@ class Model:
         model = cls(settings, seed)
         model.parameters = load_file(folder / _WEIGHTS)
         return model
+
+
+def _groups(sessions: Sessions) -> Iterator[npt.NDArray[np.int64]]:
+    """Consecutive sessions that are walked side by side."""
+    number = np.cumsum(sessions.lengths - 1) // _EVENTS_AT_ONCE
+    starts = np.flatnonzero(np.diff(number, prepend=-1))
+    for start, stop in zip(starts, [*starts[1:], sessions.n_sessions], strict=True):
+        yield np.arange(start, stop)
 
 
 def _at_least(rows: Tensor, count: int) -> Tensor:

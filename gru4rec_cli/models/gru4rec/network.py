@@ -5,7 +5,7 @@ layer's input weights (one-hot).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ BIAS = "output_bias"  # (V,)
 SEPARATE = "input_embedding"  # (V, width)
 ONE_HOT = "onehot_gru.input"  # (V, 3 D_0): candidate, r, z
 ONE_HOT_CELL = ("onehot_gru.recurrent_rz", "onehot_gru.recurrent_h", "onehot_gru.bias")  # (D, 2D), (D, D), (3D,)
+Noise = Callable[[torch.Size], Tensor]  # uniform numbers in [0, 1) of a shape: what dropout is decided by
 GRU_CELL = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # PyTorch's layout: gates r, z, n stacked
 
 
@@ -69,11 +70,11 @@ def zero_states(lanes: int, settings: Settings, dtype: torch.dtype = torch.float
     return [torch.zeros(lanes, units, dtype=dtype) for units in settings.layers]
 
 
-def drop(values: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
+def drop(values: Tensor, probability: float, noise: Noise | None) -> Tensor:
     """Inverted dropout: each unit is zero with `probability`, the rest are scaled up."""
-    if probability == 0 or generator is None:
+    if probability == 0 or noise is None:
         return values
-    kept = torch.rand(values.shape, generator=generator) >= probability
+    kept = noise(values.shape) >= probability
     return values * (kept / (1 - probability))
 
 
@@ -95,23 +96,23 @@ def advance(
     inputs: Tensor,
     states: list[Tensor],
     settings: Settings,
-    generator: torch.Generator | None = None,
+    noise: Noise | None = None,
 ) -> list[Tensor]:
     """One click further: the new hidden state of every layer, the last of which is scored.
 
     `inputs` (lanes, width) are rows of the input table. Layers other than a one-hot first one are GRU cells with two
     biases: r = σ(W_r x + b_r + U_r h + c_r), z likewise, n = tanh(W_n x + b_n + r ∘ (U_n h + c_n)),
-    h' = (1 − z) ∘ n + z ∘ h. What dropout leaves is what is carried on. Without a generator nothing is dropped.
+    h' = (1 − z) ∘ n + z ∘ h. What dropout leaves is what is carried on. Without noise nothing is dropped.
     """
     one_hot = settings.embedding == "none"
-    values = inputs if one_hot else drop(inputs, settings.dropout_p_embed, generator)
+    values = inputs if one_hot else drop(inputs, settings.dropout_p_embed, noise)
     new_states = []
     for layer, state in enumerate(states):
         if layer == 0 and one_hot:
             cell = one_hot_cell(values, state, *(parameters[name] for name in ONE_HOT_CELL))
-            values = drop(cell, settings.dropout_p_embed, generator)
+            values = drop(cell, settings.dropout_p_embed, noise)
         else:
             cell = torch.gru_cell(values, state, *(parameters[f"gru.{layer}.{part}"] for part in GRU_CELL))
-            values = drop(cell, settings.dropout_p_hidden, generator)
+            values = drop(cell, settings.dropout_p_hidden, noise)
         new_states.append(values)
     return new_states

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gru4rec_cli.models.gru4rec.losses import bpr_max, cross_entropy, logq_correction
-from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, advance, input_table, whole_parameters
+from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, Noise, advance, input_table, whole_parameters
 from gru4rec_cli.models.gru4rec.optimizer import Adagrad
 from gru4rec_cli.models.gru4rec.settings import Settings
 
@@ -42,12 +42,12 @@ def step_gradients(
     targets: Tensor,
     negatives: Tensor,
     states: list[Tensor],
-    generator: torch.Generator | None = None,
+    noise: Noise | None = None,
 ) -> StepGradients:
     """Forward and backward through one mini-batch.
 
     `inputs`, `targets` int64 (lanes,), `negatives` int64 (n_sample,), `states` one (lanes, D_L) a layer, `supports`
-    (V,). Without a generator nothing is dropped.
+    (V,). Without noise nothing is dropped.
     """
     columns = torch.cat([targets, negatives])  # (C,) column b is lane b's target
     table = input_table(settings)
@@ -58,7 +58,7 @@ def step_gradients(
     whole = {name: parameters[name].detach().requires_grad_() for name in whole_parameters(settings)}
 
     input_rows = items.at(1) if own_inputs is None else own_inputs.at(0)  # (lanes, width)
-    new_states = advance(whole, input_rows, states, settings, generator)
+    new_states = advance(whole, input_rows, states, settings, noise)
     scores = new_states[-1] @ items.at(0).T + biases.at(0)  # (lanes, C)
     loss = _loss(scores, columns, supports, settings)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from gru4rec_cli.errors import CheckError
 from gru4rec_cli.models.gru4rec.checkpoints import Checkpoint, Curve, load_checkpoint, save_checkpoint
 from gru4rec_cli.models.gru4rec.lanes import LaneStep, count_events, lane_steps
 from gru4rec_cli.models.gru4rec.negatives import draw_negatives
-from gru4rec_cli.models.gru4rec.network import initial_parameters, zero_states
+from gru4rec_cli.models.gru4rec.network import Noise, initial_parameters, zero_states
 from gru4rec_cli.models.gru4rec.optimizer import Adagrad
 from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.models.gru4rec.stepping import step_gradients, update
@@ -89,6 +90,7 @@ class Trainer:
         settings = self.settings
         generator = torch.Generator().manual_seed(epoch_seed(self.seed, number))
         negatives = draw_negatives(self.supports, settings.sample_alpha, settings.n_sample, generator)
+        noise = partial(torch.rand, generator=generator)
         states = zero_states(settings.batch_size, settings)
         total, events = 0.0, 0
         n_events = count_events(self.train, settings.batch_size, min_lanes=self.min_lanes)
@@ -96,7 +98,7 @@ class Trainer:
             for count, lanes in enumerate(self.lanes(), start=1):
                 rows = torch.from_numpy(lanes.rows)
                 states = carry(states, lanes)
-                loss, states = self.step(self.items[rows], self.items[rows + 1], next(negatives), states, generator)
+                loss, states = self.step(self.items[rows], self.items[rows + 1], next(negatives), states, noise)
                 total += loss
                 if not np.isfinite(total):
                     raise _diverged(f"the loss is {loss} in epoch {number}, step {count}")
@@ -119,11 +121,11 @@ class Trainer:
         targets: Tensor,
         negatives: Tensor,
         states: list[Tensor],
-        generator: torch.Generator | None = None,
+        noise: Noise | None = None,
     ) -> tuple[float, list[Tensor]]:
         """Learn from one mini-batch; its loss and the states to carry on. Shapes as in `step_gradients`."""
         gradients = step_gradients(
-            self.parameters, self.supports, self.settings, inputs, targets, negatives, states, generator
+            self.parameters, self.supports, self.settings, inputs, targets, negatives, states, noise
         )
         update(self.optimizer, gradients)
         return gradients.loss.item(), gradients.states

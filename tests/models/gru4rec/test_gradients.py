@@ -1,5 +1,7 @@
 """Gradients of every input mode and loss against finite differences, in float64 on tiny sizes."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
@@ -23,8 +25,8 @@ LOSSES = {
 def gradients_at(
     parameters: dict[str, Tensor], settings: Settings, states: list[Tensor], *, drop: bool
 ) -> StepGradients:
-    generator = torch.Generator().manual_seed(9) if drop else None
-    return step_gradients(parameters, SUPPORTS, settings, INPUTS, TARGETS, NEGATIVES, states, generator)
+    noise = partial(torch.rand, generator=torch.Generator().manual_seed(9)) if drop else None
+    return step_gradients(parameters, SUPPORTS, settings, INPUTS, TARGETS, NEGATIVES, states, noise)
 
 
 @pytest.mark.parametrize("drop", [False, True], ids=["", "dropout"])

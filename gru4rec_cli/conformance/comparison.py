@@ -1,0 +1,173 @@
+"""How far a trace is from what was recorded, against stated tolerances."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gru4rec_cli.conformance.recording import Array, Recording, Trace
+from gru4rec_cli.evaluation.metrics import TieRule, metric_values, ranks
+from gru4rec_cli.models.gru4rec.lanes import lane_steps
+
+# Float32 in another order of operations: a number agrees if it is within either. A score's relative tolerance is of the
+# largest score of its event: scores are sums of products, and those near zero are rounded like the others.
+RELATIVE, ABSOLUTE = 1e-4, 1e-5
+WEIGHT_ABSOLUTE = 1e-4  # Adagrad's first steps turn rounding of tiny gradients into visible differences of weights
+_METRIC_ABSOLUTE = 1e-6
+
+_TIE_MODES: dict[str, TieRule] = {"standard": "optimistic", "conservative": "conservative", "median": "median"}
+MetricTable = Mapping[str, Mapping[str, Mapping[str, float]]]  # tie mode → metric → cutoff → value
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison. `deviation` is the largest difference, `excess` the largest in units of what is allowed."""
+
+    name: str
+    deviation: float
+    excess: float
+    where: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return self.excess <= 1.0
+
+
+def compare(recording: Recording, trace: Trace) -> list[Check]:
+    """Everything that the trace tells, against the recording."""
+    checks = []
+    if trace.batches is not None:
+        checks.append(_batches(recording.batches(), trace.batches))
+    checks.append(_numbers("loss", np.array(trace.losses), recording.arrays["step/loss"], ABSOLUTE, "step"))
+    if trace.weights is not None:
+        checks.append(_weights(recording, trace.weights))
+    if trace.scores is not None:
+        expected = recording.scores()
+        scores = _numbers("scores", trace.scores, expected, ABSOLUTE, "event")
+        differing, ambiguous = _rank_differences(recording, trace.scores, expected)
+        checks += [scores, Check("ranks", float(differing), 2.0 * (differing > ambiguous))]
+    metrics = trace.metrics or (None if trace.scores is None else metrics_of(recording, trace.scores))
+    if metrics is not None and recording.metrics:
+        checks.append(_metrics(recording, metrics))
+    return checks
+
+
+def largest_excess(checks: list[Check]) -> float:
+    """The worst of the checks, in units of what is allowed; at most 1 where all hold."""
+    return max((check.excess for check in checks), default=0.0)
+
+
+def _batches(expected: list[tuple[list[int], list[int]]], found: list[tuple[list[int], list[int]]]) -> Check:
+    wrong = [step for step, (e, f) in enumerate(zip(expected, found, strict=False)) if e != f]
+    wrong += list(range(min(len(expected), len(found)), max(len(expected), len(found))))
+    where = f"first at step {wrong[0] + 1}" if wrong else ""
+    return Check("batches", float(len(wrong)), 2.0 * bool(wrong), where)
+
+
+def _numbers(name: str, found: Array, expected: Array, absolute: float, unit: str) -> Check:
+    """Element-wise, with the unit of the first axis for telling where."""
+    if found.shape != expected.shape:
+        return Check(name, np.inf, np.inf, f"{found.shape} values in place of {expected.shape}")
+    difference = np.abs(found.astype(np.float64) - expected)
+    excess = difference / _allowed(expected, absolute, by_row=name == "scores")
+    excess = np.where(np.isfinite(excess), excess, np.inf)
+    if not excess.size:
+        return Check(name, 0.0, 0.0)
+    by_row = excess.reshape(len(excess), -1).max(axis=1)
+    wrong = np.flatnonzero(by_row > 1)
+    where = f"first at {unit} {wrong[0] + 1}" if len(wrong) else ""
+    return Check(name, float(np.nanmax(difference)), float(by_row.max()), where)
+
+
+def _allowed(expected: Array, absolute: float, *, by_row: bool) -> npt.NDArray[np.float64]:
+    """The largest difference that agrees, for every number."""
+    size = np.abs(expected.astype(np.float64))
+    if by_row:
+        size = size.max(axis=1, keepdims=True)
+    return np.maximum(absolute, RELATIVE * size)
+
+
+def _weights(recording: Recording, found: Mapping[str, Array]) -> Check:
+    worst = Check("weights", 0.0, 0.0)
+    for name, expected in recording.weights("final").items():
+        if name not in found:
+            return Check("weights", np.inf, np.inf, f"{name} is missing")
+        check = _numbers("weights", np.asarray(found[name]).reshape(expected.shape), expected, WEIGHT_ABSOLUTE, "row")
+        if check.excess > worst.excess:
+            worst = Check("weights", check.deviation, check.excess, f"{name}, {check.where}" if check.where else name)
+    return worst
+
+
+def _rank_differences(recording: Recording, found: Array, expected: Array) -> tuple[int, int]:
+    """Events whose rank differs, and those among them where scores too close to call explain it."""
+    if found.shape != expected.shape:
+        return len(expected), 0
+    targets = recording.test.target_items()
+    rows = np.arange(len(targets))
+    own = (expected[rows, targets][:, None], found[rows, targets][:, None])
+    slack = 2 * _allowed(expected, ABSOLUTE, by_row=True)  # both the target's score and the other may be off
+    sure, possible = ((expected > own[0] + sign * slack).sum(axis=1) for sign in (1, -1))
+    greater = [(scores > mine).sum(axis=1) for scores, mine in zip((expected, found), own, strict=True)]
+    differs = greater[0] != greater[1]
+    return int(differs.sum()), int((differs & (greater[1] >= sure) & (greater[1] <= possible)).sum())
+
+
+def metrics_of(recording: Recording, scores: Array, *, hit_at_k: bool = True) -> dict[str, dict[str, dict[str, float]]]:
+    """Recall and MRR as the author's evaluation gives them, for the tie modes and cutoffs that were recorded."""
+    if scores.shape != (recording.test.n_targets, recording.test.n_items):
+        return {}
+    targets = recording.test.target_items()
+    own = scores[np.arange(len(targets)), targets][:, None]
+    greater, equal = (scores > own).sum(axis=1), (scores == own).sum(axis=1) - 1
+    tables = []
+    for measured in _measured_events(recording):
+        table: dict[str, dict[str, dict[str, float]]] = {}
+        for mode, by_metric in recording.metrics.items():
+            rank = ranks(greater[measured], equal[measured], _TIE_MODES[mode])
+            table[mode] = {
+                metric: {k: float(_values(rank, metric, int(k), hit_at_k=hit_at_k).mean()) for k in by_k}
+                for metric, by_k in by_metric.items()
+            }
+        tables.append(table)
+    return min(tables, key=lambda table: _metric_distance(recording.metrics, table))
+
+
+def _values(rank: npt.NDArray[np.float64], metric: str, k: int, *, hit_at_k: bool) -> npt.NDArray[np.float64]:
+    values = metric_values(rank, metric, k)
+    return values if hit_at_k else np.where(rank < k, values, 0.0)
+
+
+def _measured_events(recording: Recording) -> Iterator[npt.NDArray[np.int64]]:
+    """The events that the author's evaluation may have measured.
+
+    It walks the test sessions with the training's lanes. Without extra negatives those stop when a single one is left,
+    and the last events are not measured; how many depends on the number of lanes, which is not recorded.
+    """
+    test = recording.test
+    if recording.settings.n_sample > 0:
+        yield np.arange(test.n_targets)
+        return
+    event = np.cumsum(np.isin(np.arange(test.n_events), test.input_rows())) - 1
+    seen: set[bytes] = set()
+    for lanes in range(2, test.n_sessions + 1):
+        measured = np.sort(np.concatenate([event[step.rows] for step in lane_steps(test, lanes, min_lanes=2)]))
+        if measured.tobytes() not in seen:
+            seen.add(measured.tobytes())
+            yield measured
+
+
+def _metrics(recording: Recording, found: MetricTable) -> Check:
+    return Check("metrics", distance := _metric_distance(recording.metrics, found), distance / _METRIC_ABSOLUTE)
+
+
+def _metric_distance(expected: MetricTable, found: MetricTable) -> float:
+    """Largest difference over what both tell; infinite where they share nothing."""
+    differences = [
+        abs(found[mode][metric][k] - value)
+        for mode, by_metric in expected.items()
+        for metric, by_k in by_metric.items()
+        for k, value in by_k.items()
+        if k in found.get(mode, {}).get(metric, {})
+    ]
+    return max(differences, default=float("inf"))

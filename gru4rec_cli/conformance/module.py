@@ -1,0 +1,45 @@
+"""Somebody else's implementation behind a small adapter file, on a recorded run."""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gru4rec_cli.conformance.recording import Recording, Trace
+from gru4rec_cli.errors import DataError, UsageError
+
+_HINT = "see docs/conformance.md for what an adapter returns"
+
+
+def load_adapter(path: Path) -> Any:
+    """The `replay` function of an adapter file. The file is Python code and is run."""
+    if not path.is_file():
+        raise UsageError(f"there is no adapter file {path}", _HINT)
+    spec = importlib.util.spec_from_file_location("conformance_adapter", path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is not a Python file", _HINT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not callable(getattr(module, "replay", None)):
+        raise UsageError(f"{path} defines no function replay(recording)", _HINT)
+    return module.replay
+
+
+def run_adapter(replay: Any, recording: Recording) -> Trace:
+    """What the adapter makes of a recorded run. Raises `DataError` where it returns something else than a trace."""
+    told = replay(recording)
+    if not isinstance(told, Mapping) or "losses" not in told:
+        raise DataError(f"the adapter returned no losses for {recording.name}", _HINT)
+    unknown = set(told) - {"losses", "batches", "weights", "scores", "metrics"}
+    if unknown:
+        raise DataError(f"the adapter returned unknown parts: {', '.join(sorted(map(str, unknown)))}", _HINT)
+    weights, scores = told.get("weights"), told.get("scores")
+    return Trace(
+        [float(loss) for loss in told["losses"]],
+        None if told.get("batches") is None else [(list(map(int, i)), list(map(int, t))) for i, t in told["batches"]],
+        None if weights is None else {name: np.asarray(value) for name, value in weights.items()},
+        None if scores is None else np.asarray(scores),
+        told.get("metrics"),
+    )
