@@ -68,6 +68,12 @@ class Options:
     quiet: bool
     debug: bool
 
+    def repeated(self) -> str:
+        """The options with which another stage of the same study is called."""
+        parts = ["--config", str(self.config)]
+        parts += ["--run-dir", str(self.run_dir)] if self.run_dir else []
+        return shlex.join([*parts, *(part for override in self.overrides for part in ("--set", override))])
+
 
 @app.callback(invoke_without_command=True)
 def _top(version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False) -> None:
@@ -124,29 +130,138 @@ def run(
     _show(outcomes[-1], options, {"run_dir": str(study.directory.path), "stages": stages})
 
 
+@app.command(epilog=_EXIT_CODES)
+def fetch(
+    source: Annotated[
+        str | None,
+        typer.Option(help="A mirror (https, ssh), a local clone or a bundle; default: the pinned address."),
+    ] = None,
+    vendor: Annotated[Path | None, typer.Option(help="Where it goes; default: vendor.", show_default=False)] = None,
+    force: ForceOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Fetch the author's own GRU4Rec at its pinned commit, for models of kind `official`."""
+    with _errors(debug=debug):
+        from gru4rec_cli import vendoring
+
+        described = vendoring.fetch(source, vendor, force=force).as_dict()
+    _show_plain(described, json=json)
+
+
+@app.command("convert-parameters", epilog=_EXIT_CODES)
+def convert_parameters(
+    given: Annotated[
+        str, typer.Argument(metavar="FILE_OR_STRING", help="A parameter file of the author's, or a string.")
+    ],
+    debug: DebugOption = False,
+) -> None:
+    """Print the author's parameters (a file, or loss=cross-entropy,layers=100,…) as a section of our configuration."""
+    with _errors(debug=debug):
+        from gru4rec_cli.models.official.parameters import as_section, read_parameters
+
+        typer.echo(as_section(read_parameters(given)), nl=False)
+
+
+@app.command("import-checkpoint", epilog=_EXIT_CODES)
+def import_checkpoint(
+    file: Annotated[Path, typer.Argument(help="A model that the author's code saved: a pickle.")],
+    to: Annotated[Path, typer.Option(help="The model folder to make, of kind gru4rec.", show_default=False)],
+    yes_unpickle: Annotated[bool, typer.Option("--yes-unpickle", help="The file is from a source you trust.")] = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make a model folder from a model that the author's code saved. Unpickling a file runs the code in it."""
+    with _errors(debug=debug):
+        warning = f"{file} is a pickle: opening it runs whatever code its maker put into it, with your rights"
+        if not yes_unpickle and not (sys.stdin.isatty() and typer.confirm(f"{warning}. Open it?", err=True)):
+            raise UsageError(warning, "give --yes-unpickle if you trust where it comes from")
+        from gru4rec_cli.models.official import convert
+
+        described = convert.import_checkpoint(file, to)
+    _show_plain(described, json=json)
+
+
+@app.command("export-checkpoint", epilog=_EXIT_CODES)
+def export_checkpoint(
+    folder: Annotated[Path, typer.Argument(help="A model folder of kind gru4rec or official.")],
+    to: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
+    items: Annotated[Path | None, typer.Option(help="Its items.parquet; default: that of its run.")] = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a fitted model as the author's code saves one, for his run.py."""
+    with _errors(debug=debug):
+        from gru4rec_cli.models.official import convert
+
+        described = convert.export_checkpoint(folder, to, items)
+    _show_plain(described, json=json)
+
+
+def _show_plain(described: dict[str, Any], *, json: bool) -> None:
+    if json:
+        console.show_json(described)
+    else:
+        typer.echo("\n".join(f"{name + ':':<13}{value}" for name, value in described.items()))
+
+
+@app.command(epilog=_EXIT_CODES)
+def conformance(
+    cases: Annotated[list[Path], typer.Argument(metavar="CASE...", help="Recorded runs, NAME.npz and NAME.json.")],
+    module: Annotated[
+        Path | None,
+        typer.Option(help="An adapter to another implementation, a Python file; it is run. See docs/conformance.md."),
+    ] = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Replay recorded runs of the author's implementation, step by step, and compare everything."""
+    with _errors(debug=debug):
+        from gru4rec_cli.conformance import run as conformance_run
+
+        verdicts = conformance_run.check_cases(cases, module)
+        if json:
+            console.show_json(conformance_run.document(verdicts))
+        else:
+            console.show_table(conformance_run.table(verdicts))
+        conformance_run.require_all(verdicts)
+
+
 @contextmanager
 def _study(options: Options) -> "Iterator[Study]":
-    """The study that the options describe, inside the one place where errors become messages and exit codes."""
-    try:
+    """The study that the options describe."""
+    with _errors(debug=options.debug):
         from gru4rec_cli.config import load_config
         from gru4rec_cli.pipeline import Study
 
         config = load_config(options.config, options.overrides)
         with console.progress(quiet=options.quiet) as progress:
             yield Study(
-                config, options.run_dir, progress=progress, command=shlex.join(["gru4rec-study", *sys.argv[1:]])
+                config,
+                options.run_dir,
+                progress=progress,
+                command=shlex.join(["gru4rec-study", *sys.argv[1:]]),
+                options=options.repeated(),
             )
+
+
+@contextmanager
+def _errors(*, debug: bool) -> Iterator[None]:
+    """The one place where errors become messages and exit codes."""
+    try:
+        yield
     except StudyError as error:
-        _fail(error, debug=options.debug)
+        _fail(error, debug=debug)
     except Exception as error:
         number = _write_error(error)
         if number is None:
             raise
         message = f"cannot write to the run directory: {os.strerror(number)}; every finished stage is whole"
         hint = "make room or give another --run-dir; the same command then goes on from here"
-        _fail(UsageError(message, hint), debug=options.debug)
+        _fail(UsageError(message, hint), debug=debug)
     except KeyboardInterrupt:
-        console.show_status("interrupted; the same command continues from here")
+        console.show_status("interrupted; the same command, without --force, continues from here")
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -204,6 +319,8 @@ def main() -> None:
         app(prog_name="gru4rec-study")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # whoever read the results has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if "--debug" in sys.argv:
             raise

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from gru4rec_cli.columns import ORACLE
-from gru4rec_cli.data.events import DataSettings
+from gru4rec_cli.data.events import SYNTHETIC, DataSettings
 from gru4rec_cli.data.splitting import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.errors import ConfigError, UsageError
@@ -22,7 +22,7 @@ from gru4rec_cli.settings import Settings
 from gru4rec_cli.yaml_loader import StrictLoader
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
-SYNTH = "synth"  # `data.source` of a run on planted data
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_+-]{0,63}$"  # without dots: --set and folders use them
 
 
 class ModelSection(Settings):
@@ -53,7 +53,7 @@ class StudyConfig(Settings):
     @property
     def synthetic(self) -> bool:
         """Whether the events are planted."""
-        return self.data.source == SYNTH
+        return self.data.source == SYNTHETIC
 
     def fitted(self, section: str) -> "dict[str, FittedModel]":
         """The models of `baseline` or `train`, settings resolved."""
@@ -165,6 +165,13 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
             if name in owners:
                 problems.append(f"{where}: the name is taken by {owners[name]}; every model needs a name of its own")
             owners[name] = where
+    if config is not None and config.split.valid is None:
+        problems += [
+            f"{section}.models.{name}.validate_on: needs validation sessions; set split.valid, or leave validate_on out"
+            for section in ("baseline", "train")
+            for name, entry in getattr(config, section).models.items()
+            if entry.get("validate_on") is not None
+        ]
     if config is not None and not owners:
         problems.append("baseline.models, train.models: no model is named; give at least one, such as popularity: {}")
     return config, problems
@@ -184,8 +191,8 @@ def _filled(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model_problems(where: str, name: str, entry: object) -> list[str]:
-    if not re.match(NAME, str(name)) or name == ORACLE:
-        return [f"{where}: not a name for a model; letters, digits, _ . + - are allowed, and {ORACLE!r} is reserved"]
+    if not re.match(MODEL_NAME, str(name)) or name == ORACLE:
+        return [f"{where}: not a name for a model; letters, digits, _ + - are allowed, and {ORACLE!r} is reserved"]
     if not isinstance(entry, dict):
         return []  # told already, as a wrong type
     kind = entry.get("kind", name)

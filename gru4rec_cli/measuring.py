@@ -9,32 +9,50 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass
+@dataclass(eq=False)
 class Cost:
     """Filled in when the work is done."""
 
     seconds: float = 0.0
-    peak_memory_bytes: int = 0  # of the whole process, since the work began where the system can tell
+    peak_memory_bytes: int = 0  # of the whole process, since the work began where the system can tell, and of helpers
+
+    earlier_peak_bytes: int = 0  # while other measurements went on inside
 
     def as_dict(self) -> dict[str, float]:
         return {"seconds": round(self.seconds, 3), "peak_memory_bytes": self.peak_memory_bytes}
+
+
+_under_way: list[Cost] = []
+
+
+def count_helper(peak_memory_bytes: int) -> None:
+    """A process that worked for this one had this peak; it was there at the same time, so it adds to the costs."""
+    for cost in _under_way:
+        cost.peak_memory_bytes = max(cost.peak_memory_bytes, peak_memory_bytes)
 
 
 @contextmanager
 def measured() -> Iterator[Cost]:
     """Measure what happens inside."""
     cost = Cost()
+    for outer in _under_way:  # the peak so far is about to be forgotten
+        outer.earlier_peak_bytes = max(outer.earlier_peak_bytes, peak_memory())
     with suppress(OSError):  # Linux only: forget the peak so far
         Path("/proc/self/clear_refs").write_text("5")
     start = time.perf_counter()
+    _under_way.append(cost)
     try:
         yield cost
     finally:
+        _under_way.remove(cost)
         cost.seconds = time.perf_counter() - start
-        cost.peak_memory_bytes = _peak_memory()
+        cost.peak_memory_bytes += max(cost.earlier_peak_bytes, peak_memory())
+        for outer in _under_way:
+            outer.earlier_peak_bytes = max(outer.earlier_peak_bytes, peak_memory())
 
 
-def _peak_memory() -> int:
+def peak_memory() -> int:
+    """Most memory this process has held so far, in bytes."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

@@ -22,17 +22,20 @@ from gru4rec_cli.progress import SILENT, Progress
 from gru4rec_cli.rundir import CONFIG, RunDirectory
 from gru4rec_cli.stages.work import StageResults, StageWork
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).resolve().parent
 _RECORDED_VERSIONS = ("numpy", "polars", "pandas", "torch", "safetensors", "matplotlib")
+
+
+# Files that decide what is shown or fetched, but not what a stage writes.
+_WITHOUT_RESULTS = ("cli.py", "__main__.py", "console.py", "vendoring.py", "git.py", "conformance")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage by name: the sections of the configuration and the source files that decide what it writes."""
+    """A stage by name, and the sections of the configuration that decide what it writes."""
 
     name: str
     sections: tuple[str, ...]
-    sources: tuple[str, ...]
     resumable: bool = False  # an interrupted try is continued, not begun again
 
     @property
@@ -43,12 +46,12 @@ class Stage:
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("synth", ("seed", "synth"), ("data",)),
-        Stage("split", ("data", "split"), ("data",)),
-        Stage("baseline", ("seed", "baseline"), ("data/sessions.py", "stages/fitting.py"), resumable=True),
-        Stage("train", ("seed", "train"), ("data/sessions.py", "stages/fitting.py"), resumable=True),
-        Stage("evaluate", ("seed", "evaluate"), ("data/sessions.py", "evaluation")),
-        Stage("report", ("name", "report"), ("reporting",)),
+        Stage("synth", ("seed", "synth")),
+        Stage("split", ("data", "split")),
+        Stage("baseline", ("seed", "baseline"), resumable=True),
+        Stage("train", ("seed", "train"), resumable=True),
+        Stage("evaluate", ("seed", "evaluate")),
+        Stage("report", ("name", "report")),
     )
 }
 
@@ -98,26 +101,40 @@ class Study:
     """A configuration and the run directory in which it is carried out."""
 
     def __init__(
-        self, config: StudyConfig, run_dir: Path | None = None, *, progress: Progress = SILENT, command: str = ""
+        self,
+        config: StudyConfig,
+        run_dir: Path | None = None,
+        *,
+        progress: Progress = SILENT,
+        command: str = "",
+        options: str = "",
     ) -> None:
+        """`command` is recorded in manifests; `options` are those that a hint has to repeat."""
         self.config = config
         self.directory = RunDirectory(run_dir or Path("runs") / config.name)
         self.progress = progress
         self.command = command
+        self.options = options
         self.plain = resolved(config)
 
     def run_stage(self, name: str, *, force: bool = False) -> Outcome:
         """Run one stage unless it is up to date. Raises `StageError` where a stage before it is not."""
         if name not in configured_stages(self.config):
-            raise UsageError(_not_configured(name), "see the section of this name in the README")
+            raise UsageError(_not_configured(name))
+        if not self.directory.path.exists():
+            self._require_all(name)  # before a directory is made for nothing
         with self._locked():
-            for need in needed_stages(name, self.config):
-                self._require(need, name)
+            self._require_all(name)
+            if force or self.status(name).state == "to run":
+                self._check_models(name)
             return self._run(name, force=force)
 
     def run(self, *, force: bool = False) -> Iterator[Outcome]:
         """Run all configured stages in order, skipping what is up to date."""
         with self._locked():
+            for name, status in self.plan():
+                if force or status.state == "to run":
+                    self._check_models(name)  # nothing runs for hours only to find that something is missing
             for name in configured_stages(self.config):
                 yield self._run(name, force=force)
 
@@ -140,6 +157,7 @@ class Study:
         """Whether a stage's artifacts are what this configuration asks for."""
         manifest = self.directory.manifest(name)
         if manifest is None:
+            self._inputs(name)  # a missing file is told also by a dry run
             return Status("to run", "it has not run yet")
         damage = self.directory.damage(name)
         if damage:
@@ -162,7 +180,7 @@ class Study:
         module = importlib.import_module(stage.module)
         status = Status("to run", "forced") if force else self.status(name)
         if status.state == "damaged":
-            raise StageError(status.reason, f"make it again: gru4rec-study {name} --force")
+            raise StageError(status.reason, f"make it again: {self._command(name)} --force")
         folder = self.directory.stage(name)
         needs = {need: self.directory.stage(need) for need in needed_stages(name, self.config)}
         if status.state == "up to date":
@@ -188,17 +206,30 @@ class Study:
         )
         return Outcome(name, "ran", status.reason, module.results(folder, needs))
 
+    def _check_models(self, name: str) -> None:
+        """Raise `StageError` where a stage works with a model that needs what is not there."""
+        sections = {"baseline": ("baseline",), "train": ("train",), "evaluate": ("baseline", "train")}.get(name, ())
+        for kind in sorted({model.kind for section in sections for model in self.config.fitted(section).values()}):
+            registry.check_ready(kind)
+
+    def _require_all(self, name: str) -> None:
+        for need in needed_stages(name, self.config):
+            self._require(need, name)
+
     def _require(self, need: str, name: str) -> None:
         for before in needed_stages(need, self.config):
             self._require(before, name)
         status = self.status(need)
         if status.state == "damaged":
-            raise StageError(status.reason, f"make it again: gru4rec-study {need} --force")
+            raise StageError(status.reason, f"make it again: {self._command(need)} --force")
         if status.state == "to run":
             raise StageError(
                 f"{name} needs the {need} stage of {self.directory.path}, but {status.reason}",
-                f"run first: gru4rec-study {need}",
+                f"run first: {self._command(need)}",
             )
+
+    def _command(self, name: str) -> str:
+        return " ".join(part for part in ("gru4rec-study", name, self.options) if part)
 
     def _locked(self) -> AbstractContextManager[None]:
         self._check_owner()
@@ -239,7 +270,7 @@ class Study:
                     continue
                 path, label = Path(given), f"data.{label}"
                 if path.is_file():
-                    inputs[label] = hash_file(path)
+                    inputs[label] = _hash_data(path, label)
                 elif recorded and label in recorded:
                     inputs[label] = recorded[label]
                 else:
@@ -249,12 +280,25 @@ class Study:
         return inputs
 
     def _code(self, name: str) -> str:
-        """Hash of the source files that decide what a stage writes."""
-        files = [*(_PACKAGE / source for source in STAGES[name].sources), _PACKAGE / "stages" / f"{name}.py"]
+        """Hash of the source files that may decide what a stage writes: all of the package but its shell, and the
+        reporting for `report` alone. Coarse, so that nothing stale is kept; fitted models and ranks have finer keys.
+        """
+        without = _WITHOUT_RESULTS if name == "report" else (*_WITHOUT_RESULTS, "reporting")
+        sources = {path for path in _PACKAGE.rglob("*.py") if path.relative_to(_PACKAGE).parts[0] not in without}
         if name in ("baseline", "train"):
-            files += [file for model in self.config.fitted(name).values() for file in registry.source_files(model.kind)]
-        sources = sorted({source for path in files for source in ([path] if path.is_file() else path.glob("*.py"))})
-        return hash_json({path.relative_to(_PACKAGE).as_posix(): hash_file(path) for path in sources})
+            sources |= {s for model in self.config.fitted(name).values() for s in registry.source_files(model.kind)}
+        return hash_json({_label(path): hash_file(path) for path in sorted(sources)})
+
+
+def _hash_data(path: Path, label: str) -> str:
+    try:
+        return hash_file(path)
+    except OSError as error:
+        raise DataError(f"{label}: {path} cannot be read: {error.strerror}", "check its permissions") from error
+
+
+def _label(source: Path) -> str:
+    return source.relative_to(_PACKAGE).as_posix() if source.is_relative_to(_PACKAGE) else source.name
 
 
 def _not_configured(name: str) -> str:

@@ -123,8 +123,10 @@ class RunDirectory:
         self._publish(name)
 
     def _publish(self, name: str) -> None:
-        for path in self.partial(name).rglob("*"):
-            if path.is_file():
+        for path in [*self.partial(name).rglob("*")]:
+            if path.is_file() and path.name.startswith("."):
+                path.unlink()  # of a write that was cut short
+            elif path.is_file():
                 path.chmod(0o666 & ~_UMASK)  # safetensors writes files that only their owner may read
         stage, partial, old = self.stage(name), self.partial(name), self.path / f".{name}.old"
         if stage.exists():

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 
-SCORE_BLOCK_BYTES = 64 * 2**20  # no block of scores is larger: memory stays bounded whatever the test set
+SCORE_BLOCK_BYTES = 64 * 2**20  # of a block of scores, unless 32 rows need more (beyond half a million items)
 _MOST_ROWS = 4096
 _FEWEST_ROWS = 32
 

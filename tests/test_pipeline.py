@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import polars as pl
 import pytest
 
+import gru4rec_cli
 from tests.small import SMALL, STAGES, artifact_hashes, run_small, study, write_config
 
 
@@ -168,7 +171,10 @@ def test_a_single_command_says_which_stage_must_run_first(tmp_path: Path):
     done = study("evaluate", "--config", write_config(tmp_path), "--run-dir", tmp_path / "run")
     assert done.returncode == 4
     assert "evaluate needs the synth stage" in done.stderr
-    assert "run first: gru4rec-study synth" in done.stderr
+    assert (
+        f"run first: gru4rec-study synth --config {tmp_path / 'study.yaml'} --run-dir {tmp_path / 'run'}" in done.stderr
+    )
+    assert not (tmp_path / "run").exists()
     assert done.stdout == ""
 
 
@@ -188,11 +194,26 @@ def test_a_flipped_byte_is_found_and_nothing_is_built_on_it(copy: Path, command:
     code, _, log = again(copy, command)
     assert code == 4
     assert "test.parquet is damaged" in log
-    assert "gru4rec-study split --force" in log
+    assert f"gru4rec-study split --config {copy.parent / 'study.yaml'} --run-dir {copy} --force" in log
     assert artifact_hashes(copy) == before
     assert again(copy, "split", "--force")[0] == 0
     assert again(copy, command)[0] == 0
     assert artifact_hashes(copy) == before
+
+
+def test_changed_code_is_not_taken_for_old(copy: Path):
+    package = copy.parent / "changed"
+    shutil.copytree(Path(gru4rec_cli.__file__).parent, package / "gru4rec_cli")
+    scoring = package / "gru4rec_cli" / "models" / "markov.py"
+    scoring.write_text(scoring.read_text().replace("] += self.counts", "] -= self.counts"))
+    arguments = ["run", "--config", str(copy.parent / "study.yaml"), "--run-dir", str(copy), "--json"]
+    code = f"import sys; sys.path.insert(0, {str(package)!r}); from gru4rec_cli.cli import main; main()"
+    before = artifact_hashes(copy)["evaluate"]
+    done = subprocess.run([sys.executable, "-P", "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    after = artifact_hashes(copy)["evaluate"]
+    assert {name for name in after if after[name] != before[name]} >= {"ranks/markov.parquet", "metrics.csv"}
+    assert after["ranks/gru4rec.parquet"] == before["ranks/gru4rec.parquet"]
 
 
 def test_a_directory_of_another_run_is_refused(copy: Path):

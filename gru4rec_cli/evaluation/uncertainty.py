@@ -26,7 +26,6 @@ def bootstrap_means(
     """
     n_sessions = len(counts)
     rng = np.random.Generator(np.random.PCG64(seed))
-    table = np.column_stack([sums, counts])
     means = np.empty((resamples, sums.shape[1]))
     with progress.task("bootstrap", total=resamples, unit="resamples") as task:
         for start in range(0, resamples, _BATCH):
@@ -34,8 +33,8 @@ def bootstrap_means(
             weights = np.stack(
                 [np.bincount(rng.integers(0, n_sessions, n_sessions), minlength=n_sessions) for _ in range(start, stop)]
             )
-            totals = weights.astype(np.float64) @ table
-            means[start:stop] = totals[:, :-1] / totals[:, -1:]
+            drawn = weights.astype(np.float64)
+            means[start:stop] = (drawn @ sums) / (drawn @ counts)[:, None]
             task.advance(stop - start)
     return means
 

@@ -5,13 +5,21 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import cast
 
 from gru4rec_cli.columns import MODEL_FILE
 from gru4rec_cli.models.base import ModelSettings, Recommender
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).resolve().parent
 _NOT_MODELS = {"base", "registry"}
+_SHARED_SOURCES = [
+    "base.py",
+    "../scores.py",
+    "../data/sessions.py",
+    "../evaluation/metrics.py",
+    "../evaluation/ranking.py",
+]
 
 
 def kinds() -> list[str]:
@@ -19,21 +27,31 @@ def kinds() -> list[str]:
     return sorted(module.name for module in iter_modules([str(_FOLDER)]) if module.name not in _NOT_MODELS)
 
 
+def _module(kind: str) -> ModuleType:
+    return importlib.import_module(f"gru4rec_cli.models.{kind}")
+
+
 def settings_class(kind: str) -> type[ModelSettings]:
     """The settings of a kind."""
-    return cast(type[ModelSettings], importlib.import_module(f"gru4rec_cli.models.{kind}").Settings)
+    return cast(type[ModelSettings], _module(kind).Settings)
 
 
 def model_class(kind: str) -> type[Recommender]:
     """The model of a kind; for a neural one this loads torch."""
-    return cast(type[Recommender], importlib.import_module(f"gru4rec_cli.models.{kind}").Model)
+    return cast(type[Recommender], _module(kind).Model)
 
 
 def source_files(kind: str) -> Iterator[Path]:
     """The files whose code decides what a fitted model of this kind is."""
-    yield _FOLDER / "base.py"
+    yield from ((_FOLDER / file).resolve() for file in _SHARED_SOURCES)
     single = _FOLDER / f"{kind}.py"
     yield from [single] if single.exists() else sorted((_FOLDER / kind).rglob("*.py"))
+    yield from getattr(_module(kind), "extra_sources", list)()
+
+
+def check_ready(kind: str) -> None:
+    """Raise `StageError` where a kind needs something that is not there."""
+    getattr(_module(kind), "check_ready", lambda: None)()
 
 
 def save_model(folder: Path, kind: str, settings: ModelSettings, seed: int, model: Recommender) -> None:

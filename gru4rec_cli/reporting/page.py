@@ -43,7 +43,7 @@ def report_markdown(
 ) -> str:
     """The whole report. `figures` lie in `figure_folder`, relative to the report.
 
-    `provenance` holds `run`, `config_hash`, `inputs` (stage: {artifact: hash}) and `versions` (package: version);
+    `provenance` holds `run`, `inputs` (stage: {artifact: hash}) and `versions` (package: version);
     what is missing there or in the other artifacts becomes a gap that is named.
     """
     protocol = metrics_json.get("protocol", {})
@@ -58,6 +58,7 @@ def report_markdown(
         *_training(fits, drawn.get("training_curve"), figure_folder),
         "## Data\n",
         markdown(data_table(statistics)),
+        _settings(statistics.get("settings")),
         "### What was removed\n",
         markdown(removals_table(statistics)),
         *(_figure(stem, drawn.get(stem), figure_folder) for stem in ("session_lengths", "item_popularity")),
@@ -211,6 +212,13 @@ def _protocol(protocol: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _settings(settings: Mapping[str, Any] | None) -> str:
+    """How the data was cleaned and divided."""
+    if settings is None:
+        return _gap("settings of the split")
+    return "Split: " + escape("; ".join(f"{key} = {_plain(value)}" for key, value in settings.items())) + ".\n"
+
+
 def _models(models: Mapping[str, Any], not_applicable: Mapping[str, str]) -> str:
     lines = []
     for model, about in models.items():
@@ -230,7 +238,7 @@ def _provenance(provenance: Mapping[str, Any]) -> str:
     def told(key: str) -> str:
         return escape(provenance[key]) if provenance.get(key) else f"not available: {key}"
 
-    lines = [f"- Run: {told('run')}", f"- SHA-256 of the resolved configuration: {told('config_hash')}"]
+    lines = [f"- Run: {told('run')}"]
     versions = provenance.get("versions")
     lines.append(
         "- Versions: "

@@ -10,6 +10,8 @@ import pandas as pd
 import polars as pl
 
 from gru4rec_cli import columns as names
+from gru4rec_cli import scores
+from gru4rec_cli.data import synthetic
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
 from gru4rec_cli.data.synthetic import PlantedProcess
 from gru4rec_cli.errors import CheckError
@@ -102,7 +104,8 @@ def _add_oracle(
     altered = _altered(read_json(split / names.STATISTICS_FILE))
     if altered:
         return {names.ORACLE: altered}
-    keys[names.ORACLE] = hash_json([data, hash_file(synth / names.PROCESS_FILE), hash_file(Path(oracle.__file__))])
+    code = [hash_file(Path(module.__file__)) for module in (oracle, synthetic, scores) if module.__file__]
+    keys[names.ORACLE] = hash_json([data, hash_file(synth / names.PROCESS_FILE), code])
     process = PlantedProcess.load(synth / names.PROCESS_FILE)
     counts[names.ORACLE] = _ranks(
         work, names.ORACLE, keys[names.ORACLE], test, partial(oracle.oracle_scores, process, test)

@@ -31,7 +31,7 @@ def fit_models(work: StageWork, section: str) -> None:
             continue
         shutil.rmtree(work.folder / name, ignore_errors=True)
         if work.previous and _finished(work.previous / name, key):
-            _publish(Path(shutil.copytree(work.previous / name, work.folder / f".{name}.copy")), work.folder / name)
+            _publish(_fresh_copy(work.previous / name, work.folder / f".{name}.copy"), work.folder / name)
             continue
         checkpoints = work.folder / f".{name}.{key[:16]}.checkpoints"
         checkpoints.mkdir(exist_ok=True)
@@ -46,7 +46,7 @@ def fit_models(work: StageWork, section: str) -> None:
         write_json(fresh / MANIFEST, {"key": key, "outputs": hash_folder(fresh), "cost": cost.as_dict()})
         _publish(fresh, work.folder / name)
     for leftover in work.folder.iterdir():
-        if leftover.name not in entries:
+        if leftover.is_dir() and leftover.name not in entries:
             shutil.rmtree(leftover)
 
 
@@ -60,6 +60,11 @@ def _fit_key(entry: FittedModel, seed: int, split: Path) -> str:
 def _finished(folder: Path, key: str) -> bool:
     manifest: dict[str, Any] = read_json(folder / MANIFEST) if (folder / MANIFEST).exists() else {}
     return manifest.get("key") == key and hash_folder(folder) == manifest["outputs"]
+
+
+def _fresh_copy(folder: Path, copy: Path) -> Path:
+    shutil.rmtree(copy, ignore_errors=True)  # what a killed run may have left
+    return Path(shutil.copytree(folder, copy))
 
 
 def _publish(prepared: Path, folder: Path) -> None:

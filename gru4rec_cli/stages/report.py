@@ -9,9 +9,8 @@ import numpy.typing as npt
 import polars as pl
 
 from gru4rec_cli import columns as names
-from gru4rec_cli.config import resolved
 from gru4rec_cli.evaluation.metrics import mean_by_cutoff, ranks
-from gru4rec_cli.files import MANIFEST, hash_json, read_json
+from gru4rec_cli.files import MANIFEST, read_json
 from gru4rec_cli.reporting.figures import ByCutoff, write_figures
 from gru4rec_cli.reporting.page import report_markdown
 from gru4rec_cli.stages.showing import metrics_results
@@ -77,7 +76,6 @@ def _provenance(work: StageWork) -> dict[str, Any]:
     manifests = {name: read_json(folder / MANIFEST) for name, folder in work.inputs.items()}
     return {
         "run": work.config.name,
-        "config_hash": hash_json(resolved(work.config)),
         "inputs": {name: manifest["inputs"] for name, manifest in manifests.items() if manifest["inputs"]},
         "versions": manifests["evaluate"]["versions"],
     }

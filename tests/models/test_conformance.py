@@ -14,11 +14,13 @@ from gru4rec_cli.evaluation.ranking import TargetRanks, rank_targets
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.base import ModelSettings, Recommender
 from gru4rec_cli.progress import SILENT
+from tests.fetched import skip_unless_fetched
 from tests.worlds import chain, random_sessions, sessions_of
 
 # Settings that make a kind small and quick; a kind without an entry is tested with its defaults.
 SMALL: dict[str, dict[str, Any]] = {
     "gru4rec": {"layers": [16], "epochs": 2, "batch_size": 8, "n_sample": 8, "dropout_p_hidden": 0.0},
+    "official": {"layers": [16], "epochs": 2, "batch_size": 8, "n_sample": 8, "dropout_p_hidden": 0.0},
 }
 # A kind can be several models in one: each of these is tested like a kind, as `kind:variant`.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -26,13 +28,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "gru4rec:separate": {"embedding": 6, "loss": "bpr-max", "learning_rate": 0.05},
 }
 MODELS = [*registry.kinds(), *VARIANTS]
-LONG_ENOUGH: dict[str, dict[str, Any]] = {"gru4rec": {"epochs": 20}}  # to learn the chain completely
+LONG_ENOUGH: dict[str, dict[str, Any]] = {
+    "gru4rec": {"epochs": 20},
+    "official": {"epochs": 20},
+}  # to learn the chain completely
 KNOWS_THE_LAST_ITEM = [kind for kind in MODELS if kind != "popularity"]
 
 every_kind = pytest.mark.parametrize("kind", MODELS)
 
 
 def fitted(kind: str, train: Sessions, **changes: Any) -> Recommender:
+    skip_unless_fetched(kind)
     model = registry.model_class(kind.split(":")[0])(settings_of(kind, **changes), 7)
     model.fit(train, None, progress=SILENT)
     return model
@@ -54,7 +60,7 @@ def recall_at_1(model: Recommender, sessions: Sessions) -> float:
 
 
 def test_kinds_are_found_by_their_files():
-    assert registry.kinds() == ["gru4rec", "markov", "popularity"]
+    assert registry.kinds() == ["gru4rec", "markov", "official", "popularity"]
 
 
 @every_kind

@@ -1,0 +1,30 @@
+"""The author's own GRU4Rec: fetched, unchanged, run in a process of its own.
+
+`Model` starts that process, so it is looked up when it is asked for: reading a configuration stays fast.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from gru4rec_cli import vendoring
+from gru4rec_cli.models.official.settings import Settings
+
+__all__ = ["Model", "Settings", "check_ready", "extra_sources"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Model":
+        from gru4rec_cli.models.official.model import Model
+
+        return Model
+    raise AttributeError(name)
+
+
+def extra_sources() -> list[Path]:
+    """The pinned commit is part of what a fitted model is."""
+    return [vendoring.pin_file()]
+
+
+def check_ready() -> None:
+    """Raise `StageError` where the author's code is not there, or not as pinned."""
+    vendoring.verified_checkout()

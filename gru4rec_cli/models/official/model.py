@@ -1,0 +1,134 @@
+"""The author's GRU4Rec as a recommender: his code trains and scores, in a process of its own."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.errors import CheckError
+from gru4rec_cli.models.base import FitReport, load_arrays, recommend_by_score, save_arrays
+from gru4rec_cli.models.official.messages import Arrays, Message
+from gru4rec_cli.models.official.process import WorkerProcess
+from gru4rec_cli.models.official.settings import Settings
+from gru4rec_cli.progress import SILENT, Progress, Task
+from gru4rec_cli.scores import FloatArray, ScoreBlock, block_ranges
+from gru4rec_cli.vendoring import read_pin
+
+_WEIGHTS = "weights.safetensors"
+_MANY = 2**31  # more events than any block
+
+
+class Model:
+    """GRU4Rec by its author, at the pinned commit. Weights are kept under our names, items in our order."""
+
+    description: ClassVar[str] = "GRU4Rec, the author's own PyTorch code, unchanged, on the same data and ranking."
+
+    def __init__(self, settings: Settings, seed: int) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.weights: dict[str, npt.NDArray[Any]] = {}
+        self._worker: WorkerProcess | None = None
+        self._loaded: WorkerProcess | None = None  # the worker that has the weights
+
+    def fit(
+        self,
+        train: Sessions,
+        valid: Sessions | None = None,
+        *,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> FitReport:
+        """Train from the start: the author's code cannot continue an interrupted training.
+
+        Raises `CheckError` where the loss is no longer a number, `ExternalError` where the author's code fails.
+        """
+        answers = self._running().ask(
+            "fit",
+            _events(train),
+            parameters=self.settings.author_parameters(),
+            compatible=self.settings.compatible,
+            n_items=train.n_items,
+            seed=self.seed,
+        )
+        curve = self._follow(answers, progress, train.n_targets)
+        facts = {
+            "parameters": sum(value.size for value in self.weights.values()),
+            "commit": read_pin().commit,
+            "initial_weights": "numpy" if self.settings.compatible else "torch",
+        }
+        return FitReport(curve, facts)
+
+    def _follow(self, answers: Iterator[Message], progress: Progress, n_events: int) -> list[dict[str, float]]:
+        """Show what the worker tells and keep what it learnt; the loss of every epoch."""
+        curve: list[dict[str, float]] = []
+        with ExitStack() as shown:
+            task = self._epoch_task(shown, progress, 1, n_events)
+            for header, arrays in answers:
+                if header["kind"] == "events":
+                    task.advance(header["events"], **({"loss": f"{curve[-1]['loss']:.4f}"} if curve else {}))
+                elif header["kind"] == "epoch":
+                    curve.append({"epoch": header["epoch"], "loss": header["loss"]})
+                    task = self._epoch_task(shown, progress, len(curve) + 1, n_events)
+                elif header["kind"] == "weights":
+                    self.weights, self._loaded = arrays, None
+                elif header["kind"] == "diverged":
+                    raise CheckError(
+                        "the author's code stopped: the loss is not a number, or there was nothing to learn from",
+                        "lower learning_rate or momentum, or set n_sample above 0",
+                    )
+        return curve
+
+    def _epoch_task(self, shown: ExitStack, progress: Progress, number: int, n_events: int) -> Task:
+        shown.close()
+        if number > self.settings.epochs:
+            return shown.enter_context(SILENT.task(""))
+        name = f"epoch {number}/{self.settings.epochs}, the author's code"
+        return shown.enter_context(progress.task(name, total=n_events, unit="events"))
+
+    def _running(self) -> WorkerProcess:
+        if self._worker is None or not self._worker.running:
+            self._worker = WorkerProcess()
+        return self._worker
+
+    def _scoring(self) -> WorkerProcess:
+        worker = self._running()
+        if self._loaded is not worker:
+            for _ in worker.ask("load", self.weights, parameters=self.settings.author_parameters()):
+                pass
+            self._loaded = worker
+        return worker
+
+    def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
+        if sessions.n_targets == 0:
+            return
+        _, rows = next(block_ranges(_MANY, sessions.n_items))
+        for header, arrays in self._scoring().ask("score", _events(sessions), block_rows=rows):
+            yield ScoreBlock(header["start"], arrays["scores"])
+
+    def batch_eval(
+        self, sessions: Sessions, cutoffs: Sequence[int], mode: str, batch_size: int = 512
+    ) -> tuple[list[float], list[float]]:
+        """Recall and MRR at every cutoff by the author's own evaluation; `mode` is standard or conservative."""
+        asked = {"cutoffs": list(cutoffs), "mode": mode, "batch_size": batch_size}
+        ((header, _),) = self._scoring().ask("batch_eval", _events(sessions), **asked)
+        return header["recall"], header["mrr"]
+
+    def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+        return recommend_by_score(self, history, k, len(self.weights["output_bias"]))
+
+    def save(self, folder: Path) -> None:
+        save_arrays(folder / _WEIGHTS, self.weights)
+
+    @classmethod
+    def load(cls, folder: Path, settings: Settings, seed: int) -> Self:
+        model = cls(settings, seed)
+        model.weights = load_arrays(folder / _WEIGHTS)
+        return model
+
+
+def _events(sessions: Sessions) -> Arrays:
+    return {"items": sessions.items, "offsets": sessions.offsets}

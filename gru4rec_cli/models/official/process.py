@@ -1,0 +1,87 @@
+"""The worker's process, seen from here."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import gru4rec_cli
+from gru4rec_cli.errors import ExternalError
+from gru4rec_cli.measuring import count_helper
+from gru4rec_cli.models.official.messages import Arrays, Message, receive, send
+from gru4rec_cli.vendoring import verified_checkout
+
+_LAST_LINES = 12
+
+
+class WorkerProcess:
+    """A running worker. It ends when this object does, or this process."""
+
+    def __init__(self) -> None:
+        checkout = verified_checkout()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        module = "gru4rec_cli.models.official.worker"
+        packages = [str(Path(gru4rec_cli.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", module, str(checkout.resolve()), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, packages))},
+        )
+        self._end = weakref.finalize(self, _end, self._process, self._log)
+
+    @property
+    def running(self) -> bool:
+        return self._end.alive and self._process.poll() is None
+
+    def ask(self, job: str, arrays: Arrays, **values: Any) -> Iterator[Message]:
+        """Give the worker a job; its answers. A job that is not heard to its end ends the worker."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        finished = False
+        try:
+            try:
+                send(self._process.stdin, {"job": job, **values}, arrays)
+            except BrokenPipeError:
+                raise self._failure(job) from None
+            while True:
+                message = receive(self._process.stdout)
+                if message is None:
+                    raise self._failure(job)
+                if message[0]["kind"] == "done":
+                    count_helper(message[0]["peak_memory"])
+                    finished = True
+                    return
+                yield message
+        finally:
+            if not finished:
+                self.close()
+
+    def close(self) -> None:
+        self._end()
+
+    def _failure(self, job: str) -> ExternalError:
+        status = self._process.wait()
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
+        self._log.seek(0)
+        said = [line for line in self._log.read().decode(errors="replace").splitlines() if line.strip()]
+        shown = "".join(f"\n  {line}" for line in said[-_LAST_LINES:])
+        hint = "docs/official.md tells what the author's code can do" if said else "perhaps memory ran out"
+        return ExternalError(f"the author's code failed ({job}): its process {how}{shown}", hint)
+
+
+def _end(process: "subprocess.Popen[bytes]", log: IO[bytes]) -> None:
+    process.kill()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            try:
+                stream.close()
+            except OSError:
+                continue  # what was still to be written has nobody to read it
+    process.wait()
+    log.close()

@@ -1,0 +1,225 @@
+"""The process in which the author's code runs: `python -m gru4rec_cli.models.official.worker CHECKOUT`.
+
+Jobs come over stdin, answers go over stdout (messages.py). It ends with the process that started it.
+"""
+
+import contextlib
+import ctypes
+import io
+import os
+import queue
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from gru4rec_cli.measuring import peak_memory
+from gru4rec_cli.models.official.adapter import AuthorCode, seeded
+from gru4rec_cli.models.official.messages import Arrays, Message, receive, send
+from gru4rec_cli.models.official.scoring import score_blocks
+from gru4rec_cli.models.official.weights import extract, install
+
+_EPOCH = re.compile(r"Epoch(\d+) --> loss: (\S+)")
+_TELL_EVERY = 0.2  # seconds
+_LARGEST_CACHE = 10_000_000  # the author's default: negatives drawn ahead
+_CPU = torch.device("cpu")
+
+
+class Worker:
+    """Carries out one job after the other."""
+
+    def __init__(self, checkout: Path, answers: IO[bytes]) -> None:
+        self.answers = answers
+        self.fitting, self.events, self.told = False, 0, 0.0
+        self.author = AuthorCode(checkout, self._count)
+        self.trained: Any = None  # the author's GRU4Rec, ready to score
+        self.jobs: dict[str, Callable[[dict[str, Any], dict[str, Any]], None]] = {
+            "fit": self.fit,
+            "load": self.load,
+            "score": self.score,
+            "batch_eval": self.batch_eval,
+            "open": self.open,
+            "save": self.save,
+        }
+
+    def serve(self, messages: Iterator[Message]) -> None:
+        for header, arrays in messages:
+            self.jobs[header["job"]](header, arrays)
+            self._answer("done", peak_memory=peak_memory())
+
+    def _answer(self, kind: str, arrays: Arrays | None = None, **values: Any) -> None:
+        send(self.answers, {"kind": kind, **values}, arrays)
+
+    def fit(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Train with the author's code; answers with progress, the loss of every epoch, and the weights."""
+        parameters, n_items = header["parameters"], header["n_items"]
+        frame = _frame(arrays["items"], arrays["offsets"])
+        model = self.author.gru.GRU4Rec(**parameters, device=_CPU)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # weights must not depend on how many cores a machine has
+        self.fitting = True
+        with seeded(header["seed"]), contextlib.redirect_stdout(_Lines(self._line)):
+            model.fit(
+                frame,
+                sample_cache_max_size=_cache_size(len(frame), parameters),
+                compatibility_mode=header["compatible"],
+            )
+        self.fitting = False
+        torch.set_num_threads(threads)
+        if model.error_during_train:
+            self._answer("diverged")
+            return
+        indices = model.data_iterator.itemidmap.reindex(range(n_items), fill_value=-1)
+        self._answer("weights", extract(model.model, indices.to_numpy().astype(np.int64)))
+
+    def _count(self, events: int) -> None:
+        self.events += events
+        if self.fitting and time.monotonic() - self.told >= _TELL_EVERY:
+            self._tell_events()
+
+    def _tell_events(self) -> None:
+        self._answer("events", events=self.events)
+        self.events, self.told = 0, time.monotonic()
+
+    def _line(self, line: str) -> None:
+        """What the author's code prints: the loss of every epoch, and more that goes to the log."""
+        found = _EPOCH.match(line)
+        if found:
+            self._tell_events()
+            self._answer("epoch", epoch=int(found[1]), loss=float(found[2]))
+        else:
+            print(line, file=sys.stderr)
+
+    def load(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Take weights under our names for the jobs to come."""
+        model = self.author.gru.GRU4Rec(**header["parameters"], device=_CPU)
+        n_items = len(arrays["output_bias"])
+        model.model = self.author.gru.GRU4RecModel(
+            n_items,
+            model.layers,
+            model.dropout_p_embed,
+            model.dropout_p_hidden,
+            model.embedding,
+            model.constrained_embedding,
+        )
+        install(model.model, arrays)
+        model.model.eval()
+        model.error_during_train = False
+        indices = pd.Series(np.arange(n_items, dtype=np.int32), index=np.arange(n_items), name="ItemIdx")
+        model.data_iterator = SimpleNamespace(itemidmap=indices)
+        self.trained = model
+
+    def score(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Score every event; answers block by block, as fast as they are taken."""
+        blocks = score_blocks(self.trained.model, arrays["items"], arrays["offsets"], header["block_rows"])
+        for start, scores in blocks:
+            self._answer("scores", {"scores": scores}, start=start)
+
+    def batch_eval(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """The author's own evaluation: what our ranks are checked against."""
+        frame = _frame(arrays["items"], arrays["offsets"])
+        with contextlib.redirect_stdout(sys.stderr):
+            recall, mrr = self.author.evaluation.batch_eval(
+                self.trained, frame, cutoff=header["cutoffs"], mode=header["mode"], batch_size=header["batch_size"]
+            )
+        self._answer("metrics", recall=[*map(float, recall.values())], mrr=[*map(float, mrr.values())])
+
+    def open(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Unpickle a model that the author's code saved: parameters, item ids, weights. This runs what is in it."""
+        with contextlib.redirect_stdout(sys.stderr):
+            model = torch.load(header["path"], map_location=_CPU, weights_only=False)
+        if not isinstance(model, self.author.gru.GRU4Rec) or not hasattr(model, "model"):
+            self._answer("other", type=f"{type(model).__module__}.{type(model).__qualname__}")
+            return
+        items = model.data_iterator.itemidmap.sort_values()
+        ids = items.index.tolist()
+        parameters = {name: getattr(model, name) for name in header["names"]}
+        self._answer("model", extract(model.model, np.arange(len(ids))), parameters=parameters, ids=ids)
+
+    def save(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Write the loaded weights as the author's code saves a model, under the item ids that it would have read."""
+        model = self.trained
+        iterator = object.__new__(self.author.gru.SessionDataIterator)
+        indices = np.arange(len(header["ids"]), dtype=np.int32)
+        iterator.itemidmap = pd.Series(indices, index=header["ids"], name="ItemIdx")
+        iterator.n_items, iterator.batch_size, iterator.device = len(indices), model.batch_size, _CPU
+        model.data_iterator = iterator
+        model.savemodel(header["path"])
+
+
+def _frame(items: npt.NDArray[Any], offsets: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """Events as the author's code takes them, in our order: sessions numbered as they are visited, rows as times.
+
+    So ties between start times are broken as we break them, whatever sort his stack uses, and the session number
+    fits int32. His code numbers items by first appearance, which is our order too; `reindex` above relies on nothing.
+    """
+    sessions = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    return pd.DataFrame({"SessionId": sessions, "ItemId": items.astype(np.int64), "Time": np.arange(len(items))})
+
+
+def _cache_size(n_events: int, parameters: dict[str, Any]) -> int:
+    """How many negatives to draw ahead: an epoch's worth, at most the author's ten million; the draws are the same."""
+    steps = n_events // parameters["batch_size"] + 1
+    return int(max(1, parameters["n_sample"], min(_LARGEST_CACHE, steps * parameters["n_sample"])))
+
+
+class _Lines(io.TextIOBase):
+    """Hands on what is printed, line by line."""
+
+    def __init__(self, take: Callable[[str], None]) -> None:
+        self.take = take
+        self.rest = ""
+
+    def write(self, text: str) -> int:
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            self.take(line)
+        return len(text)
+
+
+def _messages(stream: IO[bytes]) -> Iterator[Message]:
+    """Jobs from stdin. A thread reads them, so that the end of stdin ends this process whatever it is doing."""
+    waiting: queue.Queue[Message] = queue.Queue()
+
+    def read() -> None:
+        while (message := receive(stream)) is not None:
+            waiting.put(message)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        yield waiting.get()
+
+
+def _end_with(parent: int) -> None:
+    """Let the system kill this process when its parent, or the parent's thread that started it, dies.
+
+    Linux only; elsewhere the end of stdin has to do.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(0)
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    _end_with(int(sys.argv[2]))
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else is printed is no answer
+    jobs = _messages(sys.stdin.buffer)
+    Worker(Path(sys.argv[1]), answers).serve(jobs)
+
+
+if __name__ == "__main__":
+    main()
