@@ -172,7 +172,31 @@ def test_every_field_says_what_it_is():
 
 
 @pytest.mark.parametrize(
-    "path", sorted((Path(__file__).parents[1] / "configs").glob("*.yaml")), ids=lambda path: path.name
+    "path", sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml")), ids=lambda path: path.name
 )
 def test_shipped_configurations_are_valid(path: Path):
     assert load_config(path).name == path.stem
+
+
+# Loss, layer, batch size, dropouts, learning rate, momentum, alpha, bpreg, elu; the author's Recall@20 and MRR@20.
+PUBLISHED = {
+    "rsc15": ("cross-entropy", 100, 32, 0.0, 0.4, 0.2, 0.2, 0.5, None, None, ".7283", ".3205"),
+    "yoochoose": ("cross-entropy", 480, 48, 0.0, 0.2, 0.07, 0.0, 0.2, None, None, ".6789", ".3024"),
+    "rees46": ("cross-entropy", 512, 240, 0.45, 0.0, 0.065, 0.0, 0.5, None, None, ".5293", ".2008"),
+    "coveo": ("bpr-max", 512, 144, 0.35, 0.0, 0.05, 0.4, 0.2, 1.85, 1.0, ".3135", ".1010"),
+    "retailrocket": ("bpr-max", 224, 80, 0.5, 0.05, 0.05, 0.4, 0.4, 1.95, 0.5, ".5186", ".2175"),
+    "diginetica": ("bpr-max", 512, 128, 0.5, 0.3, 0.05, 0.15, 0.3, 0.9, 1.0, ".4995", ".1542"),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_settings_are_those_of_the_author_and_name_what_to_expect(name: str):
+    path = Path(__file__).parents[1] / "configs" / "published" / f"{name}.yaml"
+    given = load_config(path).fitted("train")["gru4rec"].as_config()
+    keys = ("batch_size", "dropout_p_embed", "dropout_p_hidden", "learning_rate", "momentum", "sample_alpha")
+    loss, layer, *values, bpreg, elu, recall, mrr = PUBLISHED[name]
+    assert (given["loss"], given["layers"], given["embedding"]) == (loss, [layer], "shared")
+    assert [given[key] for key in keys] == values
+    assert (given["bpreg"], given["elu_param"], given["epochs"], given["n_sample"]) == (bpreg, elu, 10, 2048)
+    text = path.read_text(encoding="utf-8")
+    assert f"Recall@20 {recall}, MRR@20 {mrr}" in text
