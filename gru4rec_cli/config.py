@@ -224,7 +224,9 @@ def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str = "") ->
     if detail["type"] == "string_pattern_mismatch":
         message = "letters, digits, _ . + - are allowed, 64 at most, a letter or digit first"
     if detail["type"] == "value_error":
-        return f"{path}: {message}"
+        key, separator, rest = message.partition(": ")  # a check of the section as a whole names its key
+        inside = _nested_at(model, parts)
+        return f"{path}.{key}: {rest}" if separator and inside and key in inside.model_fields else f"{path}: {message}"
     return f"{path}: given {given}; {message[0].lower()}{message[1:]}; {_about(section, known)}".rstrip("; ")
 
 
@@ -243,6 +245,15 @@ def _section(model: type[BaseModel], parts: list[str]) -> tuple[type[BaseModel],
         elif index < len(parts) - 1:
             section = nested
     return section, keys
+
+
+def _nested_at(model: type[BaseModel], parts: list[str]) -> type[BaseModel] | None:
+    """The settings class that `parts` lead to, if they lead to one."""
+    inside: type[BaseModel] | None = model
+    for part in parts:
+        field = inside.model_fields.get(part) if inside else None
+        inside = _nested(field.annotation) if field else None
+    return inside
 
 
 def _nested(annotation: object) -> type[BaseModel] | None:

@@ -1,33 +1,23 @@
 """The stages, what each needs, and the one way in which any of them is run."""
 
 import importlib
-import platform
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from gru4rec_cli import __version__
 from gru4rec_cli.config import StudyConfig, resolved
-from gru4rec_cli.errors import DataError, StageError, UsageError
-from gru4rec_cli.files import hash_file, hash_json
+from gru4rec_cli.errors import StageError, UsageError
+from gru4rec_cli.files import hash_json
 from gru4rec_cli.measuring import measured
 from gru4rec_cli.models import registry
 from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.provenance import code_hash, device, differences, raw_hashes, versions
 from gru4rec_cli.rundir import CONFIG, RunDirectory
 from gru4rec_cli.stages.work import StageResults, StageWork
-
-_PACKAGE = Path(__file__).resolve().parent
-_RECORDED_VERSIONS = ("numpy", "polars", "pandas", "torch", "safetensors", "matplotlib")
-
-
-# Files that decide what is shown or fetched, but not what a stage writes.
-_WITHOUT_RESULTS = ("cli.py", "__main__.py", "console.py", "vendoring.py", "git.py", "conformance")
 
 
 @dataclass(frozen=True)
@@ -162,7 +152,7 @@ class Study:
         damage = self.directory.damage(name)
         if damage:
             return Status("damaged", damage)
-        changed = _differences(manifest["config"], self._slice(name))
+        changed = differences(manifest["config"], self._slice(name))
         if changed:
             return Status("to run", f"the configuration changed: {'; '.join(changed)}")
         inputs = self._inputs(name, recorded=manifest["inputs"])
@@ -198,8 +188,8 @@ class Study:
                 "inputs": inputs,
                 "code": self._code(name),
                 "seed": self.config.seed,
-                "versions": _versions(),
-                "device": {"machine": platform.machine(), "system": platform.platform(), "processor": _processor()},
+                "versions": versions(),
+                "device": device(),
                 **cost.as_dict(),
                 "command": self.command,
             },
@@ -254,86 +244,23 @@ class Study:
         """The part of the configuration that decides what a stage writes."""
         return {section: self.plain[section] for section in STAGES[name].sections}
 
-    def _inputs(self, name: str, recorded: dict[str, str] | None = None) -> dict[str, str]:
-        """Hashes of what a stage reads: the outputs of other stages, and the raw files.
-
-        A raw file that is gone counts as unchanged where the stage has run: its artifacts are still what they were.
-        """
+    def _inputs(self, name: str, recorded: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Hashes of what a stage reads: the outputs of other stages, and the raw files."""
         inputs: dict[str, str] = {}
         for need in needed_stages(name, self.config):
             manifest = self.directory.manifest(need)
             inputs[need] = hash_json(manifest["outputs"]) if manifest else ""
         if name == "split" and not self.config.synthetic:
-            for label in ("source", "train", "test"):
-                given = getattr(self.config.data, label)
-                if given is None:
-                    continue
-                path, label = Path(given), f"data.{label}"
-                if path.is_file():
-                    inputs[label] = _hash_data(path, label)
-                elif recorded and label in recorded:
-                    inputs[label] = recorded[label]
-                else:
-                    raise DataError(
-                        f"{label}: there is no file {path}", "check the path; it is relative to the current folder"
-                    )
+            files = {f"data.{key}": getattr(self.config.data, key) for key in ("source", "train", "test")}
+            inputs |= raw_hashes(files, recorded or {})
         return inputs
 
     def _code(self, name: str) -> str:
-        """Hash of the source files that may decide what a stage writes: all of the package but its shell, and the
-        reporting for `report` alone. Coarse, so that nothing stale is kept; fitted models and ranks have finer keys.
-        """
-        without = _WITHOUT_RESULTS if name == "report" else (*_WITHOUT_RESULTS, "reporting")
-        sources = {path for path in _PACKAGE.rglob("*.py") if path.relative_to(_PACKAGE).parts[0] not in without}
-        if name in ("baseline", "train"):
-            sources |= {s for model in self.config.fitted(name).values() for s in registry.source_files(model.kind)}
-        return hash_json({_label(path): hash_file(path) for path in sorted(sources)})
-
-
-def _hash_data(path: Path, label: str) -> str:
-    try:
-        return hash_file(path)
-    except OSError as error:
-        raise DataError(f"{label}: {path} cannot be read: {error.strerror}", "check its permissions") from error
-
-
-def _label(source: Path) -> str:
-    return source.relative_to(_PACKAGE).as_posix() if source.is_relative_to(_PACKAGE) else source.name
+        models = self.config.fitted(name).values() if name in ("baseline", "train") else ()
+        return code_hash(name, {source for model in models for source in registry.source_files(model.kind)})
 
 
 def _not_configured(name: str) -> str:
     if name == "synth":
         return "there is nothing to plant: data.source is not synth"
     return f"there is nothing to fit: {name}.models is empty"
-
-
-def _differences(old: object, new: object, path: str = "") -> list[str]:
-    """What changed between two plain values, as `key: old → new`."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = [*old, *(key for key in new if key not in old)]
-        return [
-            line
-            for key in keys
-            for line in _differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
-        ]
-    return [] if old == new else [f"{path}: {_short(old)} → {_short(new)}"]
-
-
-def _short(value: object) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 40 else text[:37] + "…"
-
-
-def _versions() -> dict[str, str]:
-    versions = {"gru4rec-study": __version__, "python": platform.python_version()}
-    for package in _RECORDED_VERSIONS:
-        versions[package] = metadata.version(package)
-    return versions
-
-
-def _processor() -> str:
-    if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()

@@ -102,6 +102,8 @@ train: {models: {gru4rec: {layers: 64, epochs: "5", n_samples: 3}}}
             "train.models.markov: the name is taken by baseline.models.markov",
         ),
         ("name: x\ndata: {source: synth}\nbaseline: {models: {markov: 3}}\n", "baseline.models.markov: given 3"),
+        (SMALLEST + "split: {test: 1.5}\n", "split.test: must lie between 0 and 1 with by: ratio"),
+        (SMALLEST + "split: {by: days, test: -1}\n", "split.test: must be a positive number of days"),
         (
             "name: x\ndata: {source: synth}\nbaseline: {models: {markov: {}, markov: {}}}\n",
             "key 'markov' is given twice",

@@ -57,9 +57,14 @@ def test_help_names_the_exit_codes_and_every_option():
 
 def test_every_file_of_the_annotated_tree_exists():
     (tree,) = [block for block in blocks("") if block.startswith("gru4rec_cli/")]
+    folders: list[str] = []
     for line in tree.splitlines():
         name = line.split()[0]
-        assert next(ROOT.rglob(name.rstrip("/")), None) is not None, name
+        depth = (len(line) - len(line.lstrip())) // 2
+        folders = [*folders[:depth], name]
+        assert (ROOT / "".join(folders)).exists(), "".join(folders)
+    for link in re.findall(r"\]\((docs/[^)]+)\)", README):
+        assert (ROOT / link).exists(), link
 
 
 @pytest.mark.slow
@@ -112,12 +117,13 @@ def test_the_commands_for_real_data_are_right(tmp_path: Path):
     assert done.returncode == 0, done.stderr
 
 
-def test_other_commands_of_the_readme_parse():
+def test_the_commands_for_measuring_name_stages_of_their_configuration(tmp_path: Path):
     seen = [command for block in blocks("") for command in commands_in(block)]
     assert len(seen) >= 7
     for command in seen:
         if any("ten-million" in part for part in command):
-            done = study("run", "--config", "configs/ten-million.yaml", "--dry-run", "--run-dir", "/tmp/none", cwd=ROOT)
+            plan = ["run", *command[1:], "--dry-run", "--run-dir", tmp_path / "none"]
+            done = study(*plan, cwd=ROOT)
             assert done.returncode == 0
             assert command[0] in done.stdout
 

@@ -15,6 +15,7 @@ LAYERS = [
     ["pipeline"],
     ["stages", "conformance"],
     ["rundir", "config"],
+    ["provenance"],
     ["reporting"],
     ["models"],
     ["evaluation"],

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from gru4rec_cli.columns import ORACLE
+from gru4rec_cli.reporting.data_tables import data_table, removals_table
 from gru4rec_cli.reporting.figures import Figure
 from gru4rec_cli.reporting.tables import (
     METRIC_LABELS,
@@ -15,12 +16,10 @@ from gru4rec_cli.reporting.tables import (
     Key,
     Table,
     all_cutoffs_table,
-    data_table,
     decimal,
     estimates,
     markdown,
     model_order,
-    removals_table,
     results_table,
     ties_table,
 )

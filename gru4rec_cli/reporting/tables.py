@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -96,7 +95,7 @@ def results_table(
     rows += [[_label(model, oracle_name), *(NOT_APPLICABLE for _ in METRIC_LABELS)] for model in not_applicable]
     columns = ["Model", *(f"{label}@{cutoff}" for label in METRIC_LABELS.values())]
     best = _best(found, keys, oracle_name)
-    notes = [_interval_note(found, confidence), _tie_note(ties), *_marked_note(best), *_missing_note(rows)]
+    notes = [_interval_note(found, confidence), _tie_note(ties), *_marked_note(best), *missing_note(rows)]
     if costs is not None:
         columns += ["Fit time", "Memory"]
         for model, cells in zip([*models, *not_applicable], rows, strict=True):
@@ -129,7 +128,7 @@ def all_cutoffs_table(
             (label, _label(row[0][0], oracle_name), *(_number(found.get(key)) for key in row)) for row in keys if row
         ]
     columns = ("Metric", "Model", *(f"K = {k}" for k in cutoffs))
-    notes = [_tie_note(ties), *_marked_note(best), *_missing_note(rows)]
+    notes = [_tie_note(ties), *_marked_note(best), *missing_note(rows)]
     return Table(
         "All metrics and cutoffs",
         columns,
@@ -163,7 +162,7 @@ def ties_table(
         *(f"{rule.capitalize()}: {meaning}." for rule, meaning in TIE_RULES.items()),
         "Gap: optimistic minus conservative. 0 where no other item scores the same as a target.",
         *_marked_note(best),
-        *_missing_note(rows),
+        *missing_note(rows),
     ]
     return Table(
         f"{METRIC_LABELS[metric]}@{cutoff} by tie rule",
@@ -172,52 +171,6 @@ def ties_table(
         best,
         numeric=frozenset(range(1, 5)),
         notes=tuple(notes),
-    )
-
-
-def data_table(statistics: Mapping[str, Any]) -> Table:
-    """Size, session lengths and time span of what was read and of every part made of it."""
-    found = [(f"read: {name}", summary) for name, summary in (statistics.get("input") or {}).items()]
-    found += [(name, summary) for name, summary in (statistics.get("parts") or {}).items() if summary is not None]
-    lengths = ("mean_session_length", "median_session_length", "max_session_length")
-    rows = tuple(
-        (
-            part,
-            *(_amount(summary, key) for key in ("sessions", "events", "items", *lengths)),
-            *(str(summary.get(key) or MISSING)[:16].replace("T", " ") for key in ("first_time", "last_time")),
-        )
-        for part, summary in found
-    )
-    columns = ("Part", "Sessions", "Events", "Items", "Mean length", "Median", "Max", "First", "Last")
-    notes = (
-        "Length: clicks in a session. First and last: times of clicks, UTC.",
-        *_split_notes(statistics),
-        *(f"{key}: not available." for key in ("input", "parts") if not statistics.get(key)),
-        *_missing_note(rows),
-    )
-    return Table(
-        "Size of the data", columns, rows, numeric=frozenset(range(1, 7)), optional=frozenset({5, 6, 7, 8}), notes=notes
-    )
-
-
-def removals_table(statistics: Mapping[str, Any]) -> Table:
-    """What cleaning and splitting took away, in the order in which it happened, and why."""
-    removals = statistics.get("removals")
-    rows = tuple(
-        (
-            str(removal.get("step", MISSING)),
-            str(removal.get("reason", MISSING)),
-            *(_amount(removal, key) for key in ("events", "sessions", "items")),
-        )
-        for removal in removals or ()
-    )
-    about = "Sessions and items count where none of their events is left."
-    notes = (
-        ["Nothing was removed."] if removals == [] else ["Removals: not available."] if removals is None else [about]
-    )
-    columns = ("Step", "Reason", "Events", "Sessions", "Items")
-    return Table(
-        "Removed from the data", columns, rows, numeric=frozenset({2, 3, 4}), notes=(*notes, *_missing_note(rows))
     )
 
 
@@ -299,27 +252,6 @@ def _best(found: Mapping[Key, Estimate], keys: Sequence[Sequence[Key]], oracle_n
     return frozenset(best)
 
 
-def _split_notes(statistics: Mapping[str, Any]) -> list[str]:
-    """Where the parts begin, what training does not know of them, and whether time separates them."""
-    notes = []
-    for part, cut in (statistics.get("cuts") or {"test": {}}).items():
-        if cut is not None:
-            notes.append(f"The {part} part begins at {cut.get('time', 'a time that is not available')}.")
-    for part, unseen in (statistics.get("unseen") or {}).items():
-        if unseen is not None:
-            fate = "kept as misses" if unseen.get("kept_as_misses") else "dropped"
-            amounts = f"{_amount(unseen, 'events')} events of {_amount(unseen, 'items')} items"
-            notes.append(f"Not in training: {amounts} of the {part} part, {fate}.")
-    overlap = statistics.get("overlap") or {}
-    late = _amount(overlap, "train_events_at_or_after_first_test_event")
-    return [*notes, f"Training events at or after the first test event: {late}."]
-
-
-def _amount(summary: Mapping[str, Any], key: str) -> str:
-    value = summary.get(key)
-    return MISSING if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
-
-
 def _tie_note(ties: str) -> str:
     return f"Ties: {ties}, {TIE_RULES[ties]}." if ties in TIE_RULES else f"Ties: {ties}."
 
@@ -328,7 +260,7 @@ def _marked_note(best: object) -> list[str]:
     return ["Marked (bold): the highest of the models, as shown; the oracle does not take part."] if best else []
 
 
-def _missing_note(rows: Sequence[Sequence[str]]) -> list[str]:
+def missing_note(rows: Sequence[Sequence[str]]) -> list[str]:
     gaps = any(MISSING in row[1:] for row in rows)
     return [f"{MISSING}: not available in the artifacts of this run."] if gaps else []
 

@@ -8,7 +8,7 @@ from gru4rec_cli.data.events import read_event_table, read_events
 from gru4rec_cli.data.split_folder import verify_split, write_split
 from gru4rec_cli.data.splitting import split_given, split_log
 from gru4rec_cli.files import read_json
-from gru4rec_cli.reporting.tables import data_table, removals_table
+from gru4rec_cli.reporting.data_tables import data_table, removals_table
 from gru4rec_cli.stages.work import StageResults, StageWork
 
 

@@ -5,14 +5,13 @@ import pandas as pd
 import pytest
 
 from gru4rec_cli.errors import StageError
+from gru4rec_cli.reporting.data_tables import data_table, removals_table
 from gru4rec_cli.reporting.tables import (
     Table,
     all_cutoffs_table,
-    data_table,
     decimal,
     escape_markdown,
     markdown,
-    removals_table,
     results_table,
     ties_table,
 )
