@@ -122,7 +122,7 @@ def test_the_commands_for_measuring_name_stages_of_their_configuration(tmp_path:
     assert len(seen) >= 7
     for command in seen:
         if any("ten-million" in part for part in command):
-            plan = ["run", *command[1:], "--dry-run", "--run-dir", tmp_path / "none"]
+            plan = ["run", *command[1:], "--dry-run", "--run-dir", str(tmp_path / "none")]
             done = study(*plan, cwd=ROOT)
             assert done.returncode == 0
             assert command[0] in done.stdout
