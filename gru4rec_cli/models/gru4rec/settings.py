@@ -1,6 +1,6 @@
 """Settings of GRU4Rec, named as the author names them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,8 +12,8 @@ _CROSS_ENTROPY, _BPR_MAX = "cross-entropy", "bpr-max"
 _BELONGS_TO = {"logq": _CROSS_ENTROPY, "bpreg": _BPR_MAX, "elu_param": _BPR_MAX}
 
 
-class Settings(ModelSettings):
-    """The defaults are the author's parameter file for RSC15."""
+class TrainingSettings(ModelSettings):
+    """What the author's code and ours have in common; the defaults are his parameter file for RSC15."""
 
     loss: Literal["cross-entropy", "bpr-max"] = Field("cross-entropy", description="training loss")
     layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(
@@ -43,23 +43,12 @@ class Settings(ModelSettings):
     elu_param: float | None = Field(
         None, ge=0, description="bpr-max: scores pass through an ELU with this parameter, 0: they do not; default 0.5"
     )
-    validate_on: str | None = Field(
-        None,
-        pattern=r"^(recall|mrr|ndcg)@[1-9][0-9]*$",
-        description="metric on the validation sessions after every epoch, such as recall@20; the best epoch is kept; "
-        "needs split.valid; null: no validation, the last epoch is kept",
-    )
-    patience: int | None = Field(
-        None, ge=1, description="stop after so many epochs without a better validate_on; null: train every epoch"
-    )
 
     @model_validator(mode="after")
-    def _fit_together(self) -> "Settings":
+    def _loss_has_its_own(self) -> Self:
         for name, loss in _BELONGS_TO.items():
             if getattr(self, name) is not None and self.loss != loss:
                 raise ValueError(f"{name} belongs to the loss {loss}, and the loss is {self.loss}; leave {name} out")
-        if self.patience is not None and self.validate_on is None:
-            raise ValueError("patience needs validate_on: the metric that has to get better")
         return self
 
     @property
@@ -85,3 +74,23 @@ class Settings(ModelSettings):
         if self.embedding == "shared":
             return self.layers[-1]
         return self.embedding if isinstance(self.embedding, int) else self.layers[0]
+
+
+class Settings(TrainingSettings):
+    """Settings of our GRU4Rec."""
+
+    validate_on: str | None = Field(
+        None,
+        pattern=r"^(recall|mrr|ndcg)@[1-9][0-9]*$",
+        description="metric on the validation sessions after every epoch, such as recall@20; the best epoch is kept; "
+        "needs split.valid; null: no validation, the last epoch is kept",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many epochs without a better validate_on; null: train every epoch"
+    )
+
+    @model_validator(mode="after")
+    def _patience_for_something(self) -> Self:
+        if self.patience is not None and self.validate_on is None:
+            raise ValueError("patience: needs validate_on, the metric that has to get better")
+        return self

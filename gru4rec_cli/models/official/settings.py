@@ -1,62 +1,12 @@
 """Settings of the author's GRU4Rec, named as those of ours: one entry serves both."""
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, model_validator
-
-from gru4rec_cli.models.base import ModelSettings
-
-Probability = Annotated[float, Field(ge=0, lt=1)]
-
-_CROSS_ENTROPY, _BPR_MAX = "cross-entropy", "bpr-max"
-_BELONGS_TO = {"logq": _CROSS_ENTROPY, "bpreg": _BPR_MAX, "elu_param": _BPR_MAX}
+from gru4rec_cli.models.gru4rec.settings import TrainingSettings
 
 
-class Settings(ModelSettings):
+class Settings(TrainingSettings):
     """Names, meanings and defaults are those of kind `gru4rec`, without what the author's code lacks: validation."""
-
-    loss: Literal["cross-entropy", "bpr-max"] = Field("cross-entropy", description="training loss")
-    layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (100,), min_length=1, description="hidden units of every GRU layer, first to last"
-    )
-    embedding: Literal["shared", "layersize", "none"] | Annotated[int, Field(ge=1)] = Field(
-        "shared",
-        description="input vectors: shared with the output item matrix; a matrix of their own, as wide as this number "
-        "or (layersize) as the first layer; none: the item picks a row of the first layer's input weights (one-hot)",
-    )
-    epochs: int = Field(10, ge=1, description="passes over the training sessions")
-    batch_size: int = Field(32, ge=2, description="lanes B: sessions walked in parallel")
-    learning_rate: float = Field(0.2, gt=0, description="Adagrad learning rate")
-    momentum: float = Field(0.2, ge=0, lt=1, description="momentum of the Adagrad steps; 0: none")
-    n_sample: int = Field(2048, ge=0, description="extra negatives a step, beside the other lanes' targets")
-    sample_alpha: float = Field(0.5, ge=0, le=1, description="extra negatives are drawn with probability support^alpha")
-    dropout_p_embed: Probability = Field(
-        0.0, description="probability of dropping a unit of the input vector (one-hot: of the first layer's output)"
-    )
-    dropout_p_hidden: Probability = Field(
-        0.4, description="probability of dropping a unit of a GRU layer's output (one-hot: not of the first layer's)"
-    )
-    logq: float | None = Field(
-        None, ge=0, description="cross-entropy: strength of the logQ correction of sampled scores, 0: none; default 1"
-    )
-    bpreg: float | None = Field(None, ge=0, description="bpr-max: weight of the score regularisation; default 1")
-    elu_param: float | None = Field(
-        None, ge=0, description="bpr-max: scores pass through an ELU with this parameter, 0: they do not; default 0.5"
-    )
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> "Settings":
-        for name, loss in _BELONGS_TO.items():
-            if getattr(self, name) is not None and self.loss != loss:
-                raise ValueError(f"{name} belongs to the loss {loss}, and the loss is {self.loss}; leave {name} out")
-        return self
-
-    @property
-    def input_width(self) -> int:
-        """Width of the input vector of the first GRU layer; not used in one-hot mode."""
-        if self.embedding == "shared":
-            return self.layers[-1]
-        return self.embedding if isinstance(self.embedding, int) else self.layers[0]
 
     @property
     def compatible(self) -> bool:
@@ -79,7 +29,7 @@ class Settings(ModelSettings):
             "sample_alpha": self.sample_alpha,
             "dropout_p_embed": self.dropout_p_embed,
             "dropout_p_hidden": self.dropout_p_hidden,
-            "logq": 0.0 if self.loss != _CROSS_ENTROPY else 1.0 if self.logq is None else self.logq,
-            "bpreg": 1.0 if self.bpreg is None else self.bpreg,
-            "elu_param": 0.5 if self.elu_param is None else self.elu_param,
+            "logq": self.logq_strength,
+            "bpreg": self.regularisation,
+            "elu_param": self.elu,
         }
