@@ -11,6 +11,8 @@ import pytest
 
 from tests.small import SMALL, artifact_hashes, command, study, write_config
 
+pytestmark = pytest.mark.slow
+
 HEADER = "SessionId,ItemId,Time\n"
 
 

@@ -17,6 +17,8 @@ from gru4rec_cli.pipeline import Study
 from tests.fetched import skip_unless_fetched
 from tests.small import write_config
 
+pytestmark = pytest.mark.slow
+
 PLANTED: dict[str, Any] = {
     "name": "fields",
     "data": {"source": "synth"},

@@ -12,6 +12,8 @@ import pytest
 
 from tests.small import SMALL, STAGES, artifact_hashes, command, study, write_config
 
+pytestmark = pytest.mark.slow
+
 CONFIG = {
     **SMALL,
     "synth": {**SMALL["synth"], "sessions": 6000, "items": 200},
@@ -47,7 +49,6 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[st
     return artifact_hashes(folder / "run")
 
 
-@pytest.mark.slow
 def test_a_run_killed_in_every_stage_ends_like_an_uninterrupted_one(
     tmp_path: Path, uninterrupted: dict[str, dict[str, str]]
 ):
@@ -65,7 +66,6 @@ def test_a_run_killed_in_every_stage_ends_like_an_uninterrupted_one(
     assert artifact_hashes(run) == uninterrupted
 
 
-@pytest.mark.slow
 def test_training_killed_after_an_epoch_continues_with_the_next(
     tmp_path: Path, uninterrupted: dict[str, dict[str, str]]
 ):

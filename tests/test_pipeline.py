@@ -13,6 +13,8 @@ import pytest
 import gru4rec_cli
 from tests.small import SMALL, STAGES, artifact_hashes, run_small, study, write_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -14,6 +14,8 @@ from gru4rec_cli.conformance.plain import plain_trace
 from gru4rec_cli.conformance.recording import read_recording
 from tests.small import study
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 CASES = sorted(GOLDEN.glob("*.npz"))

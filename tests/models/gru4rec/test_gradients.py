@@ -10,6 +10,8 @@ from gru4rec_cli.models.gru4rec import Settings
 from gru4rec_cli.models.gru4rec.network import initial_parameters, input_table, zero_states
 from gru4rec_cli.models.gru4rec.stepping import StepGradients, step_gradients
 
+pytestmark = pytest.mark.slow
+
 V = 7
 SUPPORTS = torch.tensor([3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0], dtype=torch.float64)
 # Items repeat within the inputs, between inputs and columns, and among the columns.
