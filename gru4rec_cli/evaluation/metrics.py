@@ -44,8 +44,3 @@ def metric_grid(cutoffs: tuple[int, ...]) -> Iterator[tuple[TieRule, str, int]]:
         for metric in METRICS:
             for k in cutoffs:
                 yield ties, metric, k
-
-
-def mean_by_cutoff(rank: FloatArray, metric: str, largest: int) -> FloatArray:
-    """The mean of a metric for K = 1 … `largest`, shape (largest,)."""
-    return np.array([metric_values(rank, metric, k).mean() for k in range(1, largest + 1)])

@@ -1,9 +1,11 @@
 """The metrics table: every model, metric, cutoff and tie rule, with intervals."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.metrics import FloatArray, metric_grid, metric_values
@@ -67,3 +69,33 @@ def _intervals(
     means = bootstrap_means(sums, lengths, resamples=settings.resamples, seed=seed, progress=progress)
     low, high = percentile_interval(means, settings.confidence)
     return low.tolist(), high.tolist()
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A metric for K = 1, 2, …: means over events (K,), and the ends of their intervals (2, K) or None."""
+
+    values: FloatArray
+    interval: FloatArray | None
+
+
+def curve_by_cutoff(
+    rank: FloatArray,
+    event_session: npt.NDArray[np.int64],
+    metric: str,
+    largest: int,
+    *,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> Curve:
+    """A metric for every cutoff up to `largest`; `rank` and `event_session`, the session index, are (events,)."""
+    n_sessions = int(event_session.max()) + 1
+    by_cutoff = [metric_values(rank, metric, k) for k in range(1, largest + 1)]
+    sums = np.column_stack([session_sums(values, event_session, n_sessions) for values in by_cutoff])
+    means = sums.sum(axis=0) / len(rank)
+    if resamples == 0:
+        return Curve(means, None)
+    counts = np.bincount(event_session).astype(np.float64)
+    resampled = bootstrap_means(sums, counts, resamples=resamples, seed=seed)
+    return Curve(means, np.stack(percentile_interval(resampled, confidence)))

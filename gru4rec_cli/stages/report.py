@@ -9,7 +9,8 @@ import numpy.typing as npt
 import polars as pl
 
 from gru4rec_cli import columns as names
-from gru4rec_cli.evaluation.metrics import mean_by_cutoff, ranks
+from gru4rec_cli.evaluation.metrics import ranks
+from gru4rec_cli.evaluation.summary import curve_by_cutoff
 from gru4rec_cli.files import MANIFEST, read_json
 from gru4rec_cli.reporting.figures import ByCutoff, write_figures
 from gru4rec_cli.reporting.page import report_markdown
@@ -51,15 +52,27 @@ def run(work: StageWork) -> None:
 
 
 def _curves(folder: Path, metrics: Mapping[str, Any]) -> dict[str, ByCutoff]:
-    """Recall and MRR of every model for every K up to the largest cutoff."""
+    """Recall and MRR of every model for every K up to the largest cutoff, with intervals."""
     protocol = metrics["protocol"]
     curves: dict[str, ByCutoff] = {}
     for name in metrics["models"]:
         table = pl.read_parquet(folder / names.RANKS_FOLDER / f"{name}.parquet")
         rank = ranks(table[names.GREATER].to_numpy(), table[names.EQUAL].to_numpy(), protocol["ties"])
         rank[table[names.ITEM].is_null().to_numpy()] = np.inf
-        by_cutoff = {metric: mean_by_cutoff(rank, metric, max(protocol["cutoffs"])) for metric in ("recall", "mrr")}
-        curves[name] = ByCutoff(by_cutoff["recall"], by_cutoff["mrr"])
+        session = table[names.SESSION].rle_id().to_numpy().astype(np.int64)
+        recall, mrr = (
+            curve_by_cutoff(
+                rank,
+                session,
+                metric,
+                max(protocol["cutoffs"]),
+                resamples=protocol["resamples"],
+                confidence=protocol["confidence"],
+                seed=protocol["seed"],
+            )
+            for metric in ("recall", "mrr")
+        )
+        curves[name] = ByCutoff(recall.values, mrr.values, recall.interval, mrr.interval)
     return curves
 
 

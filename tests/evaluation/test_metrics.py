@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gru4rec_cli.evaluation.metrics import METRICS, mean_by_cutoff, metric_values, ranks
+from gru4rec_cli.evaluation.metrics import METRICS, metric_values, ranks
 
 RANKS = np.array([1.0, 2.0, 5.0, 6.0, 21.0, np.inf])
 
@@ -48,8 +48,3 @@ def test_a_half_rank_beyond_the_cutoff_is_a_miss():
 def test_an_unknown_metric_is_refused():
     with pytest.raises(ValueError, match="unknown metric 'map'; known: recall, mrr, ndcg"):
         metric_values(RANKS, "map", 5)
-
-
-def test_means_by_cutoff():
-    assert mean_by_cutoff(np.array([1.0, 3.0]), "recall", 3).tolist() == [0.5, 0.5, 1.0]
-    assert mean_by_cutoff(np.array([1.0, 3.0]), "mrr", 3) == pytest.approx([1 / 2, 1 / 2, 2 / 3])

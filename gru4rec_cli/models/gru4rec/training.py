@@ -62,7 +62,9 @@ class Trainer:
     def _learn(self, number: int, progress: Progress) -> None:
         row = {"epoch": number, "loss": self.epoch(number, progress)}
         if not all(torch.isfinite(value).all() for value in self.parameters.values()):
-            raise _diverged(f"weights are not finite after epoch {number}, with a mean loss of {row['loss']:.4g}")
+            raise _diverged(
+                f"weights are not finite after epoch {number}, with a mean loss of {row['loss']:.4g}", number
+            )
         if self.validate and self.settings.validate_on:
             row[self._valid_key] = self.validate(self.parameters)
             if all(row[self._valid_key] > earlier[self._valid_key] for earlier in self.curve):
@@ -101,7 +103,7 @@ class Trainer:
                 loss, states = self.step(self.items[rows], self.items[rows + 1], next(negatives), states, noise)
                 total += loss
                 if not np.isfinite(total):
-                    raise _diverged(f"the loss is {loss} in epoch {number}, step {count}")
+                    raise _diverged(f"the loss is {loss} in epoch {number}, step {count}", number)
                 events += len(rows)
                 task.advance(len(rows), loss=f"{total * settings.batch_size / events:.4f}")
         if events == 0:
@@ -143,9 +145,10 @@ class Trainer:
         self.curve = checkpoint.curve
 
 
-def _diverged(what: str) -> CheckError:
+def _diverged(what: str, epoch: int) -> CheckError:
+    kept = f"; the checkpoint of epoch {epoch - 1} is kept" if epoch > 1 else ""
     return CheckError(
-        f"training diverged: {what}; the checkpoint of the epoch before is kept",
+        f"training diverged: {what}{kept}",
         "lower learning_rate or momentum, or raise batch_size",
     )
 
