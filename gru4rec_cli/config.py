@@ -55,13 +55,13 @@ class StudyConfig(Settings):
         """Whether the events are planted."""
         return self.data.source == SYNTHETIC
 
-    def fitted(self, section: str) -> "dict[str, FittedModel]":
+    def fitted(self, section: str) -> "dict[str, ModelEntry]":
         """The models of `baseline` or `train`, settings resolved."""
         models: ModelSection = getattr(self, section)
-        return {name: FittedModel.parse(name, entry) for name, entry in models.models.items()}
+        return {name: ModelEntry.parse(name, entry) for name, entry in models.models.items()}
 
 
-class FittedModel:
+class ModelEntry:
     """One entry of `baseline.models` or `train.models`."""
 
     def __init__(self, kind: str, settings: ModelSettings) -> None:
@@ -69,7 +69,7 @@ class FittedModel:
         self.settings = settings
 
     @classmethod
-    def parse(cls, name: str, entry: dict[str, Any]) -> "FittedModel":
+    def parse(cls, name: str, entry: dict[str, Any]) -> "ModelEntry":
         kind = entry.get("kind", name)
         given = {key: value for key, value in entry.items() if key != "kind"}
         return cls(kind, registry.settings_class(kind).model_validate_json(json.dumps(given)))

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from gru4rec_cli.columns import FIT_FILE, ITEMS_FILE, TRAIN_FILE, VALID_FILE
-from gru4rec_cli.config import FittedModel
-from gru4rec_cli.data.sessions import read_sessions, read_vocabulary
+from gru4rec_cli.config import ModelEntry
+from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
 from gru4rec_cli.files import MANIFEST, hash_file, hash_folder, hash_json, read_json, write_json
 from gru4rec_cli.measuring import measured
 from gru4rec_cli.models import registry
@@ -33,24 +33,28 @@ def fit_models(work: StageWork, section: str) -> None:
         if work.previous and _finished(work.previous / name, key):
             _publish(_fresh_copy(work.previous / name, work.folder / f".{name}.copy"), work.folder / name)
             continue
-        checkpoints = work.folder / f".{name}.{key[:16]}.checkpoints"
-        checkpoints.mkdir(exist_ok=True)
-        model = registry.model_class(entry.kind)(entry.settings, work.config.seed)
-        with work.progress.task(f"fitting {name}"), measured() as cost:
-            report = model.fit(train, valid, progress=work.progress, checkpoints=checkpoints)
-        fresh = work.folder / f".{name}.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
-        registry.save_model(fresh, entry.kind, entry.settings, work.config.seed, model)
-        write_json(fresh / FIT_FILE, {"curve": report.curve, "facts": report.facts})
-        write_json(fresh / MANIFEST, {"key": key, "outputs": hash_folder(fresh), "cost": cost.as_dict()})
-        _publish(fresh, work.folder / name)
+        _fit(work, name, entry, key, train, valid)
     for leftover in work.folder.iterdir():
         if leftover.is_dir() and leftover.name not in entries:
             shutil.rmtree(leftover)
 
 
-def _fit_key(entry: FittedModel, seed: int, split: Path) -> str:
+def _fit(work: StageWork, name: str, entry: ModelEntry, key: str, train: Sessions, valid: Sessions | None) -> None:
+    checkpoints = work.folder / f".{name}.{key[:16]}.checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    model = registry.model_class(entry.kind)(entry.settings, work.config.seed)
+    with work.progress.task(f"fitting {name}"), measured() as cost:
+        report = model.fit(train, valid, progress=work.progress, checkpoints=checkpoints)
+    fresh = work.folder / f".{name}.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    registry.save_model(fresh, entry.kind, entry.settings, work.config.seed, model)
+    write_json(fresh / FIT_FILE, {"curve": report.curve, "facts": report.facts})
+    write_json(fresh / MANIFEST, {"key": key, "outputs": hash_folder(fresh), "cost": cost.as_dict()})
+    _publish(fresh, work.folder / name)
+
+
+def _fit_key(entry: ModelEntry, seed: int, split: Path) -> str:
     """What decides a fitted model: its settings, its seed, the data it may see, the code."""
     data = [hash_file(split / file) for file in (TRAIN_FILE, VALID_FILE, ITEMS_FILE) if (split / file).exists()]
     code = [hash_file(path) for path in registry.source_files(entry.kind)]
