@@ -9,6 +9,8 @@ TIME = "time"  # int64, microseconds since 1970-01-01 UTC
 POSITION = "position"  # 1 for the second click of a session: the number of clicks in the history
 GREATER = "greater"
 EQUAL = "equal"
+GREATER_SUPPORT = "greater_support"  # training events of the items that GREATER counts
+EQUAL_SUPPORT = "equal_support"
 
 # Columns of the item table (`split/items.parquet`): the vocabulary in index order.
 SUPPORT = "support"

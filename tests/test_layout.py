@@ -18,10 +18,11 @@ LAYERS = [
     ["provenance"],
     ["reporting"],
     ["models"],
+    ["indexes"],
     ["evaluation"],
     ["data"],
     ["vendoring"],
-    ["settings", "files", "git", "measuring", "yaml_loader", "scores"],
+    ["settings", "files", "git", "measuring", "yaml_loader", "scores", "threads"],
     ["progress", "columns", "errors", "__init__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

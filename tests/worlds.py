@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gru4rec_cli.data.sessions import Sessions, Vocabulary
+from gru4rec_cli.evaluation.ranking import TargetRanks
 
 
 def sessions_of(clicks: Sequence[Sequence[int]], n_items: int | None = None) -> Sessions:
@@ -13,7 +14,14 @@ def sessions_of(clicks: Sequence[Sequence[int]], n_items: int | None = None) -> 
     offsets = np.concatenate([[0], np.cumsum([len(session) for session in clicks])]).astype(np.int64)
     size = n_items if n_items is not None else int(items.max()) + 1
     times = np.arange(len(items), dtype=np.int64) * 1_000_000
-    return Sessions(items, offsets, times, np.arange(1, len(clicks) + 1), Vocabulary(np.arange(size) * 10 + 5))
+    return Sessions(items, offsets, times, np.arange(1, len(clicks) + 1), Vocabulary.of(np.arange(size) * 10 + 5))
+
+
+def ranks_of(greater: Sequence[int], equal: Sequence[int]) -> TargetRanks:
+    """Ranks of which nothing but these counts matters."""
+    nothing = np.zeros(len(greater), dtype=np.int64)
+    lists = np.zeros((len(greater), 0), dtype=np.int32)
+    return TargetRanks(np.array(greater), np.array(equal), nothing, nothing, lists)
 
 
 def chain(n_items: int = 8, n_sessions: int = 200, length: int = 5, seed: int = 0) -> Sessions:

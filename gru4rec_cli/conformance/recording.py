@@ -104,7 +104,7 @@ def read_recording(path: Path) -> Recording:
         settings = settings_of(given)
     except (ValidationError, KeyError) as error:
         raise DataError(f"{base}.json: hyperparameters that this implementation does not know: {error}") from error
-    vocabulary = Vocabulary(arrays["item_ids"])
+    vocabulary = Vocabulary.of(arrays["item_ids"])
     train, test = (_sessions(arrays, part, vocabulary) for part in ("train", "test"))
     return Recording(base.name, given, settings, described.get("metrics", {}), arrays, train, test)
 

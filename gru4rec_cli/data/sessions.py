@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.columns import ITEM, SESSION, SUPPORT, TIME
 
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
@@ -21,6 +21,12 @@ class Vocabulary:
     """Item ids by index, in order of first appearance in the training data (spec of GRU4Rec, data order)."""
 
     ids: npt.NDArray[Any]  # (V,) int64, or str objects
+    supports: Int64Array  # (V,) training events of each
+
+    @classmethod
+    def of(cls, ids: npt.NDArray[Any]) -> "Vocabulary":
+        """Items of whose training events nothing is known."""
+        return cls(ids, np.zeros(len(ids), dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -119,7 +125,8 @@ def session_of_items(items: Int32Array, vocabulary: Vocabulary) -> Sessions:
 
 def read_vocabulary(path: Path) -> Vocabulary:
     """The item table that `split` wrote."""
-    return Vocabulary(pl.read_parquet(path, columns=[ITEM])[ITEM].to_numpy())
+    table = pl.read_parquet(path, columns=[ITEM, SUPPORT])
+    return Vocabulary(table[ITEM].to_numpy(), table[SUPPORT].to_numpy().astype(np.int64))
 
 
 def read_sessions(path: Path, vocabulary: Vocabulary) -> Sessions:

@@ -1,15 +1,19 @@
-"""Full ranking: where every target stands among all training items."""
+"""Full ranking: where every target stands among all training items, and which items stand first."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.data.sessions import Int64Array, Sessions
 from gru4rec_cli.evaluation.metrics import TieRule, ranks
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import FloatArray, ScoreBlock
+from gru4rec_cli.scores import Block, CandidateBlock, Int32Array
+from gru4rec_cli.threads import Result, in_threads, thread_count
+
+_FEWEST_ROWS = 64  # of a block, for a thread of its own
 
 
 class ScoreError(ValueError):
@@ -18,40 +22,50 @@ class ScoreError(ValueError):
 
 @dataclass(frozen=True)
 class TargetRanks:
-    """Counts that fix the rank of every event under any tie rule, in event order.
+    """Counts that fix the rank of every event under any tie rule, and the best items, in event order.
 
-    `greater` and `equal` (int64, (n_targets,)): items scored above the target, and other items scored the same.
-    A target that the training data does not hold has all V items above it.
+    A target that the training data does not hold has all V items, with all their training events, above it.
     """
 
-    greater: npt.NDArray[np.int64]
-    equal: npt.NDArray[np.int64]
+    greater: Int64Array  # (n_targets,) items scored above the target
+    equal: Int64Array  # (n_targets,) other items scored the same
+    greater_support: Int64Array  # (n_targets,) training events of the items scored above the target
+    equal_support: Int64Array  # (n_targets,) training events of the other items scored the same
+    lists: Int32Array  # (n_targets, longest) the best items, best first, equals in index order
 
 
 def rank_targets(
-    blocks: Iterator[ScoreBlock], sessions: Sessions, *, progress: Progress = SILENT, description: str = "ranking"
+    blocks: Iterator[Block],
+    sessions: Sessions,
+    *,
+    longest: int = 0,
+    progress: Progress = SILENT,
+    description: str = "ranking",
 ) -> TargetRanks:
     """Rank the target of every event of `sessions` by the scores in `blocks`; one block is in memory at a time.
 
-    Raises `ScoreError` for NaN scores, for blocks of another width than V, and for blocks that leave events out.
+    `longest` is the length of the lists of best items, at most V. Raises `ScoreError` for NaN scores, for blocks of
+    another width than V, and for blocks that leave events out.
     """
     targets = sessions.target_items()
-    greater = np.full(len(targets), sessions.n_items, dtype=np.int64)
-    equal = np.zeros(len(targets), dtype=np.int64)
+    supports = sessions.vocabulary.supports
+    counts = np.empty((4, len(targets)), dtype=np.int64)
+    lists = np.empty((len(targets), min(longest, sessions.n_items)), dtype=np.int32)
     done = 0
     with progress.task(description, total=len(targets), unit="events") as task:
         for block in blocks:
-            stop = block.start + len(block.scores)
-            if block.start != done or stop > len(targets) or block.scores.shape[1] != sessions.n_items:
+            stop = block.start + len(block)
+            if block.start != done or stop > len(targets) or block.n_items != sessions.n_items:
                 raise ScoreError(f"expected scores of event {done} over {sessions.n_items} items")
-            seen = targets[done:stop] >= 0
-            counts = count_above(block.scores, np.maximum(targets[done:stop], 0))
-            greater[done:stop][seen], equal[done:stop][seen] = counts[0][seen], counts[1][seen]
+            counts[:, done:stop] = count_above(block, targets[done:stop], supports)
+            if lists.shape[1]:
+                lists[done:stop] = best_items(block, lists.shape[1])
             task.advance(stop - done)
             done = stop
     if done != len(targets):
         raise ScoreError(f"scores of {len(targets) - done} of {len(targets)} events are missing")
-    return TargetRanks(greater, equal)
+    greater, equal, greater_support, equal_support = counts
+    return TargetRanks(greater, equal, greater_support, equal_support, lists)
 
 
 def event_ranks(counts: TargetRanks, sessions: Sessions, ties: TieRule) -> npt.NDArray[np.float64]:
@@ -59,14 +73,41 @@ def event_ranks(counts: TargetRanks, sessions: Sessions, ties: TieRule) -> npt.N
     return np.where(sessions.target_items() >= 0, ranks(counts.greater, counts.equal, ties), np.inf)
 
 
-def count_above(
-    scores: FloatArray, targets: npt.NDArray[np.int32]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For every row of `scores` (events, V): items above the target's score, and other items at it."""
-    own = scores[np.arange(len(targets)), targets][:, None]
-    greater = np.count_nonzero(scores > own, axis=1)
-    at_least = np.count_nonzero(scores >= own, axis=1)
-    below = np.count_nonzero(scores < own, axis=1)
-    if not np.array_equal(at_least + below, np.full(len(targets), scores.shape[1])):
+def count_above(block: Block, targets: Int32Array, supports: Int64Array) -> Int64Array:
+    """For every event of a block: items above the target, other items at its score, and the training events of both,
+    (4, events). Raises `ScoreError` for NaN scores."""
+    from gru4rec_cli.evaluation.counting import count_candidates, count_dense
+
+    def part(start: int, stop: int) -> Int64Array:
+        if isinstance(block, CandidateBlock):
+            lists = (block.rows[start:stop], block.offsets, block.items, block.scores, block.levels)
+            return np.asarray(count_candidates(*lists, targets[start:stop], supports))
+        return np.asarray(count_dense(np.ascontiguousarray(block.scores[start:stop]), targets[start:stop], supports))
+
+    counts = np.concatenate(_in_parts(part, len(block)), axis=1)
+    if counts[4].any():
         raise ScoreError("some scores are not numbers (NaN); the model has diverged")
-    return greater, at_least - greater - 1
+    return counts[:4]
+
+
+def best_items(block: Block, longest: int) -> Int32Array:
+    """The `longest` best items of every event of a block, best first, equal ones in index order."""
+    from gru4rec_cli.evaluation.counting import best_candidates, best_dense
+
+    if isinstance(block, CandidateBlock):
+        order = np.argsort(-block.levels.astype(np.int64), kind="stable").astype(np.int32)
+
+    def part(start: int, stop: int) -> Int32Array:
+        if isinstance(block, CandidateBlock):
+            lists = (block.rows[start:stop], block.offsets, block.items, block.scores, block.levels)
+            return np.asarray(best_candidates(*lists, order, longest))
+        return np.asarray(best_dense(np.ascontiguousarray(block.scores[start:stop]), longest))
+
+    return np.concatenate(_in_parts(part, len(block)))
+
+
+def _in_parts(part: Callable[[int, int], Result], n_events: int) -> list[Result]:
+    """`part(start, stop)` for consecutive ranges of a block's events, in threads where there is work for several."""
+    n_parts = max(1, min(thread_count(), n_events // _FEWEST_ROWS))
+    bounds = np.linspace(0, n_events, n_parts + 1).astype(int).tolist()
+    return list(in_threads(lambda ends: part(*ends), list(pairwise(bounds))))

@@ -1,24 +1,32 @@
 """What a recommender is: the protocol that every file in this folder fulfils."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from gru4rec_cli.data.sessions import Sessions, Vocabulary, session_of_items
-from gru4rec_cli.progress import Progress
-from gru4rec_cli.scores import FloatArray, ScoreBlock
+from gru4rec_cli.evaluation.ranking import best_items
+from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.scores import Block, CandidateBlock, FloatArray, Int32Array, ScoreBlock
 from gru4rec_cli.settings import Settings
 
-FALLBACK = "items without a score follow below all scored ones, by training popularity"
+FALLBACK = "equal scores by training popularity; items without a score follow below all scored ones, by the same"
+
+
+_ARRAYS = "arrays.safetensors"
 
 
 class ModelSettings(Settings):
     """Base of the settings of every model kind."""
+
+
+AnySettings = TypeVar("AnySettings", bound=ModelSettings)
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,8 @@ class Recommender(Protocol):
     """
 
     description: ClassVar[str]  # one sentence for the report: what it does, and its fallback if it has one
+    random: ClassVar[bool]  # whether its ranks depend on the seed
+    sequential: ClassVar[bool]  # whether it can learn which item comes right after the last click; tested on a chain
 
     def __init__(self, settings: Any, seed: int) -> None: ...
 
@@ -44,7 +54,7 @@ class Recommender(Protocol):
     ) -> FitReport:
         """Learn from `train`. A model that takes long keeps its state in `checkpoints` and continues from there."""
 
-    def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
+    def score(self, sessions: Sessions) -> Iterator[Block]:
         """Scores of every event of `sessions`, in event order, in blocks of bounded size.
 
         Only the clicks before an event may be looked at. UNSEEN items are passed over.
@@ -61,17 +71,49 @@ class Recommender(Protocol):
         """The model that `save` wrote."""
 
 
-def popularity_fallback(supports: npt.NDArray[np.int64]) -> FloatArray:
-    """Scores in (0, 1) that order items by support, equal supports equal; shape (V,).
+class ArrayModel(ABC, Generic[AnySettings]):
+    """A model whose fitted state is named arrays, `levels` (V,) among them: the order of items without a score."""
 
-    Distinct supports are numbered, so that float32 keeps them apart whatever their size.
-    """
-    distinct, order = np.unique(supports, return_inverse=True)
-    return ((order + 1) / (len(distinct) + 1)).astype(np.float32)
+    def __init__(self, settings: AnySettings, seed: int) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.arrays: dict[str, npt.NDArray[Any]] = {}
+
+    @property
+    def levels(self) -> Int32Array:
+        """Place of every item in the order of those without a score, 0 is the lowest, (V,)."""
+        return self.arrays["levels"]
+
+    @abstractmethod
+    def score(self, sessions: Sessions) -> Iterator[Block]:
+        """As in `Recommender`."""
+
+    @abstractmethod
+    def fit(
+        self,
+        train: Sessions,
+        valid: Sessions | None = None,
+        *,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> FitReport:
+        """As in `Recommender`."""
+
+    def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+        return recommend_by_score(self, history, k, len(self.levels))
+
+    def save(self, folder: Path) -> None:
+        save_arrays(folder / _ARRAYS, self.arrays)
+
+    @classmethod
+    def load(cls, folder: Path, settings: AnySettings, seed: int) -> Self:
+        model = cls(settings, seed)
+        model.arrays = load_arrays(folder / _ARRAYS)
+        return model
 
 
 def recommend_by_score(
-    model: Recommender, history: Sequence[int], k: int, n_items: int
+    model: "Recommender | ArrayModel[Any]", history: Sequence[int], k: int, n_items: int
 ) -> tuple[npt.NDArray[np.int64], FloatArray]:
     """The top `k` of the scores that `model.score` gives after `history`; equal scores in index order.
 
@@ -80,11 +122,15 @@ def recommend_by_score(
     """
     if len(history) == 0:
         raise ValueError("the history is empty; at least one click is needed to recommend from")
-    vocabulary = Vocabulary(np.arange(n_items))
-    session = session_of_items(np.array([*history, 0], dtype=np.int32), vocabulary)
-    scores = list(model.score(session))[-1].scores[-1]
-    best = np.argsort(-scores, kind="stable")[:k]
-    return best, scores[best]
+    session = session_of_items(np.array([*history, 0], dtype=np.int32), Vocabulary.of(np.arange(n_items)))
+    *_, block = model.score(session)
+    last: Block
+    if isinstance(block, CandidateBlock):
+        last = CandidateBlock(0, block.rows[-1:], block.offsets, block.items, block.scores, block.levels)
+    else:
+        last = ScoreBlock(0, block.scores[-1:])
+    best = best_items(last, min(k, n_items))[0].astype(np.int64)
+    return best, last.dense()[0, best].astype(np.float32)
 
 
 def save_arrays(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:

@@ -1,46 +1,44 @@
-"""First-order Markov chain: items by how often they came right after the last click."""
+"""Markov chains of first and second order: items by how often they came right after the last clicks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
-from gru4rec_cli.data.sessions import Sessions, last_known_items
-from gru4rec_cli.models.base import (
-    FALLBACK,
-    FitReport,
-    ModelSettings,
-    load_arrays,
-    popularity_fallback,
-    recommend_by_score,
-    save_arrays,
-)
+from gru4rec_cli.data.sessions import Int64Array, Sessions
+from gru4rec_cli.indexes.rules import Rules, count_rules, rule_blocks
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import FloatArray, ScoreBlock, block_ranges
+from gru4rec_cli.scores import CandidateBlock, levels_of
+
+_EVENTS_AT_ONCE = 1 << 14
 
 
 class Settings(ModelSettings):
-    """A first-order chain has nothing to set."""
+    """How many clicks the chain looks at."""
+
+    order: Literal[1, 2] = Field(1, description="clicks that the chain looks at: the last one, or the last two")
+    backoff: float = Field(
+        0.4, gt=0, le=1, description="with order 2: factor of the first-order share of items that never followed both"
+    )
 
 
-class Model:
-    """score_j = number of times j directly followed the last click + popularity of j, scaled into (0, 1).
+class Model(ArrayModel[Settings]):
+    """Order 1: score_j = number of times j directly followed the last click i.
 
-    The second term orders the items that never followed it, and those that did equally often: most counts are small,
-    and under the conservative tie rule a chain that left them tied would be a weaker baseline than it has to be.
+    Order 2 with back-off (Brants et al., *Large Language Models in Machine Translation*, EMNLP 2007, eq. 5): with c the
+    counts in training, score_j = c(h, i, j) / c(h, i, ·) where j followed the last two clicks h, i in training, else
+    backoff · c(i, j) / c(i, ·).
     """
 
     description: ClassVar[str] = (
-        f"Items by how often they directly followed the last click in training, equal counts by popularity; {FALLBACK}."
+        f"Items by how often they directly followed the last click (order 2: the last two) in training; {FALLBACK}."
     )
-
-    def __init__(self, settings: Settings, seed: int) -> None:
-        self.offsets = np.zeros(1, dtype=np.int64)  # (V + 1,) row of each last item in the two below
-        self.successors = np.zeros(0, dtype=np.int32)  # (n_pairs,)
-        self.counts = np.zeros(0, dtype=np.float32)  # (n_pairs,)
-        self.fallback: FloatArray = np.zeros(0, dtype=np.float32)  # (V,)
+    random: ClassVar[bool] = False
+    sequential: ClassVar[bool] = True
 
     def fit(
         self,
@@ -50,45 +48,60 @@ class Model:
         progress: Progress = SILENT,
         checkpoints: Path | None = None,
     ) -> FitReport:
-        n_items = train.n_items
-        rows = train.input_rows()
-        keys = train.items[rows].astype(np.int64) * n_items + train.items[rows + 1]
-        keys.sort()
-        firsts = np.flatnonzero(np.diff(keys, prepend=-1))
-        pairs = keys[firsts]
-        self.successors = (pairs % n_items).astype(np.int32)
-        self.counts = np.diff(firsts, append=len(keys)).astype(np.float32)
-        self.offsets = np.searchsorted(pairs, np.arange(n_items + 1) * n_items)
-        self.fallback = popularity_fallback(train.supports())
-        return FitReport(facts={"transitions": len(pairs)})
+        singles = count_rules(train, after=np.ones(1))
+        self.arrays = {"levels": levels_of(train.supports())}
+        if self.settings.order == 2:
+            singles = Rules(singles.offsets, singles.items, _shares(singles))
+            contexts, pairs = _count_pairs_of_two(train)
+            self.arrays |= {"contexts": contexts, "pair_offsets": pairs.offsets, "pair_items": pairs.items}
+            self.arrays["pair_weights"] = _shares(pairs)
+        self.arrays |= vars(singles)
+        return FitReport(facts={"transitions": len(singles.items)})
 
-    def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
-        last = last_known_items(sessions)
-        n_items = len(self.fallback)
-        for start, stop in block_ranges(len(last), n_items):
-            scores = np.repeat(self.fallback[None, :], stop - start, axis=0)  # (events, V)
-            for row, item in enumerate(last[start:stop]):
-                if item >= 0:
-                    entries = slice(self.offsets[item], self.offsets[item + 1])
-                    scores[row, self.successors[entries]] += self.counts[entries]
-            yield ScoreBlock(start, scores)
+    def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
+        if self.settings.order == 1:
+            yield from rule_blocks(sessions, Rules.of(self.arrays), self.levels)
+            return
+        from gru4rec_cli.indexes.history_loops import last_two
+        from gru4rec_cli.indexes.rule_loops import back_off
 
-    def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
-        return recommend_by_score(self, history, k, len(self.fallback))
+        singles, known = Rules.of(self.arrays), self.arrays["contexts"]
+        starts = sessions.offsets[sessions.event_sessions()]
+        before, last = last_two(sessions.items, starts, sessions.input_rows())
+        keys = np.where(before >= 0, before * len(self.levels) + last, -1)
+        found = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        contexts = np.where(known[found] == keys, found, -1)
+        for start in range(0, len(last), _EVENTS_AT_ONCE):
+            events = slice(start, start + _EVENTS_AT_ONCE)
+            lists = back_off(
+                contexts[events],
+                last[events],
+                self.arrays["pair_offsets"],
+                self.arrays["pair_items"],
+                self.arrays["pair_weights"],
+                singles.offsets,
+                singles.items,
+                singles.weights,
+                self.settings.backoff,
+                len(self.levels),
+            )
+            yield CandidateBlock(start, np.arange(len(lists[0]) - 1), *lists, self.levels)
 
-    def save(self, folder: Path) -> None:
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "offsets": self.offsets,
-            "successors": self.successors,
-            "counts": self.counts,
-            "fallback": self.fallback,
-        }
-        save_arrays(folder / "markov.safetensors", arrays)
 
-    @classmethod
-    def load(cls, folder: Path, settings: Settings, seed: int) -> Self:
-        model = cls(settings, seed)
-        arrays = load_arrays(folder / "markov.safetensors")
-        model.offsets, model.successors = arrays["offsets"], arrays["successors"]
-        model.counts, model.fallback = arrays["counts"], arrays["fallback"]
-        return model
+def _shares(rules: Rules) -> npt.NDArray[np.float32]:
+    """Every weight as a share of the sum over its row."""
+    sizes = np.diff(rules.offsets)
+    totals = np.bincount(np.repeat(np.arange(len(sizes)), sizes), weights=rules.weights, minlength=len(sizes))
+    return (rules.weights / np.repeat(totals, sizes)).astype(np.float32)
+
+
+def _count_pairs_of_two(train: Sessions) -> tuple[Int64Array, Rules]:
+    """The pairs of successive clicks (h, i) that something followed, as sorted keys h · V + i, and what followed."""
+    rows = np.flatnonzero(train.event_positions() > 1)
+    middle = train.input_rows()[rows]
+    items = train.items.astype(np.int64)
+    keys = items[middle - 1] * train.n_items + items[middle]
+    contexts, place = np.unique(keys, return_inverse=True)
+    triples, counts = np.unique(place * train.n_items + items[middle + 1], return_counts=True)
+    offsets = np.searchsorted(triples, np.arange(len(contexts) + 1) * train.n_items)
+    return contexts, Rules(offsets, (triples % train.n_items).astype(np.int32), counts.astype(np.float32))

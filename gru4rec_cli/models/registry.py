@@ -16,9 +16,11 @@ _NOT_MODELS = {"base", "registry"}
 _SHARED_SOURCES = [
     "base.py",
     "../scores.py",
+    "../threads.py",
     "../data/sessions.py",
     "../evaluation/metrics.py",
     "../evaluation/ranking.py",
+    "../evaluation/counting.py",
 ]
 
 
@@ -45,7 +47,8 @@ def source_files(kind: str) -> Iterator[Path]:
     """The files whose code decides what a fitted model of this kind is."""
     yield from ((_FOLDER / file).resolve() for file in _SHARED_SOURCES)
     single = _FOLDER / f"{kind}.py"
-    yield from [single] if single.exists() else sorted((_FOLDER / kind).rglob("*.py"))
+    counted = [single, *sorted((_FOLDER.parent / "indexes").glob("*.py"))]
+    yield from counted if single.exists() else sorted((_FOLDER / kind).rglob("*.py"))
     yield from getattr(_module(kind), "extra_sources", list)()
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import polars as pl
 
@@ -20,7 +21,7 @@ from gru4rec_cli.evaluation.ranking import ScoreError, TargetRanks, rank_targets
 from gru4rec_cli.evaluation.summary import metric_rows
 from gru4rec_cli.files import MANIFEST, hash_file, hash_json, read_json, write_json
 from gru4rec_cli.models import registry
-from gru4rec_cli.scores import ScoreBlock
+from gru4rec_cli.scores import Block
 from gru4rec_cli.stages.showing import metrics_results
 from gru4rec_cli.stages.work import StageResults, StageWork
 
@@ -60,20 +61,24 @@ def _model_folders(work: StageWork) -> dict[str, Path]:
     }
 
 
-def _score(folder: Path, test: Sessions) -> Iterator[ScoreBlock]:
+def _score(folder: Path, test: Sessions) -> Iterator[Block]:
     return registry.load_model(folder).score(test)
 
 
-def _ranks(
-    work: StageWork, name: str, key: str, test: Sessions, score: Callable[[], Iterator[ScoreBlock]]
-) -> TargetRanks:
+def _ranks(work: StageWork, name: str, key: str, test: Sessions, score: Callable[[], Iterator[Block]]) -> TargetRanks:
     """The model's ranks: taken over if they were made from the same model, data and code, else made and written."""
     path = Path(names.RANKS_FOLDER) / f"{name}.parquet"
     previous = work.previous
     if previous and (previous / path).exists() and read_json(previous / _KEYS).get(name) == key:
         shutil.copy(previous / path, work.folder / path)
         table = pl.read_parquet(work.folder / path)
-        return TargetRanks(table[names.GREATER].to_numpy(), table[names.EQUAL].to_numpy())
+        return TargetRanks(
+            greater=table[names.GREATER].to_numpy(),
+            equal=table[names.EQUAL].to_numpy(),
+            greater_support=table[names.GREATER_SUPPORT].to_numpy(),
+            equal_support=table[names.EQUAL_SUPPORT].to_numpy(),
+            lists=np.empty((table.height, 0), dtype=np.int32),
+        )
     try:
         found = rank_targets(score(), test, progress=work.progress, description=f"ranking by {name}")
     except ScoreError as error:
@@ -92,6 +97,8 @@ def _rank_table(found: TargetRanks, test: Sessions) -> pl.DataFrame:
             names.ITEM: targets.join(ids, on="index", how="left", maintain_order="left")[names.ITEM],
             names.GREATER: found.greater,
             names.EQUAL: found.equal,
+            names.GREATER_SUPPORT: found.greater_support,
+            names.EQUAL_SUPPORT: found.equal_support,
         }
     )
 

@@ -24,7 +24,7 @@ def test_frame_to_arrays_and_back(clicks: list[list[int]], text: bool):
     ]
     frame = pl.DataFrame(rows, schema=[SESSION, ITEM, TIME], orient="row")
     known = list(dict.fromkeys(ids[item] for session in clicks for item in session))
-    sessions = sessions_from_frame(frame, Vocabulary(pl.Series(known).to_numpy()))
+    sessions = sessions_from_frame(frame, Vocabulary.of(pl.Series(known).to_numpy()))
     back = [
         (session, known[item], time)
         for session, start, stop in zip(
@@ -37,7 +37,7 @@ def test_frame_to_arrays_and_back(clicks: list[list[int]], text: bool):
 
 def test_items_outside_the_vocabulary_are_unseen():
     frame = pl.DataFrame({SESSION: [1, 1, 2, 2], ITEM: [5, 6, 7, 5], TIME: [0, 1, 2, 3]})
-    assert sessions_from_frame(frame, Vocabulary(np.array([7, 5]))).items.tolist() == [1, UNSEEN, 0, 1]
+    assert sessions_from_frame(frame, Vocabulary.of(np.array([7, 5]))).items.tolist() == [1, UNSEEN, 0, 1]
 
 
 def test_events_are_numbered_by_session_and_position():
@@ -64,6 +64,6 @@ def test_the_last_known_item_skips_unseen_ones_and_stays_in_its_session():
 def test_arrays_that_do_not_fit_together_are_refused():
     items, times = np.zeros(3, dtype=np.int32), np.zeros(3, dtype=np.int64)
     with pytest.raises(ValueError, match="do not fit together"):
-        Sessions(items, np.array([0, 2]), times, np.zeros(1), Vocabulary(np.arange(2)))
+        Sessions(items, np.array([0, 2]), times, np.zeros(1), Vocabulary.of(np.arange(2)))
     with pytest.raises(ValueError, match="do not fit together"):
-        Sessions(items, np.array([0, 3]), times, np.zeros(2), Vocabulary(np.arange(2)))
+        Sessions(items, np.array([0, 3]), times, np.zeros(2), Vocabulary.of(np.arange(2)))

@@ -32,7 +32,7 @@ def process_of(
 def sessions_of(clicks: Sequence[Sequence[int]], ids: Sequence[int] | Sequence[str]) -> Sessions:
     offsets = np.cumsum([0] + [len(session) for session in clicks])
     items = np.array([click for session in clicks for click in session], dtype=np.int32)
-    return Sessions(items, offsets, np.arange(len(items)), np.arange(len(clicks)), Vocabulary(np.array(ids)))
+    return Sessions(items, offsets, np.arange(len(items)), np.arange(len(clicks)), Vocabulary.of(np.array(ids)))
 
 
 def scores_of(process: PlantedProcess, sessions: Sessions) -> FloatArray:
@@ -91,7 +91,7 @@ def generated():
     config = SynthSettings(sessions=3000, items=150, interests=4, successors=5, noise=0.2)
     events, process = generate(config, 7)
     events = events.sort(SESSION, TIME)
-    vocabulary = Vocabulary(np.random.default_rng(0).permutation(process.item_ids))
+    vocabulary = Vocabulary.of(np.random.default_rng(0).permutation(process.item_ids))
     return process, sessions_from_frame(events, vocabulary)
 
 
@@ -99,7 +99,7 @@ def generated():
 def test_scores_equal_enumeration_over_all_interests(noise):
     config = SynthSettings(sessions=700, items=30, interests=3, successors=3, noise=noise, max_length=8)
     events, process = generate(config, 11)
-    vocabulary = Vocabulary(np.random.default_rng(1).permutation(process.item_ids))
+    vocabulary = Vocabulary.of(np.random.default_rng(1).permutation(process.item_ids))
     sessions = sessions_from_frame(events.sort(SESSION, TIME), vocabulary).select(np.arange(60))
     np.testing.assert_allclose(scores_of(process, sessions), by_enumeration(process, sessions), rtol=1e-6, atol=1e-12)
 

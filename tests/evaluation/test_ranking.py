@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from gru4rec_cli.data.sessions import UNSEEN
 from gru4rec_cli.evaluation.metrics import TIE_RULES, metric_values, ranks
-from gru4rec_cli.evaluation.ranking import ScoreError, count_above, rank_targets
-from gru4rec_cli.scores import ScoreBlock
+from gru4rec_cli.evaluation.ranking import ScoreError, best_items, count_above, rank_targets
+from gru4rec_cli.scores import CandidateBlock, ScoreBlock, levels_of
 from tests.worlds import random_sessions, sessions_of
 
 
@@ -31,14 +31,95 @@ SCORES = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 1.0, np.inf])
 def test_counts_are_those_of_the_definition(rows: list[list[float]], data: st.DataObject):
     n_items = len(rows[0])
     targets = data.draw(st.lists(st.integers(0, n_items - 1), min_size=len(rows), max_size=len(rows)))
-    greater, equal = count_above(np.array(rows, dtype=np.float32), np.array(targets, dtype=np.int32))
-    for row, target, g, e in zip(rows, targets, greater.tolist(), equal.tolist(), strict=True):
-        assert g == sum(1 for score in row if score > row[target])
-        assert e == sum(1 for item, score in enumerate(row) if score == row[target] and item != target)
+    supports = np.arange(1, n_items + 1) ** 2
+    block = ScoreBlock(0, np.array(rows, dtype=np.float32))
+    counts = count_above(block, np.array(targets, dtype=np.int32), supports).T.tolist()
+    for row, target, (g, e, gs, es) in zip(rows, targets, counts, strict=True):
+        above = [item for item, score in enumerate(row) if score > row[target]]
+        same = [item for item, score in enumerate(row) if score == row[target] and item != target]
+        assert (g, e) == (len(above), len(same))
+        assert (gs, es) == (sum((i + 1) ** 2 for i in above), sum((i + 1) ** 2 for i in same))
         optimistic, median, conservative = (
             ranks(np.array([g]), np.array([e]), rule)[0] for rule in ("optimistic", "median", "conservative")
         )
         assert 1 <= optimistic <= median <= conservative <= n_items
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 7).flatmap(lambda v: st.lists(st.lists(SCORES, min_size=v, max_size=v), min_size=1, max_size=6)),
+    st.integers(1, 7),
+)
+def test_lists_are_those_of_a_stable_sort(rows: list[list[float]], longest: int):
+    scores = np.array(rows, dtype=np.float32)
+    longest = min(longest, scores.shape[1])
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :longest]
+    assert best_items(ScoreBlock(0, scores), longest).tolist() == expected.tolist()
+
+
+def test_lists_are_those_of_a_stable_sort_over_many_items():
+    scores = np.random.default_rng(0).integers(0, 300, (70, 1000)).astype(np.float32)
+    assert best_items(ScoreBlock(0, scores), 20).tolist() == np.argsort(-scores, axis=1, kind="stable")[:, :20].tolist()
+
+
+@st.composite
+def candidate_blocks(draw: st.DrawFn) -> CandidateBlock:
+    n_items = draw(st.integers(1, 8))
+    lists = draw(st.lists(st.lists(st.integers(0, n_items - 1), unique=True), min_size=1, max_size=4))
+    items = np.array([item for chosen in lists for item in chosen], dtype=np.int32)
+    few = st.sampled_from([0.25, 1.0, 3.0, 1e30])
+    scores = draw(st.lists(few, min_size=len(items), max_size=len(items)))
+    supports = draw(st.lists(st.integers(1, 4), min_size=n_items, max_size=n_items))
+    rows = draw(st.lists(st.integers(-1, len(lists) - 1), min_size=1, max_size=6))
+    return CandidateBlock(
+        0,
+        np.array(rows, dtype=np.int64),
+        np.cumsum([0, *map(len, lists)]).astype(np.int64),
+        items,
+        np.array(scores, dtype=np.float32),
+        levels_of(np.array(supports)),
+    )
+
+
+@settings(deadline=None)
+@given(candidate_blocks(), st.data())
+def test_candidates_are_ranked_as_their_dense_scores(block: CandidateBlock, data: st.DataObject):
+    index = st.integers(UNSEEN, block.n_items - 1)
+    targets = np.array(data.draw(st.lists(index, min_size=len(block), max_size=len(block))), dtype=np.int32)
+    supports = np.arange(1, block.n_items + 1) ** 2
+    dense = ScoreBlock(0, block.dense())
+    assert count_above(block, targets, supports).tolist() == count_above(dense, targets, supports).tolist()
+    longest = data.draw(st.integers(1, block.n_items))
+    assert best_items(block, longest).tolist() == best_items(dense, longest).tolist()
+
+
+def test_candidates_stand_above_all_others_by_score_then_level_then_the_others_by_level():
+    # Event 0: item 2 (score 5), then 0 and 3 (both 1; 3 has the higher level), then 4 and 1 by level.
+    block = CandidateBlock(
+        0,
+        np.array([0, -1]),
+        np.array([0, 3]),
+        np.array([0, 2, 3], dtype=np.int32),
+        np.array([1, 5, 1], dtype=np.float32),
+        np.array([0, 1, 1, 2, 3], dtype=np.int32),
+    )
+    assert best_items(block, 5).tolist() == [[2, 3, 0, 4, 1], [4, 3, 1, 2, 0]]
+    greater, equal, _, _ = count_above(block, np.array([0, 2], dtype=np.int32), np.ones(5, dtype=np.int64)).tolist()
+    assert (greater, equal) == ([2, 2], [0, 1])
+
+
+def test_a_candidate_keeps_its_score_in_float32():
+    rng = np.random.default_rng(3)
+    scores = np.exp(rng.normal(0, 20, 5000)).astype(np.float32)
+    block = CandidateBlock(
+        0,
+        np.zeros(1, dtype=np.int64),
+        np.array([0, 5000]),
+        np.arange(5000, dtype=np.int32),
+        scores,
+        rng.permutation(5000).astype(np.int32),
+    )
+    assert block.dense().astype(np.float32)[0].tolist() == scores.tolist()
 
 
 def test_a_constant_scorer_under_each_tie_rule():

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 from gru4rec_cli.data.sessions import UNSEEN
-from gru4rec_cli.evaluation.ranking import TargetRanks
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.evaluation.summary import curve_by_cutoff, metric_rows
-from tests.worlds import sessions_of
+from tests.worlds import ranks_of, sessions_of
 
 
 def test_the_table_by_hand():
     sessions = sessions_of([[0, 1, 2], [3, 4]])  # three events
-    counts = {"a": TargetRanks(np.array([0, 2, 5]), np.array([0, 1, 0]))}
+    counts = {"a": ranks_of([0, 2, 5], [0, 1, 0])}
     rows = metric_rows(counts, sessions, EvaluateSettings(cutoffs=(3,), resamples=0), seed=9)
     found = {(row["seed"], row["ties"], row["metric"]): row["value"] for row in rows}
     assert found["all", "optimistic", "recall"] == pytest.approx(2 / 3)  # ranks 1, 3, 6
@@ -26,7 +25,7 @@ def test_the_table_by_hand():
 def test_an_unseen_target_counts_as_a_miss():
     sessions = sessions_of([[0, 1, 2]], n_items=3)
     sessions.items[2] = UNSEEN
-    counts = {"a": TargetRanks(np.array([0, 3]), np.array([0, 0]))}
+    counts = {"a": ranks_of([0, 3], [0, 0])}
     rows = metric_rows(counts, sessions, EvaluateSettings(cutoffs=(1000,), resamples=0), seed=1)
     assert {row["value"] for row in rows if row["metric"] == "recall"} == {0.5}
 

@@ -1,10 +1,12 @@
 """What must hold for every model; a new file in `models/` is tested on arrival."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from gru4rec_cli import scores as score_blocks
@@ -14,6 +16,7 @@ from gru4rec_cli.evaluation.ranking import TargetRanks, rank_targets
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.base import ModelSettings, Recommender
 from gru4rec_cli.progress import SILENT
+from gru4rec_cli.scores import CandidateBlock
 from tests.fetched import skip_unless_fetched
 from tests.worlds import chain, random_sessions, sessions_of
 
@@ -26,13 +29,16 @@ SMALL: dict[str, dict[str, Any]] = {
 VARIANTS: dict[str, dict[str, Any]] = {
     "gru4rec:one-hot": {"embedding": "none", "layers": [12, 16]},
     "gru4rec:separate": {"embedding": 6, "loss": "bpr-max", "learning_rate": 0.05},
+    "markov:second-order": {"order": 2},
 }
 MODELS = [*registry.kinds(), *VARIANTS]
 LONG_ENOUGH: dict[str, dict[str, Any]] = {
     "gru4rec": {"epochs": 20},
     "official": {"epochs": 20},
 }  # to learn the chain completely
-KNOWS_THE_LAST_ITEM = [kind for kind in MODELS if kind != "popularity"]
+SEQUENTIAL = [kind for kind in MODELS if registry.model_class(kind.split(":")[0]).sequential]
+IN_ONE_FILE = [kind for kind in registry.kinds() if kind not in SMALL]  # the baselines
+RANDOM = [kind for kind in registry.kinds() if registry.model_class(kind).random]
 
 every_kind = pytest.mark.parametrize("kind", MODELS)
 
@@ -59,8 +65,21 @@ def recall_at_1(model: Recommender, sessions: Sessions) -> float:
     return float(metric_values(ranks(found.greater, found.equal, "conservative"), "recall", 1).mean())
 
 
+def all_scores(model: Recommender, sessions: Sessions) -> npt.NDArray[np.floating]:
+    return np.concatenate([block.dense() for block in model.score(sessions)])
+
+
 def test_kinds_are_found_by_their_files():
-    assert registry.kinds() == ["gru4rec", "markov", "official", "popularity"]
+    assert {"gru4rec", "markov", "official", "popularity"} <= set(registry.kinds())
+    assert not {"base", "registry"} & set(registry.kinds())
+
+
+@every_kind
+def test_a_model_says_what_it_is(kind: str):
+    model = registry.model_class(kind.split(":")[0])
+    assert model.description.endswith(".")
+    assert isinstance(model.random, bool)
+    assert isinstance(model.sequential, bool)
 
 
 @every_kind
@@ -99,22 +118,33 @@ def test_scores_cover_every_event_and_item_in_float32_blocks(kind: str):
     train, test = random_sessions(40, 300, seed=1), random_sessions(40, 90, seed=2)
     blocks = list(fitted(kind, train).score(test))
     assert all(block.scores.dtype == np.float32 for block in blocks)
-    assert [block.start for block in blocks] == np.cumsum([0, *(len(block.scores) for block in blocks[:-1])]).tolist()
-    assert np.concatenate([block.scores for block in blocks]).shape == (test.n_targets, 40)
+    assert [block.start for block in blocks] == np.cumsum([0, *(len(block) for block in blocks[:-1])]).tolist()
+    assert np.concatenate([block.dense() for block in blocks]).shape == (test.n_targets, 40)
+
+
+@every_kind
+def test_candidates_stand_once_and_above_nothing(kind: str):
+    train, test = random_sessions(40, 300, seed=1), random_sessions(40, 90, seed=2)
+    for block in fitted(kind, train).score(test):
+        if isinstance(block, CandidateBlock):
+            assert (block.scores > 0).all()
+            for row in set(block.rows.tolist()) - {-1}:
+                items = block.items[block.offsets[row] : block.offsets[row + 1]].tolist()
+                assert len(items) == len(set(items))
 
 
 @every_kind
 def test_recommend_gives_the_top_of_the_scores_that_are_ranked(kind: str):
     train, test = random_sessions(40, 300, seed=1), random_sessions(40, 20, seed=2)
     model = fitted(kind, train)
-    scores = np.concatenate([block.scores for block in model.score(test)])
+    scores = all_scores(model, test)
     event = 0
     for session in range(test.n_sessions):
         clicks = test.items[test.offsets[session] : test.offsets[session + 1]].tolist()
         for length in range(1, len(clicks)):
             items, best = model.recommend(clicks[:length], 5)
-            assert best.tolist() == np.sort(scores[event])[::-1][:5].tolist()
-            assert scores[event, items].tolist() == best.tolist()
+            assert scores[event, items].tolist() == np.sort(scores[event])[::-1][:5].tolist()
+            assert scores[event, items].astype(np.float32).tolist() == best.tolist()
             event += 1
 
 
@@ -122,8 +152,8 @@ def test_recommend_gives_the_top_of_the_scores_that_are_ranked(kind: str):
 def test_only_the_clicks_before_an_event_are_looked_at(kind: str):
     train = random_sessions(40, 300, seed=1)
     model = fitted(kind, train)
-    one = np.concatenate([block.scores for block in model.score(sessions_of([[3, 5, 7, 9]], 40))])
-    other = np.concatenate([block.scores for block in model.score(sessions_of([[3, 5, 7, 30]], 40))])
+    one = all_scores(model, sessions_of([[3, 5, 7, 9]], 40))
+    other = all_scores(model, sessions_of([[3, 5, 7, 30]], 40))
     assert one.tolist() == other.tolist()
 
 
@@ -148,7 +178,7 @@ def test_a_saved_and_loaded_model_gives_the_same_ranks(kind: str, tmp_path: Path
     assert not [path for path in tmp_path.iterdir() if path.suffix in (".pkl", ".pt", ".npy")]
 
 
-@pytest.mark.parametrize("kind", KNOWS_THE_LAST_ITEM)
+@pytest.mark.parametrize("kind", SEQUENTIAL)
 def test_a_deterministic_chain_is_learnt_completely(kind: str):
     model = fitted(kind, chain(seed=0), **LONG_ENOUGH.get(kind.split(":")[0], {}))
     assert recall_at_1(model, chain(n_sessions=40, seed=1)) == 1.0
@@ -161,8 +191,8 @@ def test_popularity_cannot_learn_the_chain():
 @every_kind
 def test_unseen_clicks_are_passed_over(kind: str):
     model = fitted(kind, random_sessions(40, 300, seed=1))
-    with_unseen = np.concatenate([b.scores for b in model.score(sessions_of([[3, UNSEEN, 5, UNSEEN, 7, 1]], 40))])
-    without = np.concatenate([b.scores for b in model.score(sessions_of([[3, 5, 7, 1]], 40))])
+    with_unseen = all_scores(model, sessions_of([[3, UNSEEN, 5, UNSEEN, 7, 1]], 40))
+    without = all_scores(model, sessions_of([[3, 5, 7, 1]], 40))
     assert with_unseen[[0, 2, 4]].tolist() == without.tolist()
     assert with_unseen[1].tolist() == with_unseen[0].tolist()
 
@@ -170,7 +200,7 @@ def test_unseen_clicks_are_passed_over(kind: str):
 @every_kind
 def test_a_history_of_unseen_clicks_alone_still_ranks_every_item(kind: str):
     model = fitted(kind, random_sessions(40, 300, seed=1))
-    scores = np.concatenate([block.scores for block in model.score(sessions_of([[UNSEEN, 5]], 40))])
+    scores = all_scores(model, sessions_of([[UNSEEN, 5]], 40))
     assert np.isfinite(scores).all()
     assert scores.shape == (1, 40)
 
@@ -178,8 +208,48 @@ def test_a_history_of_unseen_clicks_alone_still_ranks_every_item(kind: str):
 @every_kind
 def test_same_seed_same_model(kind: str):
     train, test = random_sessions(40, 100, seed=1), random_sessions(40, 30, seed=2)
-    one, two = (np.concatenate([b.scores for b in fitted(kind, train).score(test)]) for _ in range(2))
+    one, two = (all_scores(fitted(kind, train), test) for _ in range(2))
     assert one.tobytes() == two.tobytes()
+
+
+@pytest.mark.parametrize("kind", RANDOM)
+def test_a_random_model_depends_on_its_seed(kind: str):
+    skip_unless_fetched(kind)
+    train, test = random_sessions(40, 100, seed=1), random_sessions(40, 30, seed=2)
+    scores = []
+    for seed in (7, 8):
+        model = registry.model_class(kind)(settings_of(kind), seed)
+        model.fit(train, None, progress=SILENT)
+        scores.append(all_scores(model, test).tolist())
+    assert scores[0] != scores[1]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in registry.kinds() if kind not in RANDOM])
+def test_any_other_model_does_not(kind: str):
+    train, test = random_sessions(40, 100, seed=1), random_sessions(40, 30, seed=2)
+    scores = []
+    for seed in (7, 8):
+        model = registry.model_class(kind)(settings_of(kind), seed)
+        model.fit(train, None, progress=SILENT)
+        scores.append(all_scores(model, test).tolist())
+    assert scores[0] == scores[1]
+
+
+def own_fields(kind: str) -> dict[str, Any]:
+    """`FIELDS` of the kind's own test: for each of its settings another value, or what else to set, and that."""
+    fields: dict[str, Any] = importlib.import_module(f"tests.models.test_{kind}").FIELDS
+    return fields
+
+
+@pytest.mark.parametrize("kind", IN_ONE_FILE)
+def test_every_setting_of_a_baseline_changes_its_scores(kind: str):
+    fields = own_fields(kind)
+    assert set(fields) == set(registry.settings_class(kind).model_fields)
+    train, test = random_sessions(40, 300, seed=1), random_sessions(40, 30, seed=2)
+    for field, change in fields.items():
+        both, value = change if isinstance(change, tuple) else ({}, change)
+        scores = [all_scores(fitted(kind, train, **both, **more), test).tolist() for more in ({}, {field: value})]
+        assert scores[0] != scores[1], field
 
 
 @every_kind

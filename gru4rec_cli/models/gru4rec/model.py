@@ -34,6 +34,8 @@ class Model:
     description: ClassVar[str] = (
         "GRU4Rec: a recurrent network reads the session click by click; its state is scored against every item."
     )
+    random: ClassVar[bool] = True
+    sequential: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, seed: int) -> None:
         self.settings = settings

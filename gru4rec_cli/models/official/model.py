@@ -26,6 +26,8 @@ class Model:
     """GRU4Rec by its author, at the pinned commit. Weights are kept under our names, items in our order."""
 
     description: ClassVar[str] = "GRU4Rec, the author's own PyTorch code, unchanged, on the same data and ranking."
+    random: ClassVar[bool] = True
+    sequential: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, seed: int) -> None:
         self.settings = settings

@@ -1,0 +1,51 @@
+"""Association rules: items by how often they were clicked in one session with the last click."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.indexes.rules import Rules, count_rules, rule_blocks, strongest
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
+from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.scores import CandidateBlock, levels_of
+
+
+class Settings(ModelSettings):
+    """How many rules are kept."""
+
+    pruning: int | None = Field(None, ge=1, description="strongest rules kept for every item; null: all")
+
+
+class Model(ArrayModel[Settings]):
+    """score_j = Σ over training sessions p, Σ over clicks x ≠ y of p, of [p_x = i] [p_y = j], i the last click.
+
+    Association rules of size two: AR of Ludewig & Jannach (UMUAI 2018), without its normalisation, which is the
+    same for all j.
+    """
+
+    description: ClassVar[str] = (
+        f"Items by how often they were clicked in one training session with the last click; {FALLBACK}."
+    )
+    random: ClassVar[bool] = False
+    sequential: ClassVar[bool] = False
+
+    def fit(
+        self,
+        train: Sessions,
+        valid: Sessions | None = None,
+        *,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> FitReport:
+        anywhere = np.ones(int(train.lengths.max()) - 1)
+        levels = levels_of(train.supports())
+        rules = strongest(count_rules(train, after=anywhere, before=anywhere), self.settings.pruning, levels)
+        self.arrays = {"levels": levels, **vars(rules)}
+        return FitReport(facts={"rules": len(rules.items)})
+
+    def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
+        yield from rule_blocks(sessions, Rules.of(self.arrays), self.levels)

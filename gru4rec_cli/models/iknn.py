@@ -1,0 +1,58 @@
+"""Item-kNN: items whose sessions are those of the last click."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.indexes.rules import Rules, count_rules, distinct_items, rule_blocks, strongest
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
+from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.scores import CandidateBlock, levels_of
+
+
+class Settings(ModelSettings):
+    """Neighbours and shrinkage."""
+
+    n_sims: int | None = Field(100, ge=1, description="most similar items kept for every item; null: all")
+    lmbd: float = Field(20.0, ge=0, description="shrinkage λ, sessions added to both items: damps rare coincidences")
+    alpha: float = Field(0.5, ge=0, le=1, description="0.5: cosine; larger: the last click's own sessions count more")
+
+
+class Model(ArrayModel[Settings]):
+    """score_j = n_ij / ((n_i + λ)^α (n_j + λ)^(1 - α)), i the last click; n: training sessions with i, j, both.
+
+    Item-KNN of Hidasi et al. (ICLR 2016): cosine over sessions, shrunk, so that coincidences of rare items count less.
+    """
+
+    description: ClassVar[str] = (
+        f"Items by the shrunk cosine of their training sessions with those of the last click; {FALLBACK}."
+    )
+    random: ClassVar[bool] = False
+    sequential: ClassVar[bool] = False
+
+    def fit(
+        self,
+        train: Sessions,
+        valid: Sessions | None = None,
+        *,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> FitReport:
+        once = distinct_items(train)
+        anywhere = np.ones(max(int(once.lengths.max()) - 1, 1))
+        both = count_rules(once, after=anywhere, before=anywhere)
+        sessions = once.supports() + self.settings.lmbd
+        own = np.repeat(sessions, np.diff(both.offsets))
+        shrunk = own**self.settings.alpha * sessions[both.items] ** (1 - self.settings.alpha)
+        levels = levels_of(train.supports())
+        similar = Rules(both.offsets, both.items, (both.weights / shrunk).astype(np.float32))
+        rules = strongest(similar, self.settings.n_sims, levels)
+        self.arrays = {"levels": levels, **vars(rules)}
+        return FitReport(facts={"rules": len(rules.items)})
+
+    def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
+        yield from rule_blocks(sessions, Rules.of(self.arrays), self.levels)

@@ -1,0 +1,46 @@
+"""Random: every item at random, the floor under all models."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.models.base import ArrayModel, FitReport, ModelSettings
+from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.scores import ScoreBlock, block_ranges
+
+
+class Settings(ModelSettings):
+    """Random has nothing to set."""
+
+
+class Model(ArrayModel[Settings]):
+    """Uniform scores in [0, 1) from a hash of the seed, the history and the item.
+
+    So the same history gets the same ranking, in whatever order or company it is asked for.
+    """
+
+    description: ClassVar[str] = "Items in a random order, another one after every history: the floor."
+    random: ClassVar[bool] = True
+    sequential: ClassVar[bool] = False
+
+    def fit(
+        self,
+        train: Sessions,
+        valid: Sessions | None = None,
+        *,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> FitReport:
+        self.arrays = {"levels": np.zeros(train.n_items, dtype=np.int32)}
+        return FitReport()
+
+    def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
+        from gru4rec_cli.indexes.history_loops import hash_histories, hash_items
+
+        starts = sessions.offsets[sessions.event_sessions()]
+        histories = hash_histories(sessions.items, starts, sessions.input_rows(), np.uint64(self.seed))
+        for start, stop in block_ranges(len(histories), sessions.n_items):
+            yield ScoreBlock(start, hash_items(histories[start:stop], sessions.n_items))

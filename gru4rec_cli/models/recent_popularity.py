@@ -1,0 +1,52 @@
+"""Recent popularity: every item by how often the last days of the training data hold it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.indexes.rules import fixed_order
+from gru4rec_cli.models.base import ArrayModel, FitReport, ModelSettings
+from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.scores import CandidateBlock, levels_of
+
+_MICROSECONDS_PER_DAY = 86_400_000_000
+
+
+class Settings(ModelSettings):
+    """The window."""
+
+    days: float = Field(7.0, gt=0, description="length of the window that ends with the last training event, in days")
+
+
+class Model(ArrayModel[Settings]):
+    """Items by their number of training events in the window, equal ones by their number in all of the training data.
+
+    A popularity that follows fashion (Ji et al., *A Re-visit of the Popularity Baseline*, SIGIR 2020).
+    """
+
+    description: ClassVar[str] = (
+        "Items by their number of training events in the last days before the test, equal ones by that in all of them."
+    )
+    random: ClassVar[bool] = False
+    sequential: ClassVar[bool] = False
+
+    def fit(
+        self,
+        train: Sessions,
+        valid: Sessions | None = None,
+        *,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> FitReport:
+        since = train.times.max() - self.settings.days * _MICROSECONDS_PER_DAY
+        recent = np.bincount(train.items[train.times > since], minlength=train.n_items)
+        supports = train.supports()
+        self.arrays = {"levels": levels_of(recent * (supports.max() + 1) + supports)}
+        return FitReport(facts={"events_in_the_window": int(recent.sum())})
+
+    def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
+        yield from fixed_order(sessions.n_targets, self.levels)

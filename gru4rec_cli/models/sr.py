@@ -1,0 +1,55 @@
+"""Sequential rules: items by how often, and how soon, they were clicked after the last click."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.indexes.rules import Rules, count_rules, rule_blocks, strongest
+from gru4rec_cli.indexes.weights import Weighting, weights_by_step
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
+from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.scores import CandidateBlock, levels_of
+
+
+class Settings(ModelSettings):
+    """How far a rule reaches, and what distance costs."""
+
+    steps: int = Field(10, ge=1, description="most clicks between the two of a rule, the later one counted")
+    weighting: Weighting = Field(
+        "div", description="weight of a rule by its distance d: div 1/d, linear 1 - 0.1 d, quadratic 1/d², log, same 1"
+    )
+    pruning: int | None = Field(None, ge=1, description="strongest rules kept for every item; null: all")
+
+
+class Model(ArrayModel[Settings]):
+    """score_j = Σ over training sessions p, Σ over clicks x < y of p, of [p_x = i] [p_y = j] w(y - x), i the last.
+
+    SR of Ludewig & Jannach (UMUAI 2018), with w(d) = 1/d up to `steps`, without its normalisation, which is the
+    same for all j.
+    """
+
+    description: ClassVar[str] = (
+        f"Items by how often, and how few steps, they were clicked after the last click in training; {FALLBACK}."
+    )
+    random: ClassVar[bool] = False
+    sequential: ClassVar[bool] = True
+
+    def fit(
+        self,
+        train: Sessions,
+        valid: Sessions | None = None,
+        *,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> FitReport:
+        levels = levels_of(train.supports())
+        weights = weights_by_step(self.settings.weighting, self.settings.steps)
+        rules = strongest(count_rules(train, after=weights), self.settings.pruning, levels)
+        self.arrays = {"levels": levels, **vars(rules)}
+        return FitReport(facts={"rules": len(rules.items)})
+
+    def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
+        yield from rule_blocks(sessions, Rules.of(self.arrays), self.levels)

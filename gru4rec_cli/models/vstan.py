@@ -1,0 +1,93 @@
+"""VSTAN: STAN's decays and V-SkNN's weights of votes in one."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.indexes.neighbours import (
+    Neighbourhood,
+    NeighbourIndex,
+    Voting,
+    build_index,
+    inverse_frequency,
+    recency_weights,
+)
+from gru4rec_cli.indexes.weights import exponential
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
+from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.scores import CandidateBlock, levels_of
+
+
+class Settings(ModelSettings):
+    """The neighbourhood, its four decays, and the weight of rarity."""
+
+    k: int = Field(100, ge=1, description="most similar training sessions that vote")
+    sample_size: int = Field(
+        5000, ge=1, description="most recent training sessions that share an item, among which they are looked for"
+    )
+    lambda_spw: float = Field(
+        1.02, gt=0, description="λ1, clicks: a click of the session weighs exp(-age / λ1) in the similarity"
+    )
+    lambda_snh: float = Field(
+        5.0, gt=0, description="λ2, days: a training session weighs exp(-days before the last one / λ2)"
+    )
+    lambda_inh: float = Field(
+        2.05, gt=0, description="λ3, clicks: a neighbour's item weighs exp(-distance to the shared item / λ3)"
+    )
+    lambda_ipw: float = Field(
+        1.02, gt=0, description="clicks: a neighbour's vote weighs exp(-age of the last click that it shares / λ)"
+    )
+    lambda_idf: float = Field(
+        5.0, ge=0, description="λ: votes are multiplied by 1 + λ log(sessions / sessions with the item)"
+    )
+
+
+class Model(ArrayModel[Settings]):
+    """score_j = STAN's sum, each term times exp(-a(i*) / λ_ipw), and the whole times (1 + λ_idf idf_j).
+
+    i* is the most recent item that the session so far shares with the neighbour, a(i*) the clicks since, idf_j =
+    log(sessions / sessions with j): VSTAN of Ludewig, Mauro, Latifi & Jannach (UMUAI 2021, *Empirical analysis of
+    session-based recommendation algorithms*). For the rest see `stan`.
+    """
+
+    description: ClassVar[str] = (
+        "STAN, with votes that fall with the age of the shared click and rise with the rarity of the item; "
+        + FALLBACK
+        + "."
+    )
+    random: ClassVar[bool] = False
+    sequential: ClassVar[bool] = False
+
+    def fit(
+        self,
+        train: Sessions,
+        valid: Sessions | None = None,
+        *,
+        progress: Progress = SILENT,
+        checkpoints: Path | None = None,
+    ) -> FitReport:
+        index = build_index(train, self.settings.sample_size)
+        self.arrays = {"levels": levels_of(train.supports()), **vars(index)}
+        return FitReport(facts={"sessions": len(index.ends), "indexed_clicks": len(index.item_sessions)})
+
+    def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
+        yield from self._neighbourhood.blocks(sessions)
+
+    @cached_property
+    def _neighbourhood(self) -> Neighbourhood:
+        index = NeighbourIndex.of(self.arrays)
+        voting = Voting(
+            self.settings.k,
+            self.settings.sample_size,
+            cosine=True,
+            decay=exponential(self.settings.lambda_spw),
+            recency=recency_weights(index, self.settings.lambda_snh),
+            vote=exponential(self.settings.lambda_ipw),
+            reach=exponential(self.settings.lambda_inh),
+            item_factor=1.0 + self.settings.lambda_idf * inverse_frequency(index, len(self.levels)),
+        )
+        return Neighbourhood(index, voting, self.levels)

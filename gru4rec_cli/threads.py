@@ -1,0 +1,36 @@
+"""How many threads compute, and a plain way to share work among them."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+
+def thread_count() -> int:
+    """The cores this process may use, or fewer where OMP_NUM_THREADS says so, as for torch."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(cores, int(asked))) if asked.isdigit() else cores
+
+
+def in_threads(function: Callable[[Work], Result], work: Iterable[Work]) -> Iterator[Result]:
+    """`function` of every piece of work, in order, computed in threads a few pieces ahead.
+
+    `function` must release the interpreter's lock while it computes, or nothing is gained.
+    """
+    threads = thread_count()
+    if threads == 1:
+        yield from map(function, work)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[Future[Result]] = deque()
+        for piece in work:
+            ahead.append(pool.submit(function, piece))
+            if len(ahead) > 2 * threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
