@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -38,13 +39,39 @@ class ScoreBlock:
 
 
 @dataclass(frozen=True)
+class ItemOrder:
+    """An order of all items with ties: a higher level is better, items of one level are tied."""
+
+    levels: Int32Array  # (V,), 0 is the lowest
+
+    @classmethod
+    def by(cls, values: npt.NDArray[np.integer]) -> "ItemOrder":
+        """Items by a number each, the highest first, equal numbers tied."""
+        return cls(np.unique(values, return_inverse=True)[1].astype(np.int32))
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    @cached_property
+    def items(self) -> Int32Array:
+        """The items, best first, tied ones in index order, (V,)."""
+        items: Int32Array = np.argsort(-self.levels.astype(np.int64), kind="stable").astype(np.int32)
+        return items
+
+    @cached_property
+    def shares(self) -> npt.NDArray[np.float64]:
+        """A number in (0, 1) for every item that orders them so, (V,)."""
+        shares: npt.NDArray[np.float64] = (self.levels + 1.0) / (self.levels.max() + 2.0)
+        return shares
+
+
+@dataclass(frozen=True)
 class CandidateBlock:
     """Scores of a few items for each of consecutive events; all other items follow below them in one fixed order.
 
     The candidates of event `start + e` are the entries of list `rows[e]`, that is
     `items[offsets[rows[e]]:offsets[rows[e] + 1]]`, each item once, with positive `scores`; row -1 is an empty list.
-    Equal candidates are ordered by `levels`, and so are the items that are no candidates: a higher level is better,
-    and items of one level and the same score are tied.
+    `order` is that of the items that are no candidates, and that of equal candidates.
     """
 
     start: int
@@ -52,14 +79,20 @@ class CandidateBlock:
     offsets: Int64Array  # (lists + 1,)
     items: Int32Array  # (entries,)
     scores: FloatArray  # (entries,), above 0
-    levels: Int32Array  # (V,), 0 is the lowest
+    order: ItemOrder
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def n_items(self) -> int:
-        return len(self.levels)
+        return len(self.order)
+
+    def candidates(self, event: int) -> tuple[Int32Array, FloatArray]:
+        """Items and scores of the event at this place in the block."""
+        row = self.rows[event]
+        entries = slice(self.offsets[row], self.offsets[row + 1]) if row >= 0 else slice(0)
+        return self.items[entries], self.scores[entries]
 
     def dense(self) -> npt.NDArray[np.floating]:
         """The same order as scores of all items, float64 (events, V).
@@ -67,23 +100,15 @@ class CandidateBlock:
         Items that are no candidates get a number in (-1, 0) by their level. A candidate's score is raised by less than
         float32 can tell, by its level: rounded to float32 it is the candidate's own score again.
         """
-        share = (self.levels + 1.0) / (self.levels.max() + 2.0)  # (V,), in (0, 1)
-        scores = np.repeat(share[None, :] - 1.0, len(self.rows), axis=0)
-        for event, row in enumerate(self.rows):
-            if row >= 0:
-                entries = slice(self.offsets[row], self.offsets[row + 1])
-                items = self.items[entries]
-                scores[event, items] = self.scores[entries] * (1.0 + 2.0**-25 * share[items])
-        return scores
+        shares = self.order.shares
+        dense = np.repeat(shares[None, :] - 1.0, len(self.rows), axis=0)
+        for event in range(len(self.rows)):
+            items, scores = self.candidates(event)
+            dense[event, items] = scores * (1.0 + 2.0**-25 * shares[items])
+        return dense
 
 
 Block = ScoreBlock | CandidateBlock
-
-
-def levels_of(values: npt.NDArray[np.integer]) -> Int32Array:
-    """Place of each value among the distinct ones, from 0 for the lowest; equal values share a level."""
-    levels: Int32Array = np.unique(values, return_inverse=True)[1].astype(np.int32)
-    return levels
 
 
 def block_ranges(n_rows: int, n_items: int) -> Iterator[tuple[int, int]]:

@@ -80,7 +80,7 @@ def count_above(block: Block, targets: Int32Array, supports: Int64Array) -> Int6
 
     def part(start: int, stop: int) -> Int64Array:
         if isinstance(block, CandidateBlock):
-            lists = (block.rows[start:stop], block.offsets, block.items, block.scores, block.levels)
+            lists = (block.rows[start:stop], block.offsets, block.items, block.scores, block.order.levels)
             return np.asarray(count_candidates(*lists, targets[start:stop], supports))
         return np.asarray(count_dense(np.ascontiguousarray(block.scores[start:stop]), targets[start:stop], supports))
 
@@ -94,13 +94,10 @@ def best_items(block: Block, longest: int) -> Int32Array:
     """The `longest` best items of every event of a block, best first, equal ones in index order."""
     from gru4rec_cli.evaluation.counting import best_candidates, best_dense
 
-    if isinstance(block, CandidateBlock):
-        order = np.argsort(-block.levels.astype(np.int64), kind="stable").astype(np.int32)
-
     def part(start: int, stop: int) -> Int32Array:
         if isinstance(block, CandidateBlock):
-            lists = (block.rows[start:stop], block.offsets, block.items, block.scores, block.levels)
-            return np.asarray(best_candidates(*lists, order, longest))
+            lists = (block.rows[start:stop], block.offsets, block.items, block.scores, block.order.levels)
+            return np.asarray(best_candidates(*lists, block.order.items, longest))
         return np.asarray(best_dense(np.ascontiguousarray(block.scores[start:stop]), longest))
 
     return np.concatenate(_in_parts(part, len(block)))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.indexes.weights import FloatTable
-from gru4rec_cli.scores import CandidateBlock, FloatArray, Int32Array, Int64Array
+from gru4rec_cli.scores import CandidateBlock, FloatArray, Int32Array, Int64Array, ItemOrder
 from gru4rec_cli.threads import in_threads
 
 _EVENTS_AT_ONCE = 1024  # that a thread takes at a time
@@ -105,10 +105,10 @@ def recency_weights(index: NeighbourIndex, days: float) -> FloatTable:
 class Neighbourhood:
     """An index with a way of voting, ready to score."""
 
-    def __init__(self, index: NeighbourIndex, voting: Voting, levels: Int32Array) -> None:
+    def __init__(self, index: NeighbourIndex, voting: Voting, order: ItemOrder) -> None:
         self.index = index
         self.voting = voting
-        self.levels = levels
+        self.order = order
         self._rooms: list[Room] = []  # one for each thread at work
 
     def blocks(self, sessions: Sessions) -> Iterator[CandidateBlock]:
@@ -119,7 +119,7 @@ class Neighbourhood:
         def block(start: int) -> CandidateBlock:
             events = slice(start, start + _EVENTS_AT_ONCE)
             lists = self._vote(sessions.items, starts[events], rows[events])
-            return CandidateBlock(start, np.arange(len(rows[events])), *lists, self.levels)
+            return CandidateBlock(start, np.arange(len(rows[events])), *lists, self.order)
 
         yield from in_threads(block, range(0, len(rows), _EVENTS_AT_ONCE))
 
@@ -154,6 +154,6 @@ class Neighbourhood:
         return lists
 
     def _new_room(self) -> Room:
-        n_sessions, n_items = len(self.index.ends), len(self.levels)
+        n_sessions, n_items = len(self.index.ends), len(self.order)
         shared = np.zeros(n_sessions, dtype=np.int32), np.zeros(n_sessions, dtype=np.int32)
         return np.zeros(n_sessions), *shared, np.zeros(n_items, dtype=np.bool_), np.zeros(n_items)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gru4rec_cli.data.sessions import Sessions, last_known_items
-from gru4rec_cli.scores import CandidateBlock, FloatArray, Int32Array, Int64Array
+from gru4rec_cli.scores import CandidateBlock, FloatArray, Int32Array, Int64Array, ItemOrder
 from gru4rec_cli.threads import in_threads, thread_count
 
 EVENTS_AT_ONCE = 1 << 16  # in a block of candidates
@@ -67,33 +67,32 @@ def distinct_items(sessions: Sessions) -> Sessions:
     return replace(sessions, items=sessions.items[rows], times=sessions.times[rows], offsets=offsets)
 
 
-def strongest(rules: Rules, most: int | None, levels: Int32Array) -> Rules:
-    """The `most` heaviest rules of every item, equal weights by level, then by index; all of them for None."""
+def strongest(rules: Rules, most: int | None, order: ItemOrder) -> Rules:
+    """The `most` heaviest rules of every item, equal weights in `order`, then by index; all of them for None."""
     if most is None:
         return rules
     from gru4rec_cli.evaluation.counting import best_candidates
     from gru4rec_cli.indexes.rule_loops import keep
 
-    order = np.argsort(-levels.astype(np.int64), kind="stable").astype(np.int32)
     rows = np.arange(len(rules.offsets) - 1)
-    width = min(most, len(levels))
-    best = best_candidates(rows, rules.offsets, rules.items, rules.weights, levels, order, width)
+    width = min(most, len(order))
+    best = best_candidates(rows, rules.offsets, rules.items, rules.weights, order.levels, order.items, width)
     return Rules(*keep(rules.offsets, rules.items, rules.weights, best))
 
 
-def rule_blocks(sessions: Sessions, rules: Rules, levels: Int32Array) -> Iterator[CandidateBlock]:
+def rule_blocks(sessions: Sessions, rules: Rules, order: ItemOrder) -> Iterator[CandidateBlock]:
     """For every event the rules of the last click of its history that the training data holds."""
-    yield from candidate_blocks(last_known_items(sessions).astype(np.int64), rules, levels)
+    yield from candidate_blocks(last_known_items(sessions).astype(np.int64), rules, order)
 
 
-def candidate_blocks(rows: Int64Array, rules: Rules, levels: Int32Array) -> Iterator[CandidateBlock]:
+def candidate_blocks(rows: Int64Array, rules: Rules, order: ItemOrder) -> Iterator[CandidateBlock]:
     """Blocks of events, of which event `e` has the candidates in row `rows[e]` of `rules`, or none for -1."""
     for start in range(0, len(rows), EVENTS_AT_ONCE):
         part = rows[start : start + EVENTS_AT_ONCE]
-        yield CandidateBlock(start, part, rules.offsets, rules.items, rules.weights, levels)
+        yield CandidateBlock(start, part, rules.offsets, rules.items, rules.weights, order)
 
 
-def fixed_order(n_events: int, levels: Int32Array) -> Iterator[CandidateBlock]:
+def fixed_order(n_events: int, order: ItemOrder) -> Iterator[CandidateBlock]:
     """Blocks of events without candidates: the same order of all items after every history."""
     nothing = Rules(np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32))
-    yield from candidate_blocks(np.full(n_events, -1, dtype=np.int64), nothing, levels)
+    yield from candidate_blocks(np.full(n_events, -1, dtype=np.int64), nothing, order)

@@ -11,7 +11,7 @@ from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.indexes.rules import Rules, count_rules, rule_blocks, strongest
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, levels_of
+from gru4rec_cli.scores import CandidateBlock, ItemOrder
 
 
 class Settings(ModelSettings):
@@ -42,10 +42,10 @@ class Model(ArrayModel[Settings]):
         checkpoints: Path | None = None,
     ) -> FitReport:
         anywhere = np.ones(int(train.lengths.max()) - 1)
-        levels = levels_of(train.supports())
-        rules = strongest(count_rules(train, after=anywhere, before=anywhere), self.settings.pruning, levels)
-        self.arrays = {"levels": levels, **vars(rules)}
+        order = ItemOrder.by(train.supports())
+        rules = strongest(count_rules(train, after=anywhere, before=anywhere), self.settings.pruning, order)
+        self.arrays = {"levels": order.levels, **vars(rules)}
         return FitReport(facts={"rules": len(rules.items)})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        yield from rule_blocks(sessions, Rules.of(self.arrays), self.levels)
+        yield from rule_blocks(sessions, Rules.of(self.arrays), self.order)

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
@@ -13,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from gru4rec_cli.data.sessions import Sessions, Vocabulary, session_of_items
 from gru4rec_cli.evaluation.ranking import best_items
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import Block, CandidateBlock, FloatArray, Int32Array, ScoreBlock
+from gru4rec_cli.scores import Block, FloatArray, ItemOrder, ScoreBlock
 from gru4rec_cli.settings import Settings
 
 FALLBACK = "equal scores by training popularity; items without a score follow below all scored ones, by the same"
@@ -79,10 +80,10 @@ class ArrayModel(ABC, Generic[AnySettings]):
         self.seed = seed
         self.arrays: dict[str, npt.NDArray[Any]] = {}
 
-    @property
-    def levels(self) -> Int32Array:
-        """Place of every item in the order of those without a score, 0 is the lowest, (V,)."""
-        return self.arrays["levels"]
+    @cached_property
+    def order(self) -> ItemOrder:
+        """The order of items without a score, and of equal scores."""
+        return ItemOrder(self.arrays["levels"])
 
     @abstractmethod
     def score(self, sessions: Sessions) -> Iterator[Block]:
@@ -100,7 +101,7 @@ class ArrayModel(ABC, Generic[AnySettings]):
         """As in `Recommender`."""
 
     def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
-        return recommend_by_score(self, history, k, len(self.levels))
+        return recommend_by_score(self, history, k, len(self.order))
 
     def save(self, folder: Path) -> None:
         save_arrays(folder / _ARRAYS, self.arrays)
@@ -124,13 +125,13 @@ def recommend_by_score(
         raise ValueError("the history is empty; at least one click is needed to recommend from")
     session = session_of_items(np.array([*history, 0], dtype=np.int32), Vocabulary.of(np.arange(n_items)))
     *_, block = model.score(session)
-    last: Block
-    if isinstance(block, CandidateBlock):
-        last = CandidateBlock(0, block.rows[-1:], block.offsets, block.items, block.scores, block.levels)
-    else:
-        last = ScoreBlock(0, block.scores[-1:])
+    if isinstance(block, ScoreBlock):
+        best = best_items(ScoreBlock(0, block.scores[-1:]), min(k, n_items))[0].astype(np.int64)
+        return best, block.scores[-1, best]
+    last = replace(block, rows=block.rows[-1:])
     best = best_items(last, min(k, n_items))[0].astype(np.int64)
-    return best, last.dense()[0, best].astype(np.float32)
+    candidates = dict(zip(*(values.tolist() for values in last.candidates(0)), strict=True))
+    return best, np.array([candidates.get(int(i), block.order.shares[i] - 1.0) for i in best], dtype=np.float32)
 
 
 def save_arrays(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:

@@ -11,7 +11,7 @@ from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.indexes.rules import Rules, count_rules, distinct_items, rule_blocks, strongest
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, levels_of
+from gru4rec_cli.scores import CandidateBlock, ItemOrder
 
 
 class Settings(ModelSettings):
@@ -48,11 +48,11 @@ class Model(ArrayModel[Settings]):
         sessions = once.supports() + self.settings.lmbd
         own = np.repeat(sessions, np.diff(both.offsets))
         shrunk = own**self.settings.alpha * sessions[both.items] ** (1 - self.settings.alpha)
-        levels = levels_of(train.supports())
+        order = ItemOrder.by(train.supports())
         similar = Rules(both.offsets, both.items, (both.weights / shrunk).astype(np.float32))
-        rules = strongest(similar, self.settings.n_sims, levels)
-        self.arrays = {"levels": levels, **vars(rules)}
+        rules = strongest(similar, self.settings.n_sims, order)
+        self.arrays = {"levels": order.levels, **vars(rules)}
         return FitReport(facts={"rules": len(rules.items)})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        yield from rule_blocks(sessions, Rules.of(self.arrays), self.levels)
+        yield from rule_blocks(sessions, Rules.of(self.arrays), self.order)

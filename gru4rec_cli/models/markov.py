@@ -12,7 +12,7 @@ from gru4rec_cli.data.sessions import Int64Array, Sessions
 from gru4rec_cli.indexes.rules import Rules, count_rules, rule_blocks
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, levels_of
+from gru4rec_cli.scores import CandidateBlock, ItemOrder
 
 _EVENTS_AT_ONCE = 1 << 14
 
@@ -49,7 +49,7 @@ class Model(ArrayModel[Settings]):
         checkpoints: Path | None = None,
     ) -> FitReport:
         singles = count_rules(train, after=np.ones(1))
-        self.arrays = {"levels": levels_of(train.supports())}
+        self.arrays = {"levels": ItemOrder.by(train.supports()).levels}
         if self.settings.order == 2:
             singles = Rules(singles.offsets, singles.items, _shares(singles))
             contexts, pairs = _count_pairs_of_two(train)
@@ -60,7 +60,7 @@ class Model(ArrayModel[Settings]):
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
         if self.settings.order == 1:
-            yield from rule_blocks(sessions, Rules.of(self.arrays), self.levels)
+            yield from rule_blocks(sessions, Rules.of(self.arrays), self.order)
             return
         from gru4rec_cli.indexes.history_loops import last_two
         from gru4rec_cli.indexes.rule_loops import back_off
@@ -68,7 +68,7 @@ class Model(ArrayModel[Settings]):
         singles, known = Rules.of(self.arrays), self.arrays["contexts"]
         starts = sessions.offsets[sessions.event_sessions()]
         before, last = last_two(sessions.items, starts, sessions.input_rows())
-        keys = np.where(before >= 0, before * len(self.levels) + last, -1)
+        keys = np.where(before >= 0, before * len(self.order) + last, -1)
         found = np.minimum(np.searchsorted(known, keys), len(known) - 1)
         contexts = np.where(known[found] == keys, found, -1)
         for start in range(0, len(last), _EVENTS_AT_ONCE):
@@ -83,9 +83,9 @@ class Model(ArrayModel[Settings]):
                 singles.items,
                 singles.weights,
                 self.settings.backoff,
-                len(self.levels),
+                len(self.order),
             )
-            yield CandidateBlock(start, np.arange(len(lists[0]) - 1), *lists, self.levels)
+            yield CandidateBlock(start, np.arange(len(lists[0]) - 1), *lists, self.order)
 
 
 def _shares(rules: Rules) -> npt.NDArray[np.float32]:

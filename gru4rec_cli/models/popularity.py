@@ -8,7 +8,7 @@ from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.indexes.rules import fixed_order
 from gru4rec_cli.models.base import ArrayModel, FitReport, ModelSettings
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, levels_of
+from gru4rec_cli.scores import CandidateBlock, ItemOrder
 
 
 class Settings(ModelSettings):
@@ -30,8 +30,8 @@ class Model(ArrayModel[Settings]):
         progress: Progress = SILENT,
         checkpoints: Path | None = None,
     ) -> FitReport:
-        self.arrays = {"levels": levels_of(train.supports())}
+        self.arrays = {"levels": ItemOrder.by(train.supports()).levels}
         return FitReport()
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        yield from fixed_order(sessions.n_targets, self.levels)
+        yield from fixed_order(sessions.n_targets, self.order)

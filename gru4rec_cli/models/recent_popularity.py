@@ -11,7 +11,7 @@ from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.indexes.rules import fixed_order
 from gru4rec_cli.models.base import ArrayModel, FitReport, ModelSettings
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, levels_of
+from gru4rec_cli.scores import CandidateBlock, ItemOrder
 
 _MICROSECONDS_PER_DAY = 86_400_000_000
 
@@ -45,8 +45,8 @@ class Model(ArrayModel[Settings]):
         since = train.times.max() - self.settings.days * _MICROSECONDS_PER_DAY
         recent = np.bincount(train.items[train.times > since], minlength=train.n_items)
         supports = train.supports()
-        self.arrays = {"levels": levels_of(recent * (supports.max() + 1) + supports)}
+        self.arrays = {"levels": ItemOrder.by(recent * (supports.max() + 1) + supports).levels}
         return FitReport(facts={"events_in_the_window": int(recent.sum())})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        yield from fixed_order(sessions.n_targets, self.levels)
+        yield from fixed_order(sessions.n_targets, self.order)

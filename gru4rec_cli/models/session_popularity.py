@@ -9,7 +9,7 @@ import numpy as np
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, levels_of
+from gru4rec_cli.scores import CandidateBlock, ItemOrder
 
 _EVENTS_AT_ONCE = 1 << 14
 
@@ -33,7 +33,7 @@ class Model(ArrayModel[Settings]):
         progress: Progress = SILENT,
         checkpoints: Path | None = None,
     ) -> FitReport:
-        self.arrays = {"levels": levels_of(train.supports())}
+        self.arrays = {"levels": ItemOrder.by(train.supports()).levels}
         return FitReport()
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
@@ -43,5 +43,5 @@ class Model(ArrayModel[Settings]):
         starts = sessions.offsets[sessions.event_sessions()]
         for start in range(0, len(rows), _EVENTS_AT_ONCE):
             events = slice(start, start + _EVENTS_AT_ONCE)
-            offsets, items, counts = count_history(sessions.items, starts[events], rows[events], len(self.levels))
-            yield CandidateBlock(start, np.arange(len(offsets) - 1), offsets, items, counts, self.levels)
+            offsets, items, counts = count_history(sessions.items, starts[events], rows[events], len(self.order))
+            yield CandidateBlock(start, np.arange(len(offsets) - 1), offsets, items, counts, self.order)

@@ -11,7 +11,7 @@ from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.indexes.neighbours import Neighbourhood, NeighbourIndex, Voting, build_index
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, levels_of
+from gru4rec_cli.scores import CandidateBlock, ItemOrder
 
 
 class Settings(ModelSettings):
@@ -46,7 +46,7 @@ class Model(ArrayModel[Settings]):
         checkpoints: Path | None = None,
     ) -> FitReport:
         index = build_index(train, self.settings.sample_size)
-        self.arrays = {"levels": levels_of(train.supports()), **vars(index)}
+        self.arrays = {"levels": ItemOrder.by(train.supports()).levels, **vars(index)}
         return FitReport(facts={"sessions": len(index.ends), "indexed_clicks": len(index.item_sessions)})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
@@ -55,4 +55,4 @@ class Model(ArrayModel[Settings]):
     @cached_property
     def _neighbourhood(self) -> Neighbourhood:
         voting = Voting(self.settings.k, self.settings.sample_size, cosine=True)
-        return Neighbourhood(NeighbourIndex.of(self.arrays), voting, self.levels)
+        return Neighbourhood(NeighbourIndex.of(self.arrays), voting, self.order)

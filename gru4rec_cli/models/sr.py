@@ -11,7 +11,7 @@ from gru4rec_cli.indexes.rules import Rules, count_rules, rule_blocks, strongest
 from gru4rec_cli.indexes.weights import Weighting, weights_by_step
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, levels_of
+from gru4rec_cli.scores import CandidateBlock, ItemOrder
 
 
 class Settings(ModelSettings):
@@ -45,11 +45,11 @@ class Model(ArrayModel[Settings]):
         progress: Progress = SILENT,
         checkpoints: Path | None = None,
     ) -> FitReport:
-        levels = levels_of(train.supports())
+        order = ItemOrder.by(train.supports())
         weights = weights_by_step(self.settings.weighting, self.settings.steps)
-        rules = strongest(count_rules(train, after=weights), self.settings.pruning, levels)
-        self.arrays = {"levels": levels, **vars(rules)}
+        rules = strongest(count_rules(train, after=weights), self.settings.pruning, order)
+        self.arrays = {"levels": order.levels, **vars(rules)}
         return FitReport(facts={"rules": len(rules.items)})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        yield from rule_blocks(sessions, Rules.of(self.arrays), self.levels)
+        yield from rule_blocks(sessions, Rules.of(self.arrays), self.order)

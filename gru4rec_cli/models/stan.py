@@ -12,7 +12,7 @@ from gru4rec_cli.indexes.neighbours import Neighbourhood, NeighbourIndex, Voting
 from gru4rec_cli.indexes.weights import exponential
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, levels_of
+from gru4rec_cli.scores import CandidateBlock, ItemOrder
 
 
 class Settings(ModelSettings):
@@ -57,7 +57,7 @@ class Model(ArrayModel[Settings]):
         checkpoints: Path | None = None,
     ) -> FitReport:
         index = build_index(train, self.settings.sample_size)
-        self.arrays = {"levels": levels_of(train.supports()), **vars(index)}
+        self.arrays = {"levels": ItemOrder.by(train.supports()).levels, **vars(index)}
         return FitReport(facts={"sessions": len(index.ends), "indexed_clicks": len(index.item_sessions)})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
@@ -74,4 +74,4 @@ class Model(ArrayModel[Settings]):
             recency=recency_weights(index, self.settings.lambda_snh),
             reach=exponential(self.settings.lambda_inh),
         )
-        return Neighbourhood(index, voting, self.levels)
+        return Neighbourhood(index, voting, self.order)

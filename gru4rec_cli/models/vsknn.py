@@ -12,7 +12,7 @@ from gru4rec_cli.indexes.neighbours import Neighbourhood, NeighbourIndex, Voting
 from gru4rec_cli.indexes.weights import Weighting, weights_by_age, weights_by_step
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, levels_of
+from gru4rec_cli.scores import CandidateBlock, ItemOrder
 
 
 class Settings(ModelSettings):
@@ -57,7 +57,7 @@ class Model(ArrayModel[Settings]):
         checkpoints: Path | None = None,
     ) -> FitReport:
         index = build_index(train, self.settings.sample_size)
-        self.arrays = {"levels": levels_of(train.supports()), **vars(index)}
+        self.arrays = {"levels": ItemOrder.by(train.supports()).levels, **vars(index)}
         return FitReport(facts={"sessions": len(index.ends), "indexed_clicks": len(index.item_sessions)})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
@@ -73,6 +73,6 @@ class Model(ArrayModel[Settings]):
             decay=decay,
             power=power,
             vote=weights_by_step(self.settings.weighting_score),
-            item_factor=1.0 + self.settings.idf_weighting * inverse_frequency(index, len(self.levels)),
+            item_factor=1.0 + self.settings.idf_weighting * inverse_frequency(index, len(self.order)),
         )
-        return Neighbourhood(index, voting, self.levels)
+        return Neighbourhood(index, voting, self.order)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gru4rec_cli.data.sessions import UNSEEN
 from gru4rec_cli.evaluation.metrics import TIE_RULES, metric_values, ranks
 from gru4rec_cli.evaluation.ranking import ScoreError, best_items, count_above, rank_targets
-from gru4rec_cli.scores import CandidateBlock, ScoreBlock, levels_of
+from gru4rec_cli.scores import CandidateBlock, ItemOrder, ScoreBlock
 from tests.worlds import random_sessions, sessions_of
 
 
@@ -77,7 +77,7 @@ def candidate_blocks(draw: st.DrawFn) -> CandidateBlock:
         np.cumsum([0, *map(len, lists)]).astype(np.int64),
         items,
         np.array(scores, dtype=np.float32),
-        levels_of(np.array(supports)),
+        ItemOrder.by(np.array(supports)),
     )
 
 
@@ -101,7 +101,7 @@ def test_candidates_stand_above_all_others_by_score_then_level_then_the_others_b
         np.array([0, 3]),
         np.array([0, 2, 3], dtype=np.int32),
         np.array([1, 5, 1], dtype=np.float32),
-        np.array([0, 1, 1, 2, 3], dtype=np.int32),
+        ItemOrder(np.array([0, 1, 1, 2, 3], dtype=np.int32)),
     )
     assert best_items(block, 5).tolist() == [[2, 3, 0, 4, 1], [4, 3, 1, 2, 0]]
     greater, equal, _, _ = count_above(block, np.array([0, 2], dtype=np.int32), np.ones(5, dtype=np.int64)).tolist()
@@ -117,7 +117,7 @@ def test_a_candidate_keeps_its_score_in_float32():
         np.array([0, 5000]),
         np.arange(5000, dtype=np.int32),
         scores,
-        rng.permutation(5000).astype(np.int32),
+        ItemOrder(rng.permutation(5000).astype(np.int32)),
     )
     assert block.dense().astype(np.float32)[0].tolist() == scores.tolist()
 

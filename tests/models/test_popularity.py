@@ -13,6 +13,6 @@ def test_items_by_their_number_of_clicks_and_none_of_them_a_candidate():
     model = Model(Settings(), 1)
     model.fit(train)
     assert model.recommend([1], 4)[0].tolist() == [2, 0, 1, 3]  # 1 and 3 are tied: index order
-    assert model.levels.tolist() == [1, 0, 2, 0]
+    assert model.order.levels.tolist() == [1, 0, 2, 0]
     assert fit_and_score("popularity", train, [1]) == {}
     assert registry.model_class("popularity") is Model
