@@ -34,3 +34,12 @@ def in_threads(function: Callable[[Work], Result], work: Iterable[Work]) -> Iter
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+
+
+def ahead(work: Iterator[Work]) -> Iterator[Work]:
+    """`work`, each piece made in another thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, work, None)
+        while (piece := coming.result()) is not None:
+            coming = pool.submit(next, work, None)
+            yield piece

@@ -59,7 +59,7 @@ class Plain:
             states = [torch.zeros(self.settings.batch_size, units) for units in self.settings.layers]
             mask: Tensor | None = None
             for lanes in lane_steps(self.recording.train, self.settings.batch_size, min_lanes=min_lanes):
-                if lanes.kept is not None and not self.behaviour.whole_epoch:
+                if len(lanes.rows) < len(states[0]) and not self.behaviour.whole_epoch:
                     break
                 if len(losses) == self.recording.n_steps:
                     break
@@ -77,7 +77,7 @@ class Plain:
         starts = torch.from_numpy(lanes.starts)
         if before is None:  # an epoch begins with every state at zero
             return [state[: len(starts)] for state in states], torch.zeros_like(starts)
-        kept = torch.arange(len(starts)) if lanes.kept is None else torch.from_numpy(lanes.kept)
+        kept = torch.from_numpy(lanes.kept)
         states, old = [state[kept] for state in states], before[kept]
         how = self.behaviour.reset
         if how == "until the next one":

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 _CHUNK = 64  # scores that are compared at once before any of them is looked at alone
 
-_compiled = numba.njit(cache=True, nogil=True)
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_compiled

@@ -8,7 +8,7 @@ Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 FloatTable = npt.NDArray[np.float64]
 
-_compiled = numba.njit(cache=True, nogil=True)
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 _TINIEST = np.float32(1e-38)  # a vote is never nothing
 
 

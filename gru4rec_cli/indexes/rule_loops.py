@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-_compiled = numba.njit(cache=True, nogil=True)
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_compiled

@@ -10,6 +10,8 @@ from gru4rec_cli.data.sessions import Int64Array, Sessions
 
 BoolArray = npt.NDArray[np.bool_]
 
+STEPS_AT_ONCE = 64
+
 
 @dataclass(frozen=True)
 class LaneStep:
@@ -17,42 +19,65 @@ class LaneStep:
 
     rows: Int64Array  # (lanes,) row of the input click; the target is the row after it
     starts: BoolArray  # (lanes,) the lane begins a session here: its hidden state is zero
-    kept: Int64Array | None  # (lanes,) where each lane stood in the step before, if lanes were removed since
+    kept: Int64Array  # (lanes,) where each lane stood in the step before; lanes in between were removed
 
 
-def lane_steps(sessions: Sessions, batch_size: int, *, min_lanes: int = 1) -> Iterator[LaneStep]:
+@dataclass(frozen=True)
+class LaneChunk:
+    """Consecutive mini-batches: step s is the first `widths[s]` entries of row s."""
+
+    rows: Int64Array  # (steps, B)
+    starts: BoolArray
+    kept: Int64Array
+    widths: Int64Array  # (steps,)
+
+    def step(self, number: int) -> LaneStep:
+        """One of them."""
+        width = self.widths[number]
+        return LaneStep(self.rows[number, :width], self.starts[number, :width], self.kept[number, :width])
+
+
+def lane_chunks(sessions: Sessions, batch_size: int, *, min_lanes: int = 1) -> Iterator[LaneChunk]:
     """The mini-batches of one epoch.
 
     `batch_size` lanes each walk through one session. A lane that has shown its session's last pair takes the next
     unvisited session (lanes in index order, sessions in visiting order). When none is left finished lanes are
     removed, and the epoch goes on until fewer than `min_lanes` remain: with one, no event is lost.
     """
+    from gru4rec_cli.models.gru4rec.loops import walk_lanes
+
     width = min(batch_size, sessions.n_sessions)
-    rows = sessions.offsets[:width].copy()
-    last = sessions.offsets[1 : width + 1] - 1  # (lanes,) row of the last click of the lane's session
-    starts = np.ones(width, dtype=bool)
-    kept: Int64Array | None = None
-    following = width
-    while len(rows) >= min_lanes and len(rows):
-        yield LaneStep(rows, starts, kept)
-        rows = rows + 1
-        finished = np.flatnonzero(rows == last)
-        starts, kept = np.zeros(len(rows), dtype=bool), None
-        if len(finished) == 0:
-            continue
-        renewed = finished[: sessions.n_sessions - following]
-        taken = np.arange(following, following + len(renewed))
-        rows[renewed], starts[renewed] = sessions.offsets[taken], True
-        last = last.copy()
-        last[renewed] = sessions.offsets[taken + 1] - 1
-        following += len(renewed)
-        if len(renewed) < len(finished):
-            kept = np.setdiff1d(np.arange(len(rows)), finished[len(renewed) :])
-            rows, last, starts = rows[kept], last[kept], starts[kept]
+    lanes = (
+        sessions.offsets[:width].copy(),  # row of the lane's click
+        sessions.offsets[1 : width + 1] - 1,  # row of the last click of the lane's session
+        np.ones(width, dtype=bool),
+        np.arange(width),
+        np.array([width, width]),
+    )
+    while True:
+        shape = (STEPS_AT_ONCE, width)
+        chunk = LaneChunk(
+            np.empty(shape, dtype=np.int64),
+            np.empty(shape, dtype=bool),
+            np.empty(shape, dtype=np.int64),
+            np.empty(STEPS_AT_ONCE, dtype=np.int64),
+        )
+        found = walk_lanes(sessions.offsets, *lanes, min_lanes, chunk.rows, chunk.starts, chunk.kept, chunk.widths)
+        if found:
+            yield LaneChunk(chunk.rows[:found], chunk.starts[:found], chunk.kept[:found], chunk.widths[:found])
+        if found < STEPS_AT_ONCE:
+            return
+
+
+def lane_steps(sessions: Sessions, batch_size: int, *, min_lanes: int = 1) -> Iterator[LaneStep]:
+    """The mini-batches of one epoch, one by one."""
+    for chunk in lane_chunks(sessions, batch_size, min_lanes=min_lanes):
+        for number in range(len(chunk.widths)):
+            yield chunk.step(number)
 
 
 def count_events(sessions: Sessions, batch_size: int, *, min_lanes: int = 1) -> int:
     """How many events one epoch learns from: all of them, unless `min_lanes` ends it early."""
     if min_lanes <= 1:
         return sessions.n_targets
-    return sum(len(step.rows) for step in lane_steps(sessions, batch_size, min_lanes=min_lanes))
+    return int(sum(chunk.widths.sum() for chunk in lane_chunks(sessions, batch_size, min_lanes=min_lanes)))

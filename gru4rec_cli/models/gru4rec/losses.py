@@ -1,46 +1,59 @@
-"""Losses over the sampled columns of a step, summed over lanes and divided by the configured batch size.
+"""Losses over the distinct items of a step's columns, and their gradients with respect to the scores.
 
-Scores are (lanes, columns); column b is lane b's target, every other column is a negative of lane b, also when it holds
-the same item.
+A loss is summed over lanes and divided by the configured batch size. Column b of a step is lane b's target, every other
+column is a negative of lane b, also when it holds the same item. Both functions take scores (lanes, U) of the distinct
+items, overwrite them with the gradient, write its sum over lanes into `column_sums` (U,), and return the loss.
 """
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import elu
 
-_TINY = 1e-24  # inside the logarithms, as in the author's implementation
+from gru4rec_cli.models.gru4rec.loops import bpr_max_gradient, cross_entropy_gradient
+from gru4rec_cli.models.gru4rec.minibatch import MiniBatch
+
+Floats = npt.NDArray[np.floating]
 
 
-def logq_correction(columns: Tensor, supports: Tensor, *, alpha: float, strength: float, batch_size: int) -> Tensor:
-    """What to subtract from the scores of every column: strength · log q_j, shape (columns,).
+def cross_entropy(scores: Tensor, batch: MiniBatch, *, batch_size: int, column_sums: Floats) -> float:
+    """−log(p + 1e-24), p the softmax over the columns, corrected by logQ, at the lane's own target column.
 
-    q_j is support_j for the first `batch_size` columns (targets are drawn by the data) and support_j^alpha for the
-    sampled rest. `batch_size` is the configured one: when the batch is narrower, the first few sampled columns count
-    as targets too. The author's implementation does that, and his published results rest on it.
+    `scores` already hold `log_weights`: with W_u the summed weights e^-correction of item u's columns, the softmax over
+    distinct items is P_u = W_u e^{s_u} / Σ_v W_v e^{s_v}, and the own column's p = P_t · e^-correction / W_t. The
+    gradient at s_u is (P_u − [u = t]) p / (p + 1e-24).
     """
-    log_support = torch.log(supports[columns])
-    exponent = torch.full_like(log_support, alpha)
-    exponent[:batch_size] = 1.0
-    return strength * exponent * log_support
+    torch.softmax(scores, dim=1, out=scores)
+    return cross_entropy_gradient(scores.numpy(), batch.targets, batch.own, batch_size, column_sums)
 
 
-def cross_entropy(scores: Tensor, *, batch_size: int) -> Tensor:
-    """−log(softmax over the columns at the lane's own target + 1e-24)."""
-    own = torch.softmax(scores, dim=1).diagonal()  # (lanes,)
-    return -torch.log(own + _TINY).sum() / batch_size
-
-
-def bpr_max(scores: Tensor, *, regularisation: float, elu_param: float, batch_size: int) -> Tensor:
-    """BPR-max (CIKM 2018, equation 13): −log(Σ_j w_j σ(s_own − s_j) + 1e-24) + regularisation · Σ_j w_j s_j².
+def bpr_max(
+    scores: Tensor, batch: MiniBatch, *, regularisation: float, elu_param: float, batch_size: int, column_sums: Floats
+) -> float:
+    """BPR-max (CIKM 2018, equation 13): −log(Σ_j w_j σ(s_t − s_j) + 1e-24) + regularisation · Σ_j w_j s_j².
 
     w is the softmax of the scores over the lane's negatives; gradients flow through it. With `elu_param` above 0 the
-    scores first pass through an ELU.
+    scores first pass through an ELU. By distinct item u with c_u columns, less the own column of the lane for u = t:
+    w_u ∝ c_u e^{s_u}. With σ_u = σ(s_t − s_u), A = Σ w_u σ_u and Q = Σ w_u s_u², the gradient at s_u is
+    w_u (A − σ_u + σ_u (1 − σ_u)) / (A + 1e-24) + regularisation · w_u (s_u² − Q + 2 s_u),
+    and at s_t further −Σ_u w_u σ_u (1 − σ_u) / (A + 1e-24).
     """
     if elu_param > 0:
-        scores = elu(scores, alpha=elu_param)
-    own = scores.diagonal()[:, None]  # (lanes, 1)
-    is_own = torch.zeros_like(scores, dtype=torch.bool).fill_diagonal_(True)
-    weights = torch.softmax(scores.masked_fill(is_own, -torch.inf), dim=1)  # (lanes, columns), 0 at the own column
-    likelihood = (weights * torch.sigmoid(own - scores)).sum(dim=1)
-    penalty = (weights * scores**2).sum(dim=1)
-    return (-torch.log(likelihood + _TINY) + regularisation * penalty).sum() / batch_size
+        elu(scores, alpha=elu_param, inplace=True)
+    lanes, places = torch.arange(len(batch.targets)), torch.from_numpy(batch.targets)
+    own = scores[lanes, places]
+    logits = scores + batch.log_weights
+    logits[lanes, places] = own + torch.from_numpy(batch.own)
+    weights = torch.softmax(logits, dim=1, out=logits)
+    wins = torch.sigmoid_(own[:, None] - scores)
+    return bpr_max_gradient(
+        scores.numpy(),
+        weights.numpy(),
+        wins.numpy(),
+        batch.targets,
+        elu_param,
+        regularisation,
+        batch_size,
+        column_sums,
+    )

@@ -15,7 +15,8 @@ from gru4rec_cli.errors import UsageError
 from gru4rec_cli.evaluation.metrics import metric_values
 from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
 from gru4rec_cli.models.base import FitReport, recommend_by_score
-from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, advance, input_table, zero_states
+from gru4rec_cli.models.gru4rec.cells import Layers
+from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, input_table, zero_states
 from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.models.gru4rec.training import Trainer
 from gru4rec_cli.progress import SILENT, Progress
@@ -100,6 +101,7 @@ class Model:
         lanes = max(len(order), _MIN_ROWS)
         states = zero_states(lanes, self.settings)
         table = self.parameters[input_table(self.settings)]
+        layers = Layers(self.parameters, self.settings)
         queries = torch.empty(int(events[-1]), self.settings.layers[-1])
         for position in range(int(steps.max(initial=0))):
             active = order[: np.count_nonzero(steps > position)]
@@ -109,7 +111,7 @@ class Model:
             seen = torch.from_numpy(clicks >= 0)[:, None]
             inputs = table.index_select(0, torch.from_numpy(np.maximum(clicks, 0)))
             before = [state[:width] for state in states]
-            after = advance(self.parameters, inputs, before, self.settings)
+            after = layers.forward(inputs, before)
             states = [torch.where(seen, new, old) for new, old in zip(after, before, strict=True)]
             queries[torch.from_numpy(events[active] + position)] = states[-1][: len(active)]
         return queries

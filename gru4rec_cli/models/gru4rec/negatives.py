@@ -1,18 +1,27 @@
 """Extra negatives: items drawn by popularity, shared by all lanes of a step (CIKM 2018, section 3.1)."""
 
-from collections.abc import Iterator
+import numpy as np
+import numpy.typing as npt
 
-import torch
-from torch import Tensor
+from gru4rec_cli.data.sessions import Int64Array
 
-_CHUNK = 2**20  # negatives drawn at once
+_GUIDE_PER_ITEM = 4  # entries of the guide table: what is looked up is then rarely far
 
 
-def draw_negatives(supports: Tensor, alpha: float, n_sample: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Endless draws of `n_sample` item indices, int64 (n_sample,), with probability ∝ support^alpha."""
-    cumulative = torch.cumsum(supports.double() ** alpha, dim=0)
-    steps = max(1, _CHUNK // max(1, n_sample))
-    while True:
-        uniform = torch.rand(steps, n_sample, dtype=torch.float64, generator=generator)
-        drawn = torch.searchsorted(cumulative, uniform * cumulative[-1], right=True)
-        yield from drawn.clamp_(max=len(supports) - 1)
+class NegativeSampler:
+    """Draws item indices with probability ∝ support^alpha."""
+
+    def __init__(self, supports: Int64Array, alpha: float) -> None:
+        self.cumulative: npt.NDArray[np.float64] = np.cumsum(supports.astype(np.float64) ** alpha)
+        edges = np.arange(_GUIDE_PER_ITEM * len(supports)) / (_GUIDE_PER_ITEM * len(supports)) * self.cumulative[-1]
+        guide = np.searchsorted(self.cumulative, edges, side="right")
+        self.guide = np.minimum(guide, len(supports) - 1).astype(np.int64)
+
+    def draw(self, generator: np.random.Generator, *shape: int) -> Int64Array:
+        """Items, int64, of the given shape."""
+        from gru4rec_cli.models.gru4rec.loops import draw_items
+
+        uniform = generator.random(int(np.prod(shape)))
+        items = np.empty(len(uniform), dtype=np.int64)
+        draw_items(self.cumulative, self.guide, uniform, items)
+        return items.reshape(shape)

@@ -1,7 +1,12 @@
 """Adagrad with momentum, for whole parameters and for the rows of a matrix that a step touched."""
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from gru4rec_cli.data.sessions import Int64Array
+from gru4rec_cli.models.gru4rec.loops import adagrad_rows
 
 _EPSILON = 1e-6
 
@@ -14,34 +19,26 @@ class Adagrad:
     """
 
     def __init__(self, parameters: dict[str, Tensor], learning_rate: float, momentum: float) -> None:
-        self.parameters = parameters
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.accumulators = {name: torch.zeros_like(value) for name, value in parameters.items()}
         self.momenta = {name: torch.zeros_like(value) for name, value in parameters.items()} if momentum > 0 else {}
+        # The same memory as matrices (rows, columns); without momentum the last one is not looked at.
+        self._matrices = {
+            name: tuple(_matrix(part) for part in (value, self.accumulators[name], self.momenta.get(name, value)))
+            for name, value in parameters.items()
+        }
+        self._all_rows = {name: np.arange(len(found[0])) for name, found in self._matrices.items()}
 
-    @torch.no_grad()
     def update(self, name: str, gradient: Tensor) -> None:
         """Update a whole parameter."""
-        accumulator = self.accumulators[name].addcmul_(gradient, gradient)
-        step = self.learning_rate * gradient / torch.sqrt(accumulator + _EPSILON)
-        if self.momentum > 0:
-            self.parameters[name].add_(self.momenta[name].mul_(self.momentum).sub_(step))
-        else:
-            self.parameters[name].sub_(step)
+        self.update_rows(name, self._all_rows[name], gradient.numpy())
 
-    @torch.no_grad()
-    def update_rows(self, name: str, rows: Tensor, gradient: Tensor) -> None:
+    def update_rows(self, name: str, rows: Int64Array, gradient: npt.NDArray[np.floating]) -> None:
         """Update the given rows, each named once, with their gradients (rows, …)."""
-        accumulator = self.accumulators[name].index_select(0, rows).addcmul_(gradient, gradient)
-        self.accumulators[name].index_copy_(0, rows, accumulator)
-        step = self.learning_rate * gradient / torch.sqrt(accumulator + _EPSILON)
-        if self.momentum > 0:
-            momentum = self.momenta[name].index_select(0, rows).mul_(self.momentum).sub_(step)
-            self.momenta[name].index_copy_(0, rows, momentum)
-            self.parameters[name].index_add_(0, rows, momentum)
-        else:
-            self.parameters[name].index_add_(0, rows, step, alpha=-1.0)
+        values, accumulators, momenta = self._matrices[name]
+        by_row = gradient.reshape(len(rows), values.shape[1])
+        adagrad_rows(values, accumulators, momenta, rows, by_row, self.learning_rate, self.momentum, _EPSILON)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that a continued training needs, by name."""
@@ -53,3 +50,7 @@ class Adagrad:
         """Take over what `state` returned."""
         for name, value in self.state().items():
             value.copy_(state[name])
+
+
+def _matrix(value: Tensor) -> npt.NDArray[np.floating]:
+    return value.numpy().reshape(len(value), -1)

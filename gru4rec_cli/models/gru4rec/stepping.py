@@ -1,96 +1,113 @@
 """One step of learning: forward, loss, gradient, update."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gru4rec_cli.models.gru4rec.losses import bpr_max, cross_entropy, logq_correction
-from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, Noise, advance, input_table, whole_parameters
+from gru4rec_cli.data.sessions import Int64Array
+from gru4rec_cli.models.gru4rec.cells import Layers, Masks
+from gru4rec_cli.models.gru4rec.loops import add_rows
+from gru4rec_cli.models.gru4rec.losses import bpr_max, cross_entropy
+from gru4rec_cli.models.gru4rec.minibatch import MiniBatch
+from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, input_table
 from gru4rec_cli.models.gru4rec.optimizer import Adagrad
 from gru4rec_cli.models.gru4rec.settings import Settings
 
-
-class TouchedRows:
-    """The rows of a matrix that a step touches, each once: its gradient is the sum over all its occurrences."""
-
-    def __init__(self, matrix: Tensor, *indices: Tensor) -> None:
-        self.rows, places = torch.unique(torch.cat(indices), return_inverse=True)
-        self.values = matrix.index_select(0, self.rows).requires_grad_()  # (touched, …)
-        self._places = places.split([len(part) for part in indices])
-
-    def at(self, part: int) -> Tensor:
-        """The rows at the given one of the index lists."""
-        return self.values.index_select(0, self._places[part])
+Parameters = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class StepGradients:
     """What one mini-batch says: the loss, the states to carry on, and the gradient of every parameter it touches."""
 
-    loss: Tensor  # scalar, divided by the configured batch size
-    states: list[Tensor]  # one (lanes, D_L) a layer, never back-propagated through
-    rows: dict[str, tuple[Tensor, Tensor]]  # matrix: (row indices, each once; their gradients)
-    whole: dict[str, Tensor]
+    loss: float  # divided by the configured batch size
+    states: list[Tensor]  # one (lanes, D_L) a layer
+    rows: dict[str, tuple[Int64Array, npt.NDArray[np.floating]]]  # matrix: (row indices, each once; their gradients)
+    whole: Parameters
 
 
-def step_gradients(
-    parameters: dict[str, Tensor],
-    supports: Tensor,
-    settings: Settings,
-    inputs: Tensor,
-    targets: Tensor,
-    negatives: Tensor,
-    states: list[Tensor],
-    noise: Noise | None = None,
-) -> StepGradients:
-    """Forward and backward through one mini-batch.
+class Stepper:
+    """Forward and backward through mini-batches, by hand; the room for the large matrices is kept between steps."""
 
-    `inputs`, `targets` int64 (lanes,), `negatives` int64 (n_sample,), `states` one (lanes, D_L) a layer, `supports`
-    (V,). Without noise nothing is dropped.
-    """
-    columns = torch.cat([targets, negatives])  # (C,) column b is lane b's target
-    table = input_table(settings)
-    shared = table == ITEMS
-    items = TouchedRows(parameters[ITEMS], columns, *([inputs] if shared else []))
-    biases = TouchedRows(parameters[BIAS], columns)
-    own_inputs = None if shared else TouchedRows(parameters[table], inputs)
-    whole = {name: parameters[name].detach().requires_grad_() for name in whole_parameters(settings)}
+    def __init__(self, parameters: Parameters, settings: Settings) -> None:
+        self.parameters = parameters
+        self.settings = settings
+        self.table = input_table(settings)
+        self.layers = Layers(parameters, settings)
+        self._room: dict[str, Tensor] = {}
 
-    input_rows = items.at(1) if own_inputs is None else own_inputs.at(0)  # (lanes, width)
-    new_states = advance(whole, input_rows, states, settings, noise)
-    scores = new_states[-1] @ items.at(0).T + biases.at(0)  # (lanes, C)
-    loss = _loss(scores, columns, supports, settings)
+    @torch.no_grad()
+    def gradients(self, batch: MiniBatch, states: list[Tensor], masks: Masks) -> StepGradients:
+        """Everything a step computes before it changes anything. `states` one (lanes, D_L) a layer."""
+        rows = torch.from_numpy(batch.rows)
+        items = self._rows_of(self.parameters[ITEMS], rows, "items")  # (rows, D)
+        columns = items[: batch.n_columns]  # (U, D)
+        x = self._inputs(batch, items)
+        new_states = self.layers.forward(x, states, masks)
+        query = new_states[-1]  # (lanes, D)
 
-    touched = {ITEMS: items, BIAS: biases} | ({} if own_inputs is None else {table: own_inputs})
-    leaves = [part.values for part in touched.values()]
-    gradients = torch.autograd.grad(loss, [*leaves, *whole.values()])
-    return StepGradients(
-        loss.detach(),
-        [state.detach() for state in new_states],
-        {name: (part.rows, gradient) for (name, part), gradient in zip(touched.items(), gradients, strict=False)},
-        dict(zip(whole, gradients[len(touched) :], strict=True)),
-    )
+        scores = self._empty("scores", len(query), batch.n_columns)
+        offsets = self.parameters[BIAS].index_select(0, rows[: batch.n_columns])  # (U,)
+        if self.settings.loss == "cross-entropy":
+            offsets += batch.log_weights
+        torch.addmm(offsets, query, columns.T, out=scores)
+        bias_gradient = np.empty(batch.n_columns, dtype=scores.numpy().dtype)
+        loss = self._loss(scores, batch, bias_gradient)  # scores now hold their gradient
 
+        item_gradient = self._empty("gradient", len(items), items.shape[1])
+        torch.mm(scores.T, query, out=item_gradient[: batch.n_columns])
+        if len(items) > batch.n_columns:
+            item_gradient[batch.n_columns :] = 0.0
+        layers = self.layers.backward(scores @ columns, masks)
 
-def _loss(scores: Tensor, columns: Tensor, supports: Tensor, settings: Settings) -> Tensor:
-    batch_size = settings.batch_size
-    if settings.loss == "bpr-max":
-        return bpr_max(scores, regularisation=settings.regularisation, elu_param=settings.elu, batch_size=batch_size)
-    if settings.logq_strength > 0:
-        scores = scores - logq_correction(
-            columns,
-            supports,
-            alpha=settings.sample_alpha,
-            strength=settings.logq_strength,
-            batch_size=batch_size,
+        found = {ITEMS: (batch.rows, item_gradient.numpy()), BIAS: (batch.rows[: batch.n_columns], bias_gradient)}
+        if self.table == ITEMS:
+            add_rows(item_gradient.numpy(), batch.inputs.numpy(), layers.inputs.numpy())
+        else:
+            own = np.zeros((len(batch.input_rows), x.shape[1]), dtype=bias_gradient.dtype)
+            add_rows(own, batch.inputs.numpy(), layers.inputs.numpy())
+            found[self.table] = batch.input_rows, own
+        return StepGradients(loss, new_states, found, layers.parameters)
+
+    def _inputs(self, batch: MiniBatch, items: Tensor) -> Tensor:
+        """The input row of every lane, (lanes, width)."""
+        if self.table == ITEMS:
+            return items.index_select(0, batch.inputs)
+        own = self.parameters[self.table].index_select(0, torch.from_numpy(batch.input_rows))
+        return own.index_select(0, batch.inputs)
+
+    def _loss(self, scores: Tensor, batch: MiniBatch, column_sums: npt.NDArray[Any]) -> float:
+        settings = self.settings
+        if settings.loss == "cross-entropy":
+            return cross_entropy(scores, batch, batch_size=settings.batch_size, column_sums=column_sums)
+        return bpr_max(
+            scores,
+            batch,
+            regularisation=settings.regularisation,
+            elu_param=settings.elu,
+            batch_size=settings.batch_size,
+            column_sums=column_sums,
         )
-    return cross_entropy(scores, batch_size=batch_size)
+
+    def _rows_of(self, matrix: Tensor, rows: Tensor, name: str) -> Tensor:
+        return torch.index_select(matrix, 0, rows, out=self._empty(name, len(rows), matrix.shape[1]))
+
+    def _empty(self, name: str, rows: int, columns: int) -> Tensor:
+        """A contiguous matrix in room that is used again: what lies in it is gone with the next step."""
+        size = rows * columns
+        room = self._room.get(name)
+        if room is None or len(room) < size:
+            room = self._room[name] = torch.empty(size + size // 4, dtype=self.parameters[ITEMS].dtype)
+        return room[:size].view(rows, columns)
 
 
 def update(optimizer: Adagrad, gradients: StepGradients) -> None:
     """Move every touched parameter."""
     for name, (rows, gradient) in gradients.rows.items():
         optimizer.update_rows(name, rows, gradient)
-    for name, gradient in gradients.whole.items():
-        optimizer.update(name, gradient)
+    for name, whole in gradients.whole.items():
+        optimizer.update(name, whole)

@@ -6,22 +6,29 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.errors import CheckError
+from gru4rec_cli.models.gru4rec.cells import Masks
 from gru4rec_cli.models.gru4rec.checkpoints import Checkpoint, Curve, load_checkpoint, save_checkpoint
-from gru4rec_cli.models.gru4rec.lanes import LaneStep, count_events, lane_steps
-from gru4rec_cli.models.gru4rec.negatives import draw_negatives
-from gru4rec_cli.models.gru4rec.network import Noise, initial_parameters, zero_states
+from gru4rec_cli.models.gru4rec.dropout import masks_of
+from gru4rec_cli.models.gru4rec.lanes import LaneStep, count_events, lane_chunks, lane_steps
+from gru4rec_cli.models.gru4rec.loops import carry_state
+from gru4rec_cli.models.gru4rec.minibatch import Assembler, MiniBatch
+from gru4rec_cli.models.gru4rec.negatives import NegativeSampler
+from gru4rec_cli.models.gru4rec.network import initial_parameters, zero_states
 from gru4rec_cli.models.gru4rec.optimizer import Adagrad
 from gru4rec_cli.models.gru4rec.settings import Settings
-from gru4rec_cli.models.gru4rec.stepping import step_gradients, update
+from gru4rec_cli.models.gru4rec.stepping import Stepper, update
 from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.threads import ahead
 
 Parameters = dict[str, Tensor]
 Validate = Callable[[Parameters], float]
+Chunk = list[tuple[LaneStep, MiniBatch, Masks]]
 
 # A step is many small operations. A second thread gains little on them and, where something else keeps its core busy,
 # every operation waits for it; and with one, the weights do not depend on how many cores a machine has.
@@ -39,10 +46,12 @@ class Trainer:
         self.settings = settings
         self.seed = seed
         self.validate = validate
-        self.items = torch.from_numpy(train.items.astype(np.int64))
-        self.supports = torch.from_numpy(train.supports()).float()
+        self.items = train.items.astype(np.int64)
         self.parameters = initial_parameters(train.n_items, settings, seed)
         self.optimizer = Adagrad(self.parameters, settings.learning_rate, settings.momentum)
+        self.stepper = Stepper(self.parameters, settings)
+        self.assembler = Assembler(train.supports(), settings)
+        self.sampler = NegativeSampler(train.supports(), settings.sample_alpha)
         self.best: Parameters = {}  # weights of the best epoch so far, with `validate`
         self.curve: Curve = []
         # Without extra negatives a single lane has nothing to compare its target with.
@@ -90,22 +99,21 @@ class Trainer:
         """One pass over the training sessions; the mean loss of an event. Everything random follows from the seed
         and the epoch's number, so a continued training equals an uninterrupted one."""
         settings = self.settings
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed, number))
-        negatives = draw_negatives(self.supports, settings.sample_alpha, settings.n_sample, generator)
-        noise = partial(torch.rand, generator=generator)
         states = zero_states(settings.batch_size, settings)
-        total, events = 0.0, 0
+        total, events, steps = 0.0, 0, 0
         n_events = count_events(self.train, settings.batch_size, min_lanes=self.min_lanes)
         with progress.task(f"epoch {number}/{settings.epochs}", total=n_events, unit="events") as task:
-            for count, lanes in enumerate(self.lanes(), start=1):
-                rows = torch.from_numpy(lanes.rows)
-                states = carry(states, lanes)
-                loss, states = self.step(self.items[rows], self.items[rows + 1], next(negatives), states, noise)
-                total += loss
-                if not np.isfinite(total):
-                    raise _diverged(f"the loss is {loss} in epoch {number}, step {count}", number)
-                events += len(rows)
-                task.advance(len(rows), loss=f"{total * settings.batch_size / events:.4f}")
+            for chunk in ahead(self._chunks(number)):
+                for lanes, batch, masks in chunk:
+                    states = carry(states, lanes)
+                    loss, states = self.step(batch, states, masks)
+                    total += loss
+                    steps += 1
+                    if not np.isfinite(total):
+                        raise _diverged(f"the loss is {loss} in epoch {number}, step {steps}", number)
+                shown = sum(len(lanes.rows) for lanes, _, _ in chunk)
+                events += shown
+                task.advance(shown, loss=f"{total * settings.batch_size / events:.4f}")
         if events == 0:
             raise CheckError(
                 "GRU4Rec has nothing to learn from: without extra negatives it needs two sessions side by side",
@@ -113,24 +121,29 @@ class Trainer:
             )
         return total * settings.batch_size / events
 
+    def _chunks(self, number: int) -> Iterator[Chunk]:
+        """The steps of an epoch with all that they draw, some at a time."""
+        settings = self.settings
+        generator = np.random.Generator(np.random.PCG64(epoch_seed(self.seed, number)))
+        for lanes in lane_chunks(self.train, settings.batch_size, min_lanes=self.min_lanes):
+            steps, width = lanes.rows.shape
+            negatives = self.sampler.draw(generator, steps, settings.n_sample)
+            masks = masks_of(settings, partial(_noise, generator, steps, width))
+            batches = self.assembler.chunk(self.items, lanes, negatives)
+            yield [
+                (lanes.step(s), batch, {name: mask[s, : lanes.widths[s]] for name, mask in masks.items()})
+                for s, batch in enumerate(batches)
+            ]
+
     def lanes(self) -> Iterator[LaneStep]:
         """The mini-batches of an epoch."""
         return lane_steps(self.train, self.settings.batch_size, min_lanes=self.min_lanes)
 
-    def step(
-        self,
-        inputs: Tensor,
-        targets: Tensor,
-        negatives: Tensor,
-        states: list[Tensor],
-        noise: Noise | None = None,
-    ) -> tuple[float, list[Tensor]]:
-        """Learn from one mini-batch; its loss and the states to carry on. Shapes as in `step_gradients`."""
-        gradients = step_gradients(
-            self.parameters, self.supports, self.settings, inputs, targets, negatives, states, noise
-        )
+    def step(self, batch: MiniBatch, states: list[Tensor], masks: Masks) -> tuple[float, list[Tensor]]:
+        """Learn from one mini-batch; its loss and the states to carry on."""
+        gradients = self.stepper.gradients(batch, states, masks)
         update(self.optimizer, gradients)
-        return gradients.loss.item(), gradients.states
+        return gradients.loss, gradients.states
 
     def _state(self) -> Parameters:
         best = {f"best.{name}": value for name, value in self.best.items()}
@@ -143,6 +156,10 @@ class Trainer:
         self.optimizer.restore(state)
         self.best = {name: state[f"best.{name}"] for name in self.parameters if f"best.{name}" in state}
         self.curve = checkpoint.curve
+
+
+def _noise(generator: np.random.Generator, steps: int, width: int, name: str, units: int) -> npt.NDArray[np.float32]:
+    return generator.random((steps, width, units), dtype=np.float32)
 
 
 def _diverged(what: str, epoch: int) -> CheckError:
@@ -170,14 +187,7 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 def carry(states: list[Tensor], step: LaneStep) -> list[Tensor]:
-    """Hidden states for the lanes of `step`: removed lanes gone, lanes that begin a session at zero."""
-    width = len(step.rows)
-    if step.kept is not None:
-        kept = torch.from_numpy(step.kept)
-        states = [state.index_select(0, kept) for state in states]
-    else:
-        states = [state[:width] for state in states]
-    if step.starts.any():
-        begins = torch.from_numpy(step.starts)[:, None]
-        states = [state.masked_fill(begins, 0.0) for state in states]
-    return states
+    """Hidden states for the lanes of `step`, moved in place: removed lanes gone, lanes that begin a session at zero."""
+    for state in states:
+        carry_state(state.numpy(), step.kept, step.starts)
+    return [state[: len(step.rows)] for state in states]

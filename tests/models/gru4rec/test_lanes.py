@@ -11,11 +11,11 @@ from tests.worlds import sessions_of
 def test_the_lanes_of_four_sessions_by_hand():
     # rows:               0  1  2   3  4   5  6  7  8   9  10
     sessions = sessions_of([[0, 1, 2], [3, 4], [5, 6, 7, 8], [9, 9]], n_items=10)
-    steps = [(step.rows.tolist(), step.starts.tolist(), step.kept) for step in lane_steps(sessions, 2)]
+    steps = [(step.rows.tolist(), step.starts.tolist(), step.kept.tolist()) for step in lane_steps(sessions, 2)]
     rows = [rows for rows, _, _ in steps]
     assert rows == [[0, 3], [1, 5], [9, 6], [7]]
     assert [starts for _, starts, _ in steps] == [[True, True], [False, True], [True, False], [False]]
-    assert [None if kept is None else kept.tolist() for _, _, kept in steps] == [None, None, None, [1]]
+    assert [kept for _, _, kept in steps] == [[0, 1], [0, 1], [0, 1], [1]]
 
 
 def test_without_negatives_the_epoch_ends_with_the_last_pair_of_lanes():
@@ -38,7 +38,7 @@ def test_every_event_is_shown_once_and_sessions_run_in_order(lengths: list[int],
     lanes: list[int] = []
     for step in lane_steps(sessions, batch_size):
         width = len(lanes)
-        before = lanes if step.kept is None else [lanes[lane] for lane in step.kept]
+        before = [lanes[lane] for lane in step.kept] if lanes else []
         assert len(step.rows) <= batch_size
         assert not width or len(before) == len(step.rows)
         for lane, (row, starts) in enumerate(zip(step.rows.tolist(), step.starts.tolist(), strict=True)):

@@ -1,60 +1,108 @@
 """Losses, negatives and updates against plain definitions."""
 
 import math
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from gru4rec_cli.models.gru4rec import Settings
-from gru4rec_cli.models.gru4rec.losses import bpr_max, cross_entropy, logq_correction
-from gru4rec_cli.models.gru4rec.negatives import draw_negatives
-from gru4rec_cli.models.gru4rec.network import advance, drop, initial_parameters, zero_states
+from gru4rec_cli.models.gru4rec.cells import Layers
+from gru4rec_cli.models.gru4rec.dropout import masks_of
+from gru4rec_cli.models.gru4rec.losses import bpr_max, cross_entropy
+from gru4rec_cli.models.gru4rec.minibatch import Assembler, MiniBatch
+from gru4rec_cli.models.gru4rec.negatives import NegativeSampler
+from gru4rec_cli.models.gru4rec.network import initial_parameters, zero_states
 from gru4rec_cli.models.gru4rec.optimizer import Adagrad
 
 SMALL = Settings(layers=(3,), dropout_p_hidden=0.0)
 
 
+def batch_of(settings: Settings, targets: list[int], negatives: list[int], supports: list[int]) -> MiniBatch:
+    """A mini-batch whose scores a test gives itself, item by item in the order of `rows`."""
+    assembler = Assembler(np.array(supports), settings, torch.float64)
+    return assembler.one(np.zeros(len(targets), dtype=np.int64), np.array(targets), np.array(negatives))
+
+
 def test_cross_entropy_by_hand():
+    # Two lanes with targets 0 and 1, one negative 2. Divided by the configured batch size, not by the lanes.
+    settings = Settings(batch_size=8, logq=0.0)
+    batch = batch_of(settings, [0, 1], [2], [1, 1, 1])
     scores = torch.log(torch.tensor([[2.0, 1.0, 1.0], [1.0, 3.0, 6.0]], dtype=torch.float64))
-    expected = (-np.log(2 / 4) - np.log(3 / 10)) / 8  # divided by the configured batch size, not by the lanes
-    assert cross_entropy(scores, batch_size=8).item() == pytest.approx(expected, rel=1e-12)
+    sums = np.empty(3)
+    loss = cross_entropy(scores, batch, batch_size=8, column_sums=sums)
+    assert loss == pytest.approx((-np.log(2 / 4) - np.log(3 / 10)) / 8, rel=1e-12)
+    expected = np.array([[2 / 4 - 1, 1 / 4, 1 / 4], [1 / 10, 3 / 10 - 1, 6 / 10]]) / 8
+    assert scores.numpy() == pytest.approx(expected)
+    assert sums == pytest.approx(expected.sum(axis=0))
+
+
+def bpr_max_loss(values: list[list[float]], regularisation: float, elu_param: float, batch_size: int) -> float:
+    """Of scores whose first columns are the lanes' targets, all items distinct."""
+    lanes, columns = np.shape(values)
+    settings = Settings(loss="bpr-max", batch_size=batch_size)
+    batch = batch_of(settings, list(range(lanes)), list(range(lanes, columns)), [1] * columns)
+    return bpr_max(
+        torch.tensor(values, dtype=torch.float64),
+        batch,
+        regularisation=regularisation,
+        elu_param=elu_param,
+        batch_size=batch_size,
+        column_sums=np.empty(columns),
+    )
 
 
 def test_bpr_max_by_hand():
-    scores = torch.tensor([[1.0, 0.0, 2.0]], dtype=torch.float64)  # own score 1, negatives 0 and 2
+    # Own score 1, negatives 0 and 2.
     first, second = 1 / (1 + math.exp(2)), math.exp(2) / (1 + math.exp(2))  # softmax over the negatives
     likelihood = first / (1 + math.exp(-1)) + second / (1 + math.exp(1))
     expected = (-math.log(likelihood) + 0.5 * (second * 4)) / 4
-    assert bpr_max(scores, regularisation=0.5, elu_param=0.0, batch_size=4).item() == pytest.approx(expected, rel=1e-12)
+    assert bpr_max_loss([[1.0, 0.0, 2.0]], 0.5, 0.0, 4) == pytest.approx(expected, rel=1e-12)
 
 
 def test_bpr_max_passes_scores_through_the_elu():
-    scores = torch.tensor([[-1.0, -2.0, 2.0], [0.5, 3.0, -0.1]], dtype=torch.float64)
-    bent = torch.where(scores > 0, scores, 0.7 * (torch.exp(scores) - 1))
-    direct = bpr_max(scores, regularisation=1.5, elu_param=0.7, batch_size=2)
-    assert direct.item() == pytest.approx(bpr_max(bent, regularisation=1.5, elu_param=0.0, batch_size=2).item())
+    scores = [[-1.0, -2.0, 2.0], [0.5, 3.0, -0.1]]
+    bent = [[score if score > 0 else 0.7 * (math.exp(score) - 1) for score in row] for row in scores]
+    assert bpr_max_loss(scores, 1.5, 0.7, 2) == pytest.approx(bpr_max_loss(bent, 1.5, 0.0, 2))
 
 
-def test_logq_uses_supports_for_the_first_columns_and_their_power_for_the_rest():
-    supports = torch.tensor([1.0, 4.0, 9.0])
-    columns = torch.tensor([2, 1, 2, 1])
-    found = logq_correction(columns, supports, alpha=0.5, strength=2.0, batch_size=3)
-    expected = [2 * np.log(9), 2 * np.log(4), 2 * np.log(9), 2 * np.log(2)]
-    assert found.tolist() == pytest.approx(expected, rel=1e-6)
+def test_equal_columns_weigh_together_and_logq_takes_supports_for_the_first_ones():
+    # Columns: targets 2 and 1, negatives 2, 1, 1; with three lanes configured the first negative counts as a target.
+    settings = Settings(batch_size=3, logq=2.0, sample_alpha=0.5)
+    batch = batch_of(settings, [2, 1], [2, 1, 1], [1, 4, 9])
+    assert batch.rows[: batch.n_columns].tolist() == [2, 1]
+    of_2 = 9**-2 + 9**-2  # as a target, twice
+    of_1 = 4**-2 + 4**-1 + 4**-1  # as a target, then twice as a sample: (4^0.5)^-2
+    assert batch.log_weights.tolist() == pytest.approx([math.log(of_2), math.log(of_1)])
+    assert batch.own == pytest.approx([9**-2 / of_2, 4**-2 / of_1])
+
+
+def test_bpr_max_counts_columns_and_leaves_the_own_one_out():
+    batch = batch_of(Settings(loss="bpr-max", batch_size=3), [2, 1], [2, 1, 1], [1, 4, 9])
+    assert batch.log_weights.tolist() == pytest.approx([math.log(2), math.log(3)])
+    assert batch.own == pytest.approx([math.log(1), math.log(2)])
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
 def test_negatives_come_with_probability_support_to_the_alpha(alpha: float):
-    supports = torch.tensor([1.0, 4.0, 0.0, 25.0, 9.0])
-    generator = torch.Generator().manual_seed(1)
-    draws = draw_negatives(supports, alpha, 1000, generator)
-    counts = np.bincount(torch.cat([next(draws) for _ in range(100)]).numpy(), minlength=5)
-    weights = supports.numpy() ** alpha
+    supports = np.array([1, 4, 100, 25, 9])
+    drawn = NegativeSampler(supports, alpha).draw(np.random.default_rng(1), 100, 1000)
+    assert drawn.shape == (100, 1000)
+    counts = np.bincount(drawn.ravel(), minlength=5)
+    weights = supports.astype(float) ** alpha
     expected = 100_000 * weights / weights.sum()
     spread = np.sqrt(expected) + 1e-9
     assert (np.abs(counts - expected) < 5 * spread).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_negatives_are_those_of_a_search_in_the_cumulative_weights(seed: int):
+    supports = np.random.default_rng(seed).zipf(1.3, 500).clip(max=10**6)
+    sampler = NegativeSampler(supports, 0.7)
+    drawn = sampler.draw(np.random.default_rng(9), 10_000)
+    uniform = np.random.default_rng(9).random(10_000)
+    expected = np.searchsorted(sampler.cumulative, uniform * sampler.cumulative[-1], side="right")
+    assert drawn.tolist() == expected.tolist()
 
 
 def test_adagrad_with_momentum_by_hand():
@@ -77,22 +125,23 @@ def test_untouched_rows_keep_weights_accumulators_and_momenta(momentum: float):
     gradient = torch.rand(2, 3, generator=generator)
     full = torch.zeros(6, 3)
     full[[4, 1]] = gradient
-    sparse.update_rows("m", torch.tensor([4, 1]), gradient)
+    sparse.update_rows("m", np.array([4, 1]), gradient.numpy())
     dense.update("m", full)  # from zero accumulators a zero gradient moves nothing
     torch.testing.assert_close(by_rows["m"], whole["m"], rtol=0, atol=0)
     before = {name: value.clone() for name, value in (by_rows | sparse.state()).items()}
-    sparse.update_rows("m", torch.tensor([4]), gradient[:1])
+    sparse.update_rows("m", np.array([4]), gradient[:1].numpy())
     for name, value in (by_rows | sparse.state()).items():
         changed = (value != before[name]).any(dim=1)
         assert changed.tolist() == [False, False, False, False, True, False], name
 
 
 def test_dropout_drops_the_given_share_and_keeps_the_expectation():
-    values = torch.ones(200, 500)
-    dropped = drop(values, 0.3, partial(torch.rand, generator=torch.Generator().manual_seed(0)))
-    assert (dropped == 0).float().mean().item() == pytest.approx(0.3, abs=0.01)
-    assert dropped.mean().item() == pytest.approx(1.0, abs=0.01)
-    assert drop(values, 0.3, None) is values
+    settings = Settings(layers=(500,), dropout_p_hidden=0.3)
+    masks = masks_of(settings, lambda name, units: np.random.default_rng(0).random((200, units), dtype=np.float32))
+    assert list(masks) == ["hidden.0"]
+    mask = masks["hidden.0"]
+    assert (mask == 0).float().mean().item() == pytest.approx(0.3, abs=0.01)
+    assert mask.mean().item() == pytest.approx(1.0, abs=0.01)
 
 
 def test_the_gru_cell_is_that_of_the_paper():
@@ -101,7 +150,7 @@ def test_the_gru_cell_is_that_of_the_paper():
     for name in ("gru.0.bias_ih", "gru.0.bias_hh"):
         parameters[name] = torch.rand(9, dtype=torch.float64, generator=biases)
     x, h = torch.rand(2, 3, dtype=torch.float64), torch.rand(2, 3, dtype=torch.float64)
-    (found,) = advance(parameters, x, [h], SMALL)
+    (found,) = Layers(parameters, SMALL).forward(x, [h])
     from_x = x @ parameters["gru.0.weight_ih"].T + parameters["gru.0.bias_ih"]
     from_h = h @ parameters["gru.0.weight_hh"].T + parameters["gru.0.bias_hh"]
     r, z = torch.sigmoid(from_x[:, :3] + from_h[:, :3]), torch.sigmoid(from_x[:, 3:6] + from_h[:, 3:6])
@@ -125,7 +174,7 @@ def test_the_one_hot_cell_resets_before_the_product_and_keeps_with_1_minus_z():
     parameters = initial_parameters(4, settings, seed=2, dtype=torch.float64)
     parameters["onehot_gru.bias"] = torch.tensor([0.1, -0.2, 0.3, 0.4, -0.5, 0.6], dtype=torch.float64)
     row, h = parameters["onehot_gru.input"][[1]], torch.tensor([[0.3, -0.7]], dtype=torch.float64)
-    (found,) = advance(parameters, row, [h], settings)
+    (found,) = Layers(parameters, settings).forward(row, [h])
     x = row + parameters["onehot_gru.bias"]
     u_rz, u_n = parameters["onehot_gru.recurrent_rz"], parameters["onehot_gru.recurrent_h"]
     r = torch.sigmoid(x[:, 2:4] + h @ u_rz[:, :2])
@@ -151,7 +200,7 @@ def test_layers_of_any_sizes_stack_in_every_input_mode(embedding: str | int, sha
     rows = parameters[
         next(name for name in ("onehot_gru.input", "input_embedding", "output_embedding") if name in parameters)
     ]
-    states = advance(parameters, rows[:2], zero_states(2, settings), settings)
+    states = Layers(parameters, settings).forward(rows[:2], zero_states(2, settings))
     assert [tuple(state.shape) for state in states] == [(2, 4), (2, 3), (2, 6)]
 
 
@@ -160,12 +209,8 @@ def test_dropout_of_one_hot_mode_falls_on_the_first_layers_output():
     settings = Settings.model_validate(base)
     parameters = initial_parameters(9, settings, seed=1)
     rows = parameters["onehot_gru.input"][:4]
-    first, second = advance(
-        parameters,
-        rows,
-        zero_states(4, settings),
-        settings,
-        partial(torch.rand, generator=torch.Generator().manual_seed(1)),
-    )
+    masks = masks_of(settings, lambda name, units: np.random.default_rng(1).random((4, units), dtype=np.float32))
+    assert list(masks) == ["embed"]
+    first, second = Layers(parameters, settings).forward(rows, zero_states(4, settings), masks)
     assert 0.3 < (first == 0).float().mean().item() < 0.7  # what dropout leaves is carried on
     assert (second != 0).all()
