@@ -11,7 +11,7 @@ FloatArray = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 
-SCORE_BLOCK_BYTES = 64 * 2**20  # of a block of scores, unless 32 rows need more (beyond half a million items)
+SCORE_BLOCK_BYTES = 8 * 2**20  # of a block of scores, so that it stays in the cache, unless 32 rows need more
 _MOST_ROWS = 4096
 _FEWEST_ROWS = 32
 

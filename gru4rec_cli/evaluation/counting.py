@@ -7,7 +7,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-_CHUNK = 64  # scores that are compared at once before any of them is looked at alone
+_STRETCH = 128  # scores whose maximum is taken together
 
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
@@ -47,22 +47,25 @@ def count_dense(
 
 @_compiled
 def best_dense(scores: npt.NDArray[np.floating], longest: int) -> npt.NDArray[np.int32]:
-    """The `longest` best items of every row, best first, equal scores in index order, (events, longest)."""
+    """The `longest` best items of every row, best first, equal scores in index order, (events, longest); no NaN.
+
+    As many stretches as there are places have a maximum of at least `bar`, so that only the few stretches whose maximum
+    reaches it hold any of the best items.
+    """
     n_events, n_items = scores.shape
     lists = np.empty((n_events, longest), dtype=np.int32)
     best = np.empty(longest, dtype=scores.dtype)
+    n_stretches = (n_items + _STRETCH - 1) // _STRETCH
+    maxima = np.empty(n_stretches, dtype=scores.dtype)
     for event in range(n_events):
         row = scores[event]
+        _maxima(row, maxima)
+        bar = np.partition(maxima, max(n_stretches - longest, 0))[max(n_stretches - longest, 0)]
         found = 0
-        for start in range(0, n_items, _CHUNK):
-            stop = min(start + _CHUNK, n_items)
-            if found == longest:
-                worth = 0
-                for item in range(start, stop):
-                    worth += row[item] > best[longest - 1]
-                if worth == 0:
-                    continue
-            for item in range(start, stop):
+        for stretch in range(n_stretches):
+            if maxima[stretch] < bar:
+                continue
+            for item in range(stretch * _STRETCH, min((stretch + 1) * _STRETCH, n_items)):
                 score = row[item]
                 if found == longest and score <= best[longest - 1]:
                     continue
@@ -75,6 +78,17 @@ def best_dense(scores: npt.NDArray[np.floating], longest: int) -> npt.NDArray[np
                 best[place] = score
                 lists[event, place] = item
     return lists
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz", "reassoc"})
+def _maxima(row: npt.NDArray[np.floating], maxima: npt.NDArray[np.floating]) -> None:
+    """The highest score of every stretch."""
+    for stretch in range(len(maxima)):
+        start, stop = stretch * _STRETCH, min((stretch + 1) * _STRETCH, len(row))
+        highest = row[start]
+        for item in range(start, stop):
+            highest = max(highest, row[item])
+        maxima[stretch] = highest
 
 
 @_compiled
