@@ -1,9 +1,23 @@
 """The bootstrap against what is known of it."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-from gru4rec_cli.evaluation.uncertainty import bootstrap_means, percentile_interval, session_sums
+from gru4rec_cli.evaluation import uncertainty
+from gru4rec_cli.evaluation.uncertainty import (
+    BLOCK,
+    SessionBootstrap,
+    bootstrap_means,
+    grid_step,
+    on_grid,
+    percentile_interval,
+    session_blocks,
+    session_sums,
+)
 
 
 def test_session_sums_by_hand():
@@ -46,3 +60,64 @@ def test_seeds_decide_the_resamples_and_more_of_them_only_add():
     assert first.tobytes() == bootstrap_means(sums, counts, resamples=40, seed=3).tobytes()
     assert first.tobytes() != bootstrap_means(sums, counts, resamples=40, seed=4).tobytes()
     np.testing.assert_allclose(bootstrap_means(sums, counts, resamples=80, seed=3)[:40], first)
+
+
+def test_sessions_of_several_blocks_are_resampled_as_those_of_one():
+    # 40 blocks of one session and one of 40: the same distribution, so the same spread.
+    rng = np.random.default_rng(0)
+    sums, counts = rng.random((40, 1)), np.ones(40)
+    spread = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for size in (1, 7, 40):
+            patch.setattr(uncertainty, "BLOCK", size)
+            means = bootstrap_means(sums, counts, resamples=4000, seed=1)[:, 0]
+            spread[size] = means.std()
+            assert means.mean() == pytest.approx(sums.mean(), abs=5 * sums.std() / np.sqrt(40 * 4000))
+    expected = sums.std() / np.sqrt(40)
+    assert list(spread.values()) == pytest.approx([expected] * 3, rel=0.05)
+
+
+def test_every_resample_draws_as_many_sessions_as_there_are():
+    n_sessions = BLOCK + 5
+    bootstrap = SessionBootstrap(n_sessions, 1, resamples=30, seed=4, largest=1.0)
+    for number, block in enumerate(session_blocks(n_sessions)):
+        bootstrap.add(number, np.ones((1, block.stop - block.start)))
+    assert bootstrap.totals.tolist() == [[float(n_sessions)]] * 30
+
+
+def test_sums_on_the_grid_are_exact_in_any_order():
+    rng = np.random.default_rng(2)
+    values = on_grid(rng.random(10_000), 10_000.0)
+    exact = int(sum(int(value / grid_step(10_000.0)) for value in values.tolist())) * grid_step(10_000.0)
+    for order in (np.arange(10_000), rng.permutation(10_000), np.argsort(values)):
+        assert np.cumsum(values[order])[-1] == exact
+    assert np.abs(values - on_grid(values, 1.0)).max() <= grid_step(10_000.0) / 2
+
+
+def test_the_ends_pass_over_resamples_without_an_event():
+    low, high = percentile_interval(np.array([[np.nan], [1.0], [2.0], [3.0]]), 0.999)
+    assert (low[0], high[0]) == pytest.approx((1.0, 3.0), abs=0.01)
+
+
+def test_threads_do_not_change_a_byte():
+    code = """
+import sys, numpy as np
+from gru4rec_cli.evaluation.differences import SignFlips
+from gru4rec_cli.evaluation.uncertainty import bootstrap_means
+sums = np.random.default_rng(0).random((3000, 40))
+flips = SignFlips(3000, 3000, 40, permutations=700, seed=5)
+flips.add(0, sums.T)
+means = bootstrap_means(sums, np.ones(3000), resamples=700, seed=5)
+sys.stdout.buffer.write(means.tobytes() + flips.totals.tobytes())
+"""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            check=True,
+            env=os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+        ).stdout
+        for threads in ("1", "2", "3")
+    }
+    assert len(found) == 1
+    assert len(found.pop()) == 2 * 700 * 40 * 8
