@@ -1,6 +1,7 @@
 """Small worlds in which the right answer is known, for many tests."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,3 +37,9 @@ def random_sessions(n_items: int, n_sessions: int, seed: int, longest: int = 9) 
     return sessions_of(
         [rng.integers(0, n_items, rng.integers(2, longest + 1)).tolist() for _ in range(n_sessions)], n_items
     )
+
+
+def with_supports(sessions: Sessions, supports: Sequence[int]) -> Sessions:
+    """The same sessions, after training that held each item so many times."""
+    vocabulary = Vocabulary(sessions.vocabulary.ids, np.array(supports, dtype=np.int64))
+    return replace(sessions, vocabulary=vocabulary)
