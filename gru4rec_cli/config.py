@@ -4,10 +4,10 @@ import difflib
 import json
 import re
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from gru4rec_cli.columns import ORACLE
@@ -42,6 +42,9 @@ class StudyConfig(Settings):
 
     name: str = Field(pattern=NAME, description="names the run and its default directory, runs/<name>")
     seed: int = Field(42, ge=0, lt=2**31, description="seed of everything random")
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] | None = Field(
+        None, description="seeds with which every random model is fitted, once each; null: seed alone"
+    )
     data: DataSettings = Field(description="where the clicks come from, such as {source: FILE} or {source: synth}")
     synth: SynthSettings = SynthSettings()
     split: SplitSettings = SplitSettings()
@@ -49,6 +52,15 @@ class StudyConfig(Settings):
     train: ModelSection = ModelSection()
     evaluate: EvaluateSettings = EvaluateSettings()
     report: ReportSettings = ReportSettings()
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if seeds == ():
+            raise ValueError("an empty list; name at least one seed, or leave the key out")
+        if seeds is not None and len(set(seeds)) < len(seeds):
+            raise ValueError(f"{list(seeds)} holds a seed twice; a second fit with it would be the same")
+        return seeds
 
     @property
     def synthetic(self) -> bool:

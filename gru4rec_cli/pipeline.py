@@ -38,9 +38,9 @@ STAGES = {
     for stage in (
         Stage("synth", ("seed", "synth")),
         Stage("split", ("data", "split")),
-        Stage("baseline", ("seed", "baseline"), resumable=True),
-        Stage("train", ("seed", "train"), resumable=True),
-        Stage("evaluate", ("seed", "evaluate")),
+        Stage("baseline", ("seed", "seeds", "baseline"), resumable=True),
+        Stage("train", ("seed", "seeds", "train"), resumable=True),
+        Stage("evaluate", ("seed", "seeds", "evaluate")),
         Stage("report", ("name", "report")),
     )
 }

@@ -21,6 +21,8 @@ HEAD = """# Configuration
 One YAML file, checked as a whole before anything runs. This page is made from the code by `make docs`.
 
 `name` (required) names the run and its default directory, `runs/NAME`. `seed` (default 42) seeds everything random.
+`seeds`, such as `[1, 2, 3]`, fits every model that is random once with each (default null: `seed` alone); the results
+of such a model are then those of each seed and their mean.
 `baseline.models` and `train.models` hold the models to fit, as `NAME: {kind: KIND, settings…}`; the kind defaults to
 the name, so that one kind can stand twice with different settings. Any key can be set on the command line:
 `--set train.models.gru4rec.layers=[64]`.
@@ -44,7 +46,7 @@ def section(title: str, settings: type[BaseModel], *, leave_out: tuple[str, ...]
 def page() -> str:
     """The whole page."""
     assert set(StudyConfig.model_fields) == {
-        "name", "seed", "data", "synth", "split", "baseline", "train", "evaluate", "report"
+        "name", "seed", "seeds", "data", "synth", "split", "baseline", "train", "evaluate", "report"
     }  # fmt: skip
     models = [section(f"Model `{kind}`", registry.settings_class(kind)) for kind in registry.kinds()]
     sections = [

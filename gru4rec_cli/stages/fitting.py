@@ -1,11 +1,12 @@
-"""What `baseline` and `train` share: fit every model of a section, each once."""
+"""What `baseline` and `train` share: fit every model of a section, once with each of its seeds."""
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gru4rec_cli.columns import FIT_FILE, ITEMS_FILE, TRAIN_FILE, VALID_FILE
-from gru4rec_cli.config import ModelEntry
+from gru4rec_cli.config import ModelEntry, StudyConfig
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
 from gru4rec_cli.files import MANIFEST, hash_file, hash_folder, hash_json, read_json, write_json
 from gru4rec_cli.measuring import measured
@@ -13,52 +14,89 @@ from gru4rec_cli.models import registry
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.stages.work import StageResults, StageWork
 
+_SEED = ".seed-"  # between the name of a model and the seed of one of its fits
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One model fitted with one seed. `name` names its folder and its files: NAME, or NAME.seed-N where the model is
+    fitted with several seeds (names of models hold no dots)."""
+
+    model: str
+    seed: int
+    entry: ModelEntry
+    name: str
+
+
+def study_fits(config: StudyConfig, section: str) -> list[Fit]:
+    """What `baseline` or `train` has to fit: random models once with every seed, all others once."""
+    fits: list[Fit] = []
+    for model, entry in config.fitted(section).items():
+        seeds = (config.seeds or (config.seed,)) if is_random(entry.kind) else (config.seed,)
+        several = len(seeds) > 1
+        fits += [Fit(model, seed, entry, f"{model}{_SEED}{seed}" if several else model) for seed in seeds]
+    return fits
+
+
+def is_random(kind: str) -> bool:
+    """Whether a model of this kind depends on its seed."""
+    return bool(getattr(registry.model_class(kind), "random", True))
+
 
 def fit_models(work: StageWork, section: str) -> None:
     """Fit the models that are not there yet, in an interrupted try's folder or in the stage as it last was.
 
-    A model is taken over when its settings, seed, training data and code are the same. Each model's folder appears
-    whole, its manifest with it; its cost stands in that manifest, which is the only part that differs between runs.
+    A fit is taken over when its settings, seed, training data and code are the same, whatever it was named. Each fit's
+    folder appears whole, its manifest with it; its cost stands in that manifest, the only part that differs between
+    runs.
     """
     split = work.inputs["split"]
     vocabulary = read_vocabulary(split / ITEMS_FILE)
     train = read_sessions(split / TRAIN_FILE, vocabulary)
     valid = read_sessions(split / VALID_FILE, vocabulary) if (split / VALID_FILE).exists() else None
-    entries = work.config.fitted(section)
-    for name, entry in entries.items():
-        key = _fit_key(entry, work.config.seed, split)
-        if _finished(work.folder / name, key):
+    fits = study_fits(work.config, section)
+    for fit in fits:
+        key, folder = _fit_key(fit, split), work.folder / fit.name
+        if _finished(folder, key):
             continue
-        shutil.rmtree(work.folder / name, ignore_errors=True)
-        if work.previous and _finished(work.previous / name, key):
-            _publish(_fresh_copy(work.previous / name, work.folder / f".{name}.copy"), work.folder / name)
+        shutil.rmtree(folder, ignore_errors=True)
+        before = _made_before([work.folder, work.previous], key)
+        if before:
+            _publish(_fresh_copy(before, work.folder / f".{fit.name}.copy"), folder)
             continue
-        _fit(work, name, entry, key, train, valid)
+        _fit(work, fit, key, train, valid)
     for leftover in work.folder.iterdir():
-        if leftover.is_dir() and leftover.name not in entries:
+        if leftover.is_dir() and leftover.name not in {fit.name for fit in fits}:
             shutil.rmtree(leftover)
 
 
-def _fit(work: StageWork, name: str, entry: ModelEntry, key: str, train: Sessions, valid: Sessions | None) -> None:
-    checkpoints = work.folder / f".{name}.{key[:16]}.checkpoints"
+def _fit(work: StageWork, fit: Fit, key: str, train: Sessions, valid: Sessions | None) -> None:
+    checkpoints = work.folder / f".{fit.model}.{key[:16]}.checkpoints"
     checkpoints.mkdir(exist_ok=True)
-    model = registry.model_class(entry.kind)(entry.settings, work.config.seed)
-    with work.progress.task(f"fitting {name}"), measured() as cost:
+    entry = fit.entry
+    model = registry.model_class(entry.kind)(entry.settings, fit.seed)
+    with work.progress.task(f"fitting {fit.name}"), measured() as cost:
         report = model.fit(train, valid, progress=work.progress, checkpoints=checkpoints)
-    fresh = work.folder / f".{name}.new"
+    fresh = work.folder / f".{fit.name}.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    registry.save_model(fresh, entry.kind, entry.settings, work.config.seed, model)
+    registry.save_model(fresh, entry.kind, entry.settings, fit.seed, model)
     write_json(fresh / FIT_FILE, {"curve": report.curve, "facts": report.facts})
     write_json(fresh / MANIFEST, {"key": key, "outputs": hash_folder(fresh), "cost": cost.as_dict()})
-    _publish(fresh, work.folder / name)
+    _publish(fresh, work.folder / fit.name)
 
 
-def _fit_key(entry: ModelEntry, seed: int, split: Path) -> str:
+def _fit_key(fit: Fit, split: Path) -> str:
     """What decides a fitted model: its settings, its seed, the data it may see, the code."""
     data = [hash_file(split / file) for file in (TRAIN_FILE, VALID_FILE, ITEMS_FILE) if (split / file).exists()]
-    code = [hash_file(path) for path in registry.source_files(entry.kind)]
-    return hash_json([entry.as_config(), seed, data, code])
+    code = [hash_file(path) for path in registry.source_files(fit.entry.kind)]
+    return hash_json([fit.entry.as_config(), fit.seed, data, code])
+
+
+def _made_before(stages: list[Path | None], key: str) -> Path | None:
+    """The folder of the same fit, whatever its name."""
+    manifests = [path for stage in stages if stage for path in sorted(stage.glob(f"*/{MANIFEST}"))]
+    return next((path.parent for path in manifests if _finished(path.parent, key)), None)
 
 
 def _finished(folder: Path, key: str) -> bool:
@@ -76,15 +114,34 @@ def _publish(prepared: Path, folder: Path) -> None:
     prepared.rename(folder)
 
 
+def model_of(fit: str) -> str:
+    """The model to which a fit belongs, from the fit's name."""
+    return fit.partition(_SEED)[0]
+
+
 def fit_costs(folder: Path) -> dict[str, dict[str, float]]:
-    """What fitting each model of a finished stage took."""
+    """What one fit of each model of a finished stage took: seconds as a mean over its seeds, the highest peak."""
+    costs: dict[str, list[dict[str, float]]] = {}
+    for fit, cost in _costs_of_fits(folder).items():
+        costs.setdefault(model_of(fit), []).append(cost)
+    return {
+        model: {
+            "seconds": sum(cost["seconds"] for cost in each) / len(each),
+            "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in each),
+        }
+        for model, each in costs.items()
+    }
+
+
+def _costs_of_fits(folder: Path) -> dict[str, dict[str, float]]:
     manifests = sorted(folder.glob(f"*/{MANIFEST}"))
     return {path.parent.name: read_json(path)["cost"] for path in manifests}
 
 
 def fit_results(folder: Path) -> StageResults:
-    """What was fitted, at what cost."""
-    models = {name: {**read_json(folder / name / FIT_FILE), "cost": cost} for name, cost in fit_costs(folder).items()}
+    """What was fitted, at what cost, a row a fit."""
+    costs = _costs_of_fits(folder)
+    models = {name: {**read_json(folder / name / FIT_FILE), "cost": cost} for name, cost in costs.items()}
     table = Table(
         title="Fitted models",
         columns=("Model", "Epochs", "Last loss", "Time (s)", "Peak memory (MiB)"),
