@@ -12,6 +12,9 @@ EQUAL = "equal"
 GREATER_SUPPORT = "greater_support"  # training events of the items that GREATER counts
 EQUAL_SUPPORT = "equal_support"
 
+# The column of list tables (`evaluate/lists/*.parquet`), rows as in the rank tables: item indices, best first.
+ITEMS = "items"
+
 # Columns of the item table (`split/items.parquet`): the vocabulary in index order.
 SUPPORT = "support"
 
@@ -28,5 +31,6 @@ FIT_FILE = "fit.json"
 METRICS_FILE = "metrics.json"
 METRICS_TABLE = "metrics.csv"
 RANKS_FOLDER = "ranks"
+LISTS_FOLDER = "lists"
 
 ORACLE = "oracle"  # the row of the Bayes-optimal ranking of synthetic data; no model may take it

@@ -84,6 +84,8 @@ EVALUATE: dict[str, tuple[dict[str, Any], Any]] = {
     "ties": ({}, "optimistic"),
     "resamples": ({}, 30),
     "confidence": ({}, 0.5),
+    "permutations": ({}, 30),
+    "sensitivity": ({}, True),
 }
 GRU4REC: dict[str, tuple[dict[str, Any], Any]] = {
     "loss": ({}, "bpr-max"),
@@ -108,7 +110,7 @@ MODELS: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
     "gru4rec": GRU4REC,
     "official": OFFICIAL,
 }  # those of the baselines stand in their own tests
-TOP = {"name", "seed", "data", "synth", "split", "baseline", "train", "evaluate", "report"}
+TOP = {"name", "seed", "seeds", "data", "synth", "split", "baseline", "train", "evaluate", "report"}
 
 
 def write_clicks(folder: Path) -> None:
@@ -210,7 +212,8 @@ def test_every_field_of_a_model(tmp_path: Path, kind: str, field: str):
     check(tmp_path, one, {**PLANTED, "train": {"models": {kind: {**entry, field: value}}}}, "train")
 
 
-def test_every_section_is_covered_and_name_and_seed_change_results(tmp_path: Path):
+def test_every_section_is_covered_and_name_and_seeds_change_results(tmp_path: Path):
     assert set(StudyConfig.model_fields) == TOP
     check(tmp_path, PLANTED, {**PLANTED, "name": "other"}, "report")
     check(tmp_path / "seed", PLANTED, {**PLANTED, "seed": 1}, "synth")
+    check(tmp_path / "seeds", PLANTED, {**PLANTED, "seeds": [1, 2]}, "train")

@@ -49,6 +49,8 @@ def test_the_run_directory_holds_what_the_design_says(finished: Path):
         "train/gru4rec/fit.json",
         "evaluate/ranks/gru4rec.parquet",
         "evaluate/ranks/oracle.parquet",
+        "evaluate/lists/gru4rec.parquet",
+        "evaluate/lists/oracle.parquet",
         "evaluate/metrics.json",
         "evaluate/metrics.csv",
         "report/report.md",
@@ -86,8 +88,11 @@ def test_metrics_are_one_long_table_that_follows_from_the_ranks(finished: Path):
     assert set(table["model"]) == {"popularity", "markov", "gru4rec", "oracle"}
     assert set(table["seed"]) == {"42", "all"}
     ranks = pl.read_parquet(finished / "evaluate" / "ranks" / "markov.parquet")
-    assert ranks.columns == ["session_id", "position", "item_id", "greater", "equal"]
-    rows = table[(table.model == "markov") & (table.metric == "recall") & (table.k == 5) & (table.seed == "all")]
+    assert ranks.columns == [
+        *("session_id", "position", "item_id", "greater", "equal", "greater_support", "equal_support")
+    ]
+    whole = table[(table.seed == "all") & (table.slice == "all")]
+    rows = whole[(whole.model == "markov") & (whole.metric == "recall") & (whole.k == 5)]
     values = dict(zip(rows.ties, rows.value, strict=True))
     hits = {
         "optimistic": (ranks["greater"] + 1 <= 5).mean(),
@@ -95,14 +100,20 @@ def test_metrics_are_one_long_table_that_follows_from_the_ranks(finished: Path):
         "conservative": (ranks["greater"] + ranks["equal"] + 1 <= 5).mean(),
     }
     assert values == pytest.approx(hits)
-    assert (table["low"] <= table["value"] + 1e-12).all()
-    assert (table["value"] <= table["high"] + 1e-12).all()
-    assert set(table["events"]) == {ranks.height}
+    with_interval = table[table["low"].notna()]
+    assert set(with_interval["slice"]) == set(table["slice"])
+    assert (with_interval["low"] <= with_interval["value"] + 1e-9).all()
+    assert (with_interval["value"] <= with_interval["high"] + 1e-9).all()
+    assert set(whole["events"]) == {ranks.height}
+    for kind in ("position", "length", "target"):
+        parts = table[(table.seed == "all") & table.slice.str.startswith(f"{kind}=")]
+        assert set(parts.groupby(["model", "metric", "k"])["events"].sum()) == {ranks.height}
 
 
 def test_no_model_is_above_the_oracle_and_knowing_more_ranks_better(finished: Path):
     table = pd.read_csv(finished / "evaluate" / "metrics.csv", dtype={"seed": str})
-    best = table[(table.seed == "all") & (table.ties == "conservative") & (table.metric == "recall") & (table.k == 5)]
+    whole = table[(table.seed == "all") & (table.slice == "all") & (table.ties == "conservative")]
+    best = whole[(whole.metric == "recall") & (whole.k == 5)]
     value = dict(zip(best.model, best.value, strict=True))
     assert value["oracle"] >= value["markov"] > value["popularity"]
 
@@ -228,7 +239,8 @@ def test_the_report_needs_no_more_than_the_artifacts(copy: Path):
     page = (copy / "report" / "report.md").read_text(encoding="utf-8")
     table = pd.read_csv(copy / "evaluate" / "metrics.csv", dtype={"seed": str})
     row = table.query(
-        "model == 'gru4rec' and seed == 'all' and metric == 'recall' and k == 20 and ties == 'conservative'"
+        "model == 'gru4rec' and seed == 'all' and metric == 'recall' and k == 20 and ties == 'conservative' "
+        "and slice == 'all'"
     )
     assert f"{row.value.item():.4f}".removeprefix("0") in page
     for figure in (copy / "report" / "figures").glob("*.png"):

@@ -18,7 +18,15 @@ class EvaluateSettings(Settings):
         "conservative", description="rank among equal scores, for the headline: conservative, median or optimistic"
     )
     resamples: int = Field(1000, ge=0, le=100_000, description="bootstrap resamples of sessions; 0: no intervals")
-    confidence: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
+    confidence: float = Field(
+        0.95, gt=0, lt=1, description="coverage of the intervals; differences are told apart at 1 - confidence"
+    )
+    permutations: int = Field(
+        10_000, ge=1, le=1_000_000, description="random sign flips of the sessions for the p-values of differences"
+    )
+    sensitivity: bool = Field(
+        False, description="add what protocols with 100 and 1,000 sampled negatives, and other tie rules, would report"
+    )
 
     @field_validator("cutoffs")
     @classmethod

@@ -1,123 +1,113 @@
-"""`evaluate`: rank every test event by every model, and average."""
+"""`evaluate`: rank every test event by every model; metrics, differences between models, other protocols."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import polars as pl
 
 from gru4rec_cli import columns as names
 from gru4rec_cli import scores
 from gru4rec_cli.data import synthetic
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
 from gru4rec_cli.data.synthetic import PlantedProcess
-from gru4rec_cli.errors import CheckError
 from gru4rec_cli.evaluation import oracle, ranking
-from gru4rec_cli.evaluation.ranking import ScoreError, TargetRanks, rank_targets
-from gru4rec_cli.evaluation.summary import metric_rows
+from gru4rec_cli.evaluation.lists import summarise_lists
+from gru4rec_cli.evaluation.metrics import TIE_RULES, FloatArray
+from gru4rec_cli.evaluation.sensitivity import SampledProtocols, Shown, Values, sensitivity
+from gru4rec_cli.evaluation.session_values import RankedFit
+from gru4rec_cli.evaluation.slices import WHOLE, target_facts
+from gru4rec_cli.evaluation.summary import ALL_SEEDS, Row, Summary
 from gru4rec_cli.files import MANIFEST, hash_file, hash_json, read_json, write_json
 from gru4rec_cli.models import registry
 from gru4rec_cli.scores import Block
+from gru4rec_cli.stages.fitting import is_random, study_fits
+from gru4rec_cli.stages.ranked import Ranker
 from gru4rec_cli.stages.showing import metrics_results
 from gru4rec_cli.stages.work import StageResults, StageWork
 
-_KEYS = "rank_keys.json"  # what each model's ranks were made from, so that they are made once
+
+@dataclass(frozen=True)
+class _Ranked:
+    """What is kept of the ranks of all fits: only this is in memory at once."""
+
+    fits: dict[str, dict[int, RankedFit]] = field(default_factory=dict)  # by model and seed
+    sampled: dict[str, list[dict[Shown, FloatArray]]] = field(default_factory=dict)  # one a fit
 
 
 def run(work: StageWork) -> None:
     split = work.inputs["split"]
     test = read_sessions(split / names.TEST_FILE, read_vocabulary(split / names.ITEMS_FILE))
-    data = [hash_file(split / names.TEST_FILE), hash_file(split / names.ITEMS_FILE), hash_file(Path(ranking.__file__))]
-    (work.folder / names.RANKS_FOLDER).mkdir()
-    counts: dict[str, TargetRanks] = {}
-    keys: dict[str, str] = {}
-    for name, folder in _model_folders(work).items():
-        manifest = read_json(folder / MANIFEST)
-        keys[name] = hash_json([data, manifest["key"], manifest["outputs"]])
-        counts[name] = _ranks(work, name, keys[name], test, partial(_score, folder, test))
-    not_applicable: dict[str, str] = {}
-    if work.config.synthetic:
-        not_applicable = _add_oracle(work, counts, keys, data, test)
-    rows = metric_rows(counts, test, work.config.evaluate, work.config.seed, progress=work.progress)
+    ranked, not_applicable = _rank_all(work, test)
+    settings = work.config.evaluate
+    summary = Summary(ranked.fits, test, settings, work.config.seed, progress=work.progress)
+    rows = summary.rows()
     pd.DataFrame(rows).to_csv(work.folder / names.METRICS_TABLE, index=False)
     document = {
         "protocol": _protocol(work, test),
-        "models": _models(work, counts),
+        "models": _models(work, ranked),
         "not_applicable": not_applicable,
         "metrics": rows,
+        "differences": summary.differences(),
+        "sensitivity": sensitivity(_values(rows), ranked.sampled, settings, test.n_items)
+        if settings.sensitivity
+        else None,
     }
     write_json(work.folder / names.METRICS_FILE, document)
-    write_json(work.folder / _KEYS, keys)
 
 
-def _model_folders(work: StageWork) -> dict[str, Path]:
-    """Folder of every fitted model, in the order of the configuration."""
-    return {
-        name: work.inputs[section] / name for section in ("baseline", "train") for name in work.config.fitted(section)
-    }
+def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]:
+    """Rank by every fit and, where the events are planted, by the oracle; or say why that would not be exact."""
+    settings = work.config.evaluate
+    ranker, ranked = Ranker(work, test), _Ranked()
+    protocols = SampledProtocols(test, settings) if settings.sensitivity else None
+
+    def add(model: str, seed: int, fit: str, key: str, score: Callable[[], Iterator[Block]]) -> None:
+        found = ranker.rank(fit, key, score)
+        lists = summarise_lists(found.lists, test, settings.cutoffs)
+        ranked.fits.setdefault(model, {})[seed] = RankedFit(found.greater, found.equal, lists)
+        if protocols:
+            ranked.sampled.setdefault(model, []).append(protocols.means(found))
+
+    data = _data_hashes(work.inputs["split"])
+    for section in ("baseline", "train"):
+        for fit in study_fits(work.config, section):
+            folder = work.inputs[section] / fit.name
+            manifest = read_json(folder / MANIFEST)
+            key = hash_json([data, manifest["key"], manifest["outputs"]])
+            add(fit.model, fit.seed, fit.name, key, partial(_score, folder, test))
+    not_applicable: dict[str, str] = {}
+    if work.config.synthetic:
+        altered = _altered(read_json(work.inputs["split"] / names.STATISTICS_FILE))
+        if altered:
+            not_applicable[names.ORACLE] = altered
+        else:
+            path = work.inputs["synth"] / names.PROCESS_FILE
+            score = partial(_oracle_scores, path, test)
+            add(names.ORACLE, work.config.seed, names.ORACLE, _oracle_key(path, data), score)
+    ranker.write_keys()
+    return ranked, not_applicable
+
+
+def _data_hashes(split: Path) -> list[str]:
+    ranks = Path(ranking.__file__)
+    paths = [split / names.TEST_FILE, split / names.ITEMS_FILE, ranks, ranks.with_name("counting.py")]
+    return [hash_file(path) for path in paths]
 
 
 def _score(folder: Path, test: Sessions) -> Iterator[Block]:
     return registry.load_model(folder).score(test)
 
 
-def _ranks(work: StageWork, name: str, key: str, test: Sessions, score: Callable[[], Iterator[Block]]) -> TargetRanks:
-    """The model's ranks: taken over if they were made from the same model, data and code, else made and written."""
-    path = Path(names.RANKS_FOLDER) / f"{name}.parquet"
-    previous = work.previous
-    if previous and (previous / path).exists() and read_json(previous / _KEYS).get(name) == key:
-        shutil.copy(previous / path, work.folder / path)
-        table = pl.read_parquet(work.folder / path)
-        return TargetRanks(
-            greater=table[names.GREATER].to_numpy(),
-            equal=table[names.EQUAL].to_numpy(),
-            greater_support=table[names.GREATER_SUPPORT].to_numpy(),
-            equal_support=table[names.EQUAL_SUPPORT].to_numpy(),
-            lists=np.empty((table.height, 0), dtype=np.int32),
-        )
-    try:
-        found = rank_targets(score(), test, progress=work.progress, description=f"ranking by {name}")
-    except ScoreError as error:
-        raise CheckError(f"{name}: {error}") from error
-    _rank_table(found, test).write_parquet(work.folder / path, compression="zstd")
-    return found
+def _oracle_scores(process: Path, test: Sessions) -> Iterator[Block]:
+    return oracle.oracle_scores(PlantedProcess.load(process), test)
 
 
-def _rank_table(found: TargetRanks, test: Sessions) -> pl.DataFrame:
-    targets = pl.Series(test.target_items()).to_frame("index")
-    ids = pl.DataFrame({names.ITEM: test.vocabulary.ids}).with_row_index("index").cast({"index": pl.Int32})
-    return pl.DataFrame(
-        {
-            names.SESSION: test.session_ids[test.event_sessions()],
-            names.POSITION: test.event_positions(),
-            names.ITEM: targets.join(ids, on="index", how="left", maintain_order="left")[names.ITEM],
-            names.GREATER: found.greater,
-            names.EQUAL: found.equal,
-            names.GREATER_SUPPORT: found.greater_support,
-            names.EQUAL_SUPPORT: found.equal_support,
-        }
-    )
-
-
-def _add_oracle(
-    work: StageWork, counts: dict[str, TargetRanks], keys: dict[str, str], data: list[str], test: Sessions
-) -> dict[str, str]:
-    """Rank by the planted process, or say why that would not be exact."""
-    synth, split = work.inputs["synth"], work.inputs["split"]
-    altered = _altered(read_json(split / names.STATISTICS_FILE))
-    if altered:
-        return {names.ORACLE: altered}
+def _oracle_key(process: Path, data: list[str]) -> str:
     code = [hash_file(Path(module.__file__)) for module in (oracle, synthetic, scores) if module.__file__]
-    keys[names.ORACLE] = hash_json([data, hash_file(synth / names.PROCESS_FILE), code])
-    process = PlantedProcess.load(synth / names.PROCESS_FILE)
-    counts[names.ORACLE] = _ranks(
-        work, names.ORACLE, keys[names.ORACLE], test, partial(oracle.oracle_scores, process, test)
-    )
-    return {}
+    return hash_json([data, hash_file(process), code])
 
 
 def _altered(statistics: dict[str, Any]) -> str:
@@ -132,6 +122,15 @@ def _altered(statistics: dict[str, Any]) -> str:
     return ""
 
 
+def _values(rows: list[Row]) -> dict[str, Values]:
+    """The means over all events and seeds under full ranking, by model."""
+    values: dict[str, dict[tuple[str, str, int], float]] = {}
+    for row in rows:
+        if row["seed"] == ALL_SEEDS and row["slice"] == WHOLE and row["ties"] in TIE_RULES:
+            values.setdefault(row["model"], {})[row["ties"], row["metric"], row["k"]] = row["value"]
+    return dict(values)
+
+
 def _protocol(work: StageWork, test: Sessions) -> dict[str, Any]:
     settings = work.config.evaluate
     return {
@@ -144,14 +143,18 @@ def _protocol(work: StageWork, test: Sessions) -> dict[str, Any]:
         "interval": "session-cluster bootstrap, percentiles",
         "confidence": settings.confidence,
         "resamples": settings.resamples,
+        "test": "paired randomisation test, sign flips by session; Holm over the pairs of models, for each metric",
+        "permutations": settings.permutations,
         "seed": work.config.seed,
+        "seeds": list(work.config.seeds or (work.config.seed,)),
+        "slices": {"target": target_facts(test.vocabulary.supports)},
         "events": test.n_targets,
         "sessions": test.n_sessions,
         "items": test.n_items,
     }
 
 
-def _models(work: StageWork, counts: dict[str, TargetRanks]) -> dict[str, Any]:
+def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
     models: dict[str, Any] = {}
     for section in ("baseline", "train"):
         for name, entry in work.config.fitted(section).items():
@@ -160,13 +163,17 @@ def _models(work: StageWork, counts: dict[str, TargetRanks]) -> dict[str, Any]:
                 "stage": section,
                 "description": registry.model_class(entry.kind).description,
                 "settings": entry.settings.model_dump(mode="json"),
+                "seeds": list(ranked.fits[name]),
+                "random": is_random(entry.kind),
             }
-    if names.ORACLE in counts:
+    if names.ORACLE in ranked.fits:
         models[names.ORACLE] = {
             "kind": names.ORACLE,
             "stage": "oracle",
             "description": oracle.DESCRIPTION,
             "settings": {},
+            "seeds": list(ranked.fits[names.ORACLE]),
+            "random": False,
         }
     return models
 

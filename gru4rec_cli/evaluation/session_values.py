@@ -1,0 +1,94 @@
+"""What every session contributes to every number of the metrics table."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.evaluation.lists import LIST_METRICS, ListSummary
+from gru4rec_cli.evaluation.metrics import METRICS, FloatArray, TieRule, metric_grid, metric_values, ranks
+from gru4rec_cli.evaluation.settings import EvaluateSettings
+from gru4rec_cli.evaluation.slices import WHOLE, event_slices
+
+Int64Array = npt.NDArray[np.int64]
+
+ANY = "any"  # the tie rule of metrics that do not depend on one
+
+
+@dataclass(frozen=True)
+class RankedFit:
+    """What the metrics need of one fitted model: `greater` and `equal` (n_targets,), as in `TargetRanks`, and its
+    lists in summary."""
+
+    greater: Int64Array
+    equal: Int64Array
+    lists: ListSummary
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number of the metrics table, for any model."""
+
+    metric: str
+    k: int
+    ties: TieRule | str
+    slice: str
+
+
+class SessionValues:
+    """Sums over the events of each session, a row for each of `columns`; `counts` (slices, n_sessions) are the events
+    that each session has in each of `slices`."""
+
+    def __init__(self, sessions: Sessions, settings: EvaluateSettings) -> None:
+        self._ties, self._cutoffs = settings.ties, settings.cutoffs
+        self._masks = event_slices(sessions)
+        self._seen = sessions.target_items() >= 0
+        self._starts = np.concatenate([[0], np.cumsum(sessions.lengths - 1)])  # (n_sessions + 1,) first event of each
+        session = sessions.event_sessions()
+        self.slices = [name for name, mask in self._masks.items() if mask.any() or name == WHOLE]
+        self.counts = np.stack(
+            [np.bincount(session[self._masks[name]], minlength=sessions.n_sessions) for name in self.slices]
+        ).astype(np.float64)
+        self.columns = [Column(metric, k, ties, WHOLE) for ties, metric, k in metric_grid(settings.cutoffs)]
+        self.columns += [
+            Column(metric, k, settings.ties, name)
+            for name in self.slices[1:]
+            for metric in METRICS
+            for k in settings.cutoffs
+        ]
+        self.columns += [Column(metric, k, ANY, WHOLE) for metric in LIST_METRICS for k in settings.cutoffs]
+
+    def slice_of(self, column: Column) -> int:
+        """Row of `counts` that holds the events over which a column is a mean."""
+        return self.slices.index(column.slice)
+
+    def of(self, fit: RankedFit, block: slice) -> FloatArray:
+        """Sums of the sessions of `block`, (columns, sessions)."""
+        starts = self._starts[block.start : block.stop + 1]
+        events = slice(int(starts[0]), int(starts[-1]))
+        whole: list[FloatArray] = []
+        for ties, metric, k in metric_grid(self._cutoffs):
+            if metric == METRICS[0] and k == self._cutoffs[0]:
+                rank = np.where(self._seen[events], ranks(fit.greater[events], fit.equal[events], ties), np.inf)
+            whole.append(metric_values(rank, metric, k))
+        headline = np.stack(whole[self._headline()])
+        parts = [headline * self._masks[name][events] for name in self.slices[1:]]
+        values = np.concatenate([np.stack(whole), *parts])  # (columns, events)
+        sums = _sums_between(values, starts - starts[0])
+        return np.concatenate([sums, fit.lists.sums[:, :, block].reshape(-1, sums.shape[1])])
+
+    def _headline(self) -> slice:
+        grid = list(metric_grid(self._cutoffs))
+        places = [place for place, (ties, _, _) in enumerate(grid) if ties == self._ties]
+        return slice(places[0], places[-1] + 1)
+
+
+def _sums_between(values: FloatArray, starts: Int64Array) -> FloatArray:
+    """Sums of `values` (rows, events) between consecutive `starts`, none of them before the last; 0 where two are the
+    same."""
+    sums = np.zeros((len(values), len(starts) - 1))
+    filled = np.flatnonzero(np.diff(starts))
+    if len(filled):
+        sums[:, filled] = np.add.reduceat(values, starts[filled], axis=1)
+    return sums
