@@ -63,7 +63,7 @@ name: x
 sed: 3
 data: {source: synth}
 split: {by: ration, min_item_support: 0}
-baseline: {models: {popularty: {}, markov: {order: 2}}}
+baseline: {models: {popularty: {}, markov: {orders: 2}}}
 train: {models: {gru4rec: {layers: 64, epochs: "5", n_samples: 3}}}
 """,
     )
@@ -71,8 +71,8 @@ train: {models: {gru4rec: {layers: 64, epochs: "5", n_samples: 3}}}
         "split.min_item_support: given 0; input should be greater than or equal to 1",
         "split.by: given \"ration\"; input should be 'ratio', 'days' or 'time'",
         "sed: unknown key, did you mean 'seed'?",
-        "baseline.models.popularty.kind: given 'popularty'; allowed: gru4rec, markov, ",
-        "baseline.models.markov.order: unknown key",
+        "baseline.models.popularty.kind: given 'popularty'; allowed: ar, gru4rec, ",
+        "baseline.models.markov.orders: unknown key, did you mean 'order'?",
         "train.models.gru4rec.layers: given 64; input should be a valid array",
         'train.models.gru4rec.epochs: given "5"; input should be a valid integer',
         "train.models.gru4rec.n_samples: unknown key, did you mean 'n_sample'?",

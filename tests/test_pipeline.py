@@ -218,7 +218,12 @@ def test_changed_code_is_not_taken_for_old(copy: Path):
     package = copy.parent / "changed"
     shutil.copytree(Path(gru4rec_cli.__file__).parent, package / "gru4rec_cli")
     scoring = package / "gru4rec_cli" / "models" / "markov.py"
-    scoring.write_text(scoring.read_text().replace("] += self.counts", "] -= self.counts"))
+    right, wrong = (
+        "Rules.of(self.arrays), self.order)",
+        "Rules.of(self.arrays), ItemOrder(self.order.levels[::-1].copy()))",
+    )
+    assert right in scoring.read_text()
+    scoring.write_text(scoring.read_text().replace(right, wrong))
     arguments = ["run", "--config", str(copy.parent / "study.yaml"), "--run-dir", str(copy), "--json"]
     code = f"import sys; sys.path.insert(0, {str(package)!r}); from gru4rec_cli.cli import main; main()"
     before = artifact_hashes(copy)["evaluate"]
