@@ -114,34 +114,15 @@ def _publish(prepared: Path, folder: Path) -> None:
     prepared.rename(folder)
 
 
-def model_of(fit: str) -> str:
-    """The model to which a fit belongs, from the fit's name."""
-    return fit.partition(_SEED)[0]
-
-
 def fit_costs(folder: Path) -> dict[str, dict[str, float]]:
-    """What one fit of each model of a finished stage took: seconds as a mean over its seeds, the highest peak."""
-    costs: dict[str, list[dict[str, float]]] = {}
-    for fit, cost in _costs_of_fits(folder).items():
-        costs.setdefault(model_of(fit), []).append(cost)
-    return {
-        model: {
-            "seconds": sum(cost["seconds"] for cost in each) / len(each),
-            "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in each),
-        }
-        for model, each in costs.items()
-    }
-
-
-def _costs_of_fits(folder: Path) -> dict[str, dict[str, float]]:
+    """What each fit of a finished stage took, by the fit's name."""
     manifests = sorted(folder.glob(f"*/{MANIFEST}"))
     return {path.parent.name: read_json(path)["cost"] for path in manifests}
 
 
 def fit_results(folder: Path) -> StageResults:
     """What was fitted, at what cost, a row a fit."""
-    costs = _costs_of_fits(folder)
-    models = {name: {**read_json(folder / name / FIT_FILE), "cost": cost} for name, cost in costs.items()}
+    models = {name: {**read_json(folder / name / FIT_FILE), "cost": cost} for name, cost in fit_costs(folder).items()}
     table = Table(
         title="Fitted models",
         columns=("Model", "Epochs", "Last loss", "Time (s)", "Peak memory (MiB)"),
