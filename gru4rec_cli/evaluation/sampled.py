@@ -2,7 +2,7 @@
 
 The target is ranked among `n` sampled negatives: its rank there is 1 + X, where X negatives are above it. The expected
 metric is Σ_x P(X = x) m(x + 1), a finite sum, since m is 0 beyond the cutoff: neither sampling noise nor new scores
-(Krichene & Rendle, KDD 2020, section 4). For the audit of others' protocols only.
+(Krichene & Rendle, *On Sampled Metrics for Item Recommendation*, KDD 2020). For the audit of others' protocols only.
 """
 
 import math

@@ -208,11 +208,13 @@ def curve_by_cutoff(
     confidence: float,
     seed: int,
 ) -> Curve:
-    """A metric for every cutoff up to `largest`; `rank` and `event_session`, the session index, are (events,)."""
+    """A metric for every cutoff up to `largest`; `rank` is (events,), or (fits, events) for the mean over the fits of a
+    model, and `event_session`, the session index, (events,)."""
     n_sessions = int(event_session.max()) + 1
-    by_cutoff = [metric_values(rank, metric, k) for k in range(1, largest + 1)]
+    fits = np.atleast_2d(rank)
+    by_cutoff = [metric_values(fits, metric, k).mean(axis=0) for k in range(1, largest + 1)]
     sums = np.column_stack([session_sums(values, event_session, n_sessions) for values in by_cutoff])
-    means = sums.sum(axis=0) / len(rank)
+    means = sums.sum(axis=0) / fits.shape[1]
     if resamples == 0:
         return Curve(means, None)
     counts = np.bincount(event_session).astype(np.float64)

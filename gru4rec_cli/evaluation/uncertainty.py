@@ -44,7 +44,7 @@ def grid_step(largest: float) -> float:
 
 
 def on_grid(values: FloatArray, largest: float) -> FloatArray:
-    """`values` rounded to multiples of `grid_step(largest)`, a relative error of about 1e-9 with a million events.
+    """`values` rounded to multiples of `grid_step(largest)`.
 
     Sums whose absolute terms add up to no more than `largest` are then exact, in whatever order a matrix product adds
     them: the number of threads cannot change a result, and equal sums compare as equal.

@@ -196,6 +196,10 @@ def test_curves_by_hand_and_with_intervals_around_them():
     recall = curve_by_cutoff(rank, session, "recall", 3, resamples=0, confidence=0.9, seed=1)
     assert recall.values.tolist() == [0.25, 0.5, 0.75]
     assert recall.interval is None
+    both = np.stack([rank, [1.0, 1.0, 9.0, 9.0]])
+    assert curve_by_cutoff(both, session, "recall", 3, resamples=0, confidence=0.9, seed=1).values.tolist() == [
+        *((0.25 + 0.5) / 2, (0.5 + 0.5) / 2, (0.75 + 0.5) / 2)
+    ]
     mrr = curve_by_cutoff(rank, session, "mrr", 3, resamples=500, confidence=0.9, seed=1)
     assert mrr.values == pytest.approx([1 / 4, 3 / 8, 11 / 24])
     assert mrr.interval is not None
