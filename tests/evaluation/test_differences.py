@@ -77,6 +77,15 @@ def test_seeds_decide_the_flips_and_more_of_them_only_add():
     assert first[:40].tobytes() == flipped(columns, permutations=40, seed=3, n_events=BLOCK + 9).totals.tobytes()
 
 
+def test_flips_in_one_block_say_nothing_of_those_in_another():
+    sums = np.random.default_rng(0).random((1, 8))
+    flips = SignFlips(40, 1000, 1, permutations=4000, seed=3)
+    for number in range(5):
+        flips.add(number, sums)
+    assert flips.totals.std() == pytest.approx(np.sqrt(5 * (sums**2).sum()), rel=0.05)
+    assert flips.totals.mean() == pytest.approx(0, abs=0.15)
+
+
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == [1.0, 1.0]

@@ -67,12 +67,11 @@ def test_seeds_decide_the_resamples_and_more_of_them_only_add():
 
 
 def test_sessions_of_several_blocks_are_resampled_as_those_of_one():
-    # 40 blocks of one session and one of 40: the same distribution, so the same spread.
-    rng = np.random.default_rng(0)
-    sums, counts = rng.random((40, 1)), np.ones(40)
+    # 40 blocks of one session, five alike, and one block of 40: the same distribution, so the same spread.
+    sums, counts = np.tile(np.random.default_rng(0).random((8, 1)), (5, 1)), np.ones(40)
     spread = {}
     with pytest.MonkeyPatch.context() as patch:
-        for size in (1, 7, 40):
+        for size in (1, 8, 40):
             patch.setattr(uncertainty, "BLOCK", size)
             means = bootstrap_means(sums, counts, resamples=4000, seed=1)[:, 0]
             spread[size] = means.std()
@@ -87,6 +86,18 @@ def test_every_resample_draws_as_many_sessions_as_there_are():
     for number, block in enumerate(session_blocks(n_sessions)):
         bootstrap.add(number, np.ones((1, block.stop - block.start)))
     assert bootstrap.totals.tolist() == [[float(n_sessions)]] * 30
+
+
+def test_draws_in_one_block_say_nothing_of_those_in_another():
+    drawn = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uncertainty, "BLOCK", 500)
+        for number in (0, 1):
+            bootstrap = SessionBootstrap(1000, 500, resamples=1, seed=4, largest=1.0)
+            bootstrap.add(number, np.eye(500))
+            drawn.append(bootstrap.totals[0])
+    assert abs(np.corrcoef(*drawn)[0, 1]) < 0.2
+    assert drawn[0].sum() + drawn[1].sum() == 1000
 
 
 def test_sums_on_the_grid_are_exact_in_any_order():
