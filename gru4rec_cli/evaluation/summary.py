@@ -34,9 +34,9 @@ _NO_INTERVAL: Interval = (None, None)
 class Summary:
     """Means over events of every model, seed by seed and over its seeds, and what resampling sessions does to them.
 
-    All from session sums, block by block, so that memory does not grow with the number of sessions. The bootstrap and
-    the randomisation test are shared by all models: differences are paired. The mean over a model's seeds is linear in
-    the session sums, so its interval is that of the events, for the mean over these seeds.
+    All from session sums, block by block: beside the ranks, memory does not grow with the number of sessions.
+    The bootstrap and the randomisation test are shared by all models: differences are paired. The mean over a model's
+    seeds is linear in the session sums, so its interval is that of the events, for the mean over these seeds.
     """
 
     def __init__(
