@@ -4,7 +4,7 @@ import difflib
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
@@ -35,6 +35,9 @@ class ReportSettings(Settings):
     """`report:`"""
 
     title: str | None = Field(None, description="heading of the report; default: the run's name")
+    languages: tuple[Literal["en", "es"], ...] = Field(
+        ("en",), min_length=1, description="languages in which the report is written: en (English), es (Spanish)"
+    )
 
 
 class StudyConfig(Settings):

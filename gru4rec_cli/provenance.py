@@ -13,7 +13,12 @@ from gru4rec_cli.files import hash_file, hash_json
 _PACKAGE = Path(__file__).resolve().parent
 _RECORDED_VERSIONS = ("numpy", "polars", "pandas", "torch", "safetensors", "matplotlib")
 # Files that decide what is shown or fetched, but not what a stage writes.
-_WITHOUT_RESULTS = ("cli.py", "__main__.py", "console.py", "vendoring.py", "git.py", "conformance")
+_WITHOUT_RESULTS = (
+    "cli.py", "official_commands.py", "shell.py", "__main__.py", "console.py", "comparing.py", "vendoring.py", "git.py",
+    "conformance",
+)  # fmt: skip
+
+_SOURCES = ("py", "toml", "jinja", "css", "js")  # programs, and what pages are made of
 
 
 def code_hash(stage: str, extra: Iterable[Path] = ()) -> str:
@@ -21,7 +26,12 @@ def code_hash(stage: str, extra: Iterable[Path] = ()) -> str:
     for `report` alone, and `extra` ones. Coarse, so that nothing stale is kept; models and ranks have finer keys.
     """
     without = _WITHOUT_RESULTS if stage == "report" else (*_WITHOUT_RESULTS, "reporting")
-    sources = {path for path in _PACKAGE.rglob("*.py") if path.relative_to(_PACKAGE).parts[0] not in without}
+    sources = {
+        path
+        for kind in _SOURCES
+        for path in _PACKAGE.rglob(f"*.{kind}")
+        if path.relative_to(_PACKAGE).parts[0] not in without
+    }
     return hash_json({_label(path): hash_file(path) for path in sorted(sources | set(extra))})
 
 

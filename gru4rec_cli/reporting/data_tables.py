@@ -3,71 +3,92 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gru4rec_cli.reporting.tables import MISSING, Table, missing_note
+from gru4rec_cli.columns import STATISTICS_FILE
+from gru4rec_cli.reporting.tables import Cell, Table, missing_note
+from gru4rec_cli.reporting.words import ENGLISH, Words
+
+_SOURCE = f"split/{STATISTICS_FILE}"
+_LENGTHS = ("mean_session_length", "median_session_length", "max_session_length")
 
 
-def data_table(statistics: Mapping[str, Any]) -> Table:
+def data_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
     """Size, session lengths and time span of what was read and of every part made of it."""
-    found = [(f"read: {name}", summary) for name, summary in (statistics.get("input") or {}).items()]
-    found += [(name, summary) for name, summary in (statistics.get("parts") or {}).items() if summary is not None]
-    lengths = ("mean_session_length", "median_session_length", "max_session_length")
+    found = [
+        (words("read_part", name=name), summary, f"input.{name}")
+        for name, summary in (statistics.get("input") or {}).items()
+    ]
+    found += [
+        (words.phrase(name), summary, f"parts.{name}")
+        for name, summary in (statistics.get("parts") or {}).items()
+        if summary is not None
+    ]
     rows = tuple(
         (
             part,
-            *(_amount(summary, key) for key in ("sessions", "events", "items", *lengths)),
-            *(str(summary.get(key) or MISSING)[:16].replace("T", " ") for key in ("first_time", "last_time")),
+            *(_amount(summary, key, words, place) for key in ("sessions", "events", "items", *_LENGTHS)),
+            *(str(summary.get(key) or words("missing"))[:16].replace("T", " ") for key in ("first_time", "last_time")),
         )
-        for part, summary in found
+        for part, summary, place in found
     )
-    columns = ("Part", "Sessions", "Events", "Items", "Mean length", "Median", "Max", "First", "Last")
+    columns = ("part", "sessions_column", "events_column", "items_column", "mean_length", "median", "max")
     notes = (
-        "Length: clicks in a session. First and last: times of clicks, UTC.",
-        *_split_notes(statistics),
-        *(f"{key}: not available." for key in ("input", "parts") if not statistics.get(key)),
-        *missing_note(rows),
+        words("length_note"),
+        *_split_notes(statistics, words),
+        *(words("key_not_available", key=key) for key in ("input", "parts") if not statistics.get(key)),
+        *missing_note(rows, words),
     )
     return Table(
-        "Size of the data", columns, rows, numeric=frozenset(range(1, 7)), optional=frozenset({5, 6, 7, 8}), notes=notes
+        words("data_title"),
+        tuple(words(column) for column in (*columns, "first", "last")),
+        rows,
+        numeric=frozenset(range(1, 7)),
+        optional=frozenset({5, 6, 7, 8}),
+        notes=notes,
+        source=_SOURCE,
     )
 
 
-def removals_table(statistics: Mapping[str, Any]) -> Table:
+def removals_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
     """What cleaning and splitting took away, in the order in which it happened, and why."""
     removals = statistics.get("removals")
     rows = tuple(
         (
-            str(removal.get("step", MISSING)),
-            str(removal.get("reason", MISSING)),
-            *(_amount(removal, key) for key in ("events", "sessions", "items")),
+            words.phrase(removal.get("step", words("missing"))),
+            words.phrase(removal.get("reason", words("missing"))),
+            *(_amount(removal, key, words, f"removals[{place}]") for key in ("events", "sessions", "items")),
         )
-        for removal in removals or ()
+        for place, removal in enumerate(removals or ())
     )
-    about = "Sessions and items count where none of their events is left."
-    notes = (
-        ["Nothing was removed."] if removals == [] else ["Removals: not available."] if removals is None else [about]
-    )
-    columns = ("Step", "Reason", "Events", "Sessions", "Items")
+    about = "nothing_removed" if removals == [] else "removals_missing" if removals is None else "removals_note"
+    columns = ("step", "reason", "events_column", "sessions_column", "items_column")
     return Table(
-        "Removed from the data", columns, rows, numeric=frozenset({2, 3, 4}), notes=(*notes, *missing_note(rows))
+        words("removals_title"),
+        tuple(words(column) for column in columns),
+        rows,
+        numeric=frozenset({2, 3, 4}),
+        notes=(words(about), *missing_note(rows, words)),
+        source=_SOURCE,
     )
 
 
-def _split_notes(statistics: Mapping[str, Any]) -> list[str]:
+def _split_notes(statistics: Mapping[str, Any], words: Words) -> list[str]:
     """Where the parts begin, what training does not know of them, and whether time separates them."""
     notes = []
     for part, cut in (statistics.get("cuts") or {"test": {}}).items():
         if cut is not None:
-            notes.append(f"The {part} part begins at {cut.get('time', 'a time that is not available')}.")
+            notes.append(words("part_begins", part=words.phrase(part), time=cut.get("time", words("no_time"))))
     for part, unseen in (statistics.get("unseen") or {}).items():
         if unseen is not None:
-            fate = "kept as misses" if unseen.get("kept_as_misses") else "dropped"
-            amounts = f"{_amount(unseen, 'events')} events of {_amount(unseen, 'items')} items"
-            notes.append(f"Not in training: {amounts} of the {part} part, {fate}.")
-    overlap = statistics.get("overlap") or {}
-    late = _amount(overlap, "train_events_at_or_after_first_test_event")
-    return [*notes, f"Training events at or after the first test event: {late}."]
+            fate = words("kept_as_misses" if unseen.get("kept_as_misses") else "dropped")
+            events, items = (_amount(unseen, key, words) for key in ("events", "items"))
+            notes.append(words("unseen_note", events=events, items=items, part=words.phrase(part), fate=fate))
+    late = _amount(statistics.get("overlap") or {}, "train_events_at_or_after_first_test_event", words)
+    return [*notes, words("late_note", late=late)]
 
 
-def _amount(summary: Mapping[str, Any], key: str) -> str:
+def _amount(summary: Mapping[str, Any], key: str, words: Words, place: str = "") -> str:
     value = summary.get(key)
-    return MISSING if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    if value is None:
+        return words("missing")
+    text = words.count(value) if isinstance(value, int) else words.fixed(value, 2)
+    return Cell(text, value=float(value), source=f"{_SOURCE} › {place}.{key}")

@@ -1,31 +1,45 @@
-"""The tables of a study, neutral: the console and the markdown page both render them."""
+"""The tables of results, neutral: the terminal, the markdown page and the HTML page all show them."""
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import pandas as pd
 
-from gru4rec_cli.errors import StageError
+from gru4rec_cli.columns import ORACLE
+from gru4rec_cli.reporting.estimates import (
+    METRIC_LABELS,
+    METRICS_SOURCE,
+    Estimate,
+    Key,
+    estimates,
+    metric_source,
+    model_order,
+)
+from gru4rec_cli.reporting.words import ENGLISH, Words
 
-METRIC_LABELS = {"recall": "Recall", "mrr": "MRR", "ndcg": "NDCG"}
-TIE_RULES = {
-    "conservative": "rank = greater + equal + 1: items that score the same as the target count as better",
-    "median": "rank = greater + equal / 2 + 1: half of the items that score the same as the target count as better",
-    "optimistic": "rank = greater + 1: items that score the same as the target count as worse",
-}
-NOT_APPLICABLE = "n/a"
-MISSING = "missing"
-_COLUMNS = ("model", "seed", "metric", "k", "ties", "slice", "value", "low", "high")
+TIE_RULES = ("conservative", "median", "optimistic")
+NO_COST = "–"
+_SHORTEST = 0.05  # seconds; below it a time would be shown as none
 
-Key = tuple[str, str, int, str]  # model, metric, cutoff, tie rule
+
+class Cell(str):
+    """A cell is its text. It may know the number behind it, by which a page sorts, and the artifact that holds it."""
+
+    value: float | None
+    source: str
+    tone: str  # for pages that colour: `up`, `down`, `even`
+
+    def __new__(cls, text: str, *, value: float | None = None, source: str = "", tone: str = "") -> Self:
+        cell = super().__new__(cls, text)
+        cell.value, cell.source, cell.tone = value, source, tone
+        return cell
 
 
 @dataclass(frozen=True)
 class Table:
     """A table of text. Cells are (row, column); `best` are the cells to mark, `numeric` the columns to align right,
-    `optional` those that a narrow terminal may leave out."""
+    `optional` those that a narrow terminal may leave out; `source` is the artifact that the table as a whole shows."""
 
     title: str
     columns: tuple[str, ...]
@@ -34,41 +48,7 @@ class Table:
     numeric: frozenset[int] = frozenset()
     optional: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A metric's value and the ends of its interval, NaN where there is none."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def has_interval(self) -> bool:
-        return not (math.isnan(self.low) or math.isnan(self.high))
-
-
-def estimates(metrics: pd.DataFrame) -> dict[Key, Estimate]:
-    """The whole-test-set estimates, averaged over seeds, in table order."""
-    missing = [name for name in _COLUMNS if name not in metrics.columns]
-    if missing:
-        raise StageError(f"the metrics table lacks {', '.join(missing)}", "run `evaluate` again with --force")
-    whole = metrics[(metrics["seed"].astype(str) == "all") & (metrics["slice"] == "all") & metrics["value"].notna()]
-    columns = [whole[name].tolist() for name in ("model", "metric", "k", "ties")]
-    numbers = [pd.to_numeric(whole[name]).astype(float).tolist() for name in ("value", "low", "high")]
-    keys = [(str(model), str(metric), int(k), str(ties)) for model, metric, k, ties in zip(*columns, strict=True)]
-    return {key: Estimate(*values) for key, values in zip(keys, zip(*numbers, strict=True), strict=True)}
-
-
-def model_order(found: Mapping[Key, Estimate], *, ties: str, cutoff: int, oracle_name: str) -> list[str]:
-    """Models by Recall at `cutoff`, highest first, equals in table order; the oracle, being the bound, on top."""
-
-    def place(model: str) -> tuple[bool, float]:
-        estimate = found.get((model, "recall", cutoff, ties))
-        return model != oracle_name, -estimate.value if estimate else math.inf
-
-    return sorted(dict.fromkeys(key[0] for key in found), key=place)
+    source: str = ""
 
 
 def results_table(
@@ -76,10 +56,11 @@ def results_table(
     *,
     ties: str,
     cutoff: int,
-    oracle_name: str,
+    oracle_name: str = ORACLE,
     not_applicable: Mapping[str, str],
     costs: Mapping[str, Mapping[str, float]] | None = None,
     confidence: float = 0.95,
+    words: Words = ENGLISH,
 ) -> Table:
     """Recall, MRR and NDCG of every model at `cutoff` with their intervals, and what fitting took if `costs` is given.
 
@@ -89,31 +70,40 @@ def results_table(
     models = model_order(found, ties=ties, cutoff=cutoff, oracle_name=oracle_name)
     keys = [[(model, metric, cutoff, ties) for metric in METRIC_LABELS] for model in models]
     rows = [
-        [_label(model, oracle_name), *(_interval(found.get(key)) for key in row)]
+        [model_label(model, words, oracle_name), *(interval_cell(found.get(key), key, words) for key in row)]
         for model, row in zip(models, keys, strict=True)
     ]
-    rows += [[_label(model, oracle_name), *(NOT_APPLICABLE for _ in METRIC_LABELS)] for model in not_applicable]
-    columns = ["Model", *(f"{label}@{cutoff}" for label in METRIC_LABELS.values())]
-    best = _best(found, keys, oracle_name)
-    notes = [_interval_note(found, confidence), _tie_note(ties), *_marked_note(best), *missing_note(rows)]
+    rows += [
+        [model_label(model, words, oracle_name), *(words("n/a") for _ in METRIC_LABELS)] for model in not_applicable
+    ]
+    columns = [words("model"), *(f"{label}@{cutoff}" for label in METRIC_LABELS.values())]
+    best = best_cells(found, keys, words, oracle_name)
+    notes = [interval_note(found, confidence, words), tie_note(ties, words)]
+    notes += [*marked_note(best, words), *missing_note(rows, words)]
     if costs is not None:
-        columns += ["Fit time", "Memory"]
+        columns += [words("fit_time"), words("memory")]
         for model, cells in zip([*models, *not_applicable], rows, strict=True):
-            cells += _costs(costs.get(model))
-        notes.append("Fit time and memory (peak): of fitting, on the machine of this run.")
+            cells += cost_cells(costs.get(model), words)
+        notes.append(words("costs_note"))
     return Table(
-        f"Results at K = {cutoff}",
+        words("results_at", k=cutoff),
         tuple(columns),
         tuple(map(tuple, rows)),
         best,
         numeric=frozenset(range(1, len(columns))),
         optional=frozenset(range(1 + len(METRIC_LABELS), len(columns))),
-        notes=(*notes, *_model_notes(models, oracle_name, not_applicable)),
+        notes=(*notes, *model_notes(models, oracle_name, not_applicable, words)),
+        source=METRICS_SOURCE,
     )
 
 
 def all_cutoffs_table(
-    metrics: pd.DataFrame, *, ties: str, oracle_name: str, not_applicable: Mapping[str, str]
+    metrics: pd.DataFrame,
+    *,
+    ties: str,
+    oracle_name: str = ORACLE,
+    not_applicable: Mapping[str, str],
+    words: Words = ENGLISH,
 ) -> Table:
     """Every metric at every cutoff, without intervals: a block of rows a metric, a column a cutoff."""
     found = estimates(metrics)
@@ -123,19 +113,26 @@ def all_cutoffs_table(
     best: set[tuple[int, int]] = set()
     for metric, label in METRIC_LABELS.items():
         keys = [[(model, metric, k, ties) for k in cutoffs] for model in models]
-        best |= {(row + len(rows), column + 1) for row, column in _best(found, keys, oracle_name)}
+        best |= {(row + len(rows), column + 1) for row, column in best_cells(found, keys, words, oracle_name)}
         rows += [
-            (label, _label(row[0][0], oracle_name), *(_number(found.get(key)) for key in row)) for row in keys if row
+            (
+                label,
+                model_label(row[0][0], words, oracle_name),
+                *(number_cell(found.get(key), key, words) for key in row),
+            )
+            for row in keys
+            if row
         ]
-    columns = ("Metric", "Model", *(f"K = {k}" for k in cutoffs))
-    notes = [_tie_note(ties), *_marked_note(best), *missing_note(rows)]
+    columns = (words("metric"), words("model"), *(f"K = {k}" for k in cutoffs))
+    notes = [tie_note(ties, words), *marked_note(best, words), *missing_note(rows, words)]
     return Table(
-        "All metrics and cutoffs",
+        words("all_cutoffs"),
         columns,
         tuple(rows),
         frozenset(best),
         numeric=frozenset(range(2, len(columns))),
-        notes=(*notes, *_model_notes(models, oracle_name, not_applicable)),
+        notes=(*notes, *model_notes(models, oracle_name, not_applicable, words)),
+        source=METRICS_SOURCE,
     )
 
 
@@ -143,9 +140,10 @@ def ties_table(
     metrics: pd.DataFrame,
     *,
     cutoff: int,
-    oracle_name: str,
+    oracle_name: str = ORACLE,
     metric: str = "recall",
     ties: str = "conservative",
+    words: Words = ENGLISH,
 ) -> Table:
     """One metric under the three tie rules, models in the order of `ties`: shows who profits from equal scores."""
     found = estimates(metrics)
@@ -153,126 +151,115 @@ def ties_table(
     keys = [[(model, metric, cutoff, rule) for rule in TIE_RULES] for model in models]
     rows = []
     for model, row in zip(models, keys, strict=True):
-        values = [found.get(key) for key in row]
-        lowest, highest = values[0], values[-1]
-        gap = f"{highest.value - lowest.value:+.4f}".replace("0.", ".", 1) if lowest and highest else MISSING
-        rows.append((_label(model, oracle_name), *map(_number, values), gap))
-    best = _best(found, keys, oracle_name)
+        lowest, highest = found.get(row[0]), found.get(row[-1])
+        gap = highest.value - lowest.value if lowest and highest else None
+        told = words("missing") if gap is None else Cell(words.signed(gap), value=gap, source=metric_source(row[-1]))
+        label = model_label(model, words, oracle_name)
+        rows.append((label, *(number_cell(found.get(key), key, words) for key in row), told))
+    best = best_cells(found, keys, words, oracle_name)
     notes = [
-        *(f"{rule.capitalize()}: {meaning}." for rule, meaning in TIE_RULES.items()),
-        "Gap: optimistic minus conservative. 0 where no other item scores the same as a target.",
-        *_marked_note(best),
-        *missing_note(rows),
+        *(f"{tie_name(rule, words).capitalize()}: {words(f'{rule}_rule')}." for rule in TIE_RULES),
+        words("gap_note"),
+        *marked_note(best, words),
+        *missing_note(rows, words),
     ]
     return Table(
-        f"{METRIC_LABELS[metric]}@{cutoff} by tie rule",
-        ("Model", *(rule.capitalize() for rule in TIE_RULES), "Gap"),
+        words("by_tie_rule", metric=f"{METRIC_LABELS[metric]}@{cutoff}"),
+        (words("model"), *(tie_name(rule, words).capitalize() for rule in TIE_RULES), words("tie_gap")),
         tuple(rows),
         best,
         numeric=frozenset(range(1, 5)),
         notes=tuple(notes),
+        source=METRICS_SOURCE,
     )
 
 
-def markdown(table: Table) -> str:
-    """The table as GitHub-flavoured markdown: title, rows with the marked cells in bold, notes as a list."""
-    lines = [f"**{escape_markdown(table.title)}**", ""]
-    if table.rows:
-        lines.append(_markdown_row([escape_markdown(name) for name in table.columns]))
-        lines.append(_markdown_row(["---:" if i in table.numeric else "---" for i in range(len(table.columns))]))
-    else:
-        lines.append("not available: there are no rows.")
-    for row, cells in enumerate(table.rows):
-        texts = [escape_markdown(cell) for cell in cells]
-        lines.append(_markdown_row([f"**{t}**" if (row, i) in table.best else t for i, t in enumerate(texts)]))
-    if table.notes:
-        lines += ["", *(f"- {escape_markdown(note)}" for note in table.notes)]
-    return "\n".join(lines) + "\n"
+def model_label(model: str, words: Words, oracle_name: str = ORACLE) -> str:
+    return words("bound", model=model) if model == oracle_name else model
 
 
-def escape_markdown(value: object) -> str:
-    """`value` as one line of text that markdown shows as it is: no markup, no HTML, no link, no table cell."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
-    text = re.sub(r"[\\`*|~$]", r"\\\g<0>", text)
-    text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
-    text = text.replace("](", "]\\(").replace("][", "]\\[")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def number_cell(estimate: Estimate | None, key: Key, words: Words, slice_name: str = "all") -> str:
+    if estimate is None:
+        return words("missing")
+    source = metric_source(key, slice_name=slice_name)
+    return Cell(words.share(estimate.value), value=estimate.value, source=source)
 
 
-def decimal(value: float) -> str:
-    """A share in five characters: `.4321`, `1.000`."""
-    text = f"{value:.4f}"
-    return text[1:] if text.startswith("0.") else text[:5]
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _label(model: str, oracle_name: str) -> str:
-    return f"{model} (bound)" if model == oracle_name else model
-
-
-def _number(estimate: Estimate | None) -> str:
-    return decimal(estimate.value) if estimate else MISSING
-
-
-def _interval(estimate: Estimate | None) -> str:
+def interval_cell(estimate: Estimate | None, key: Key, words: Words, slice_name: str = "all") -> str:
     if estimate is None or not estimate.has_interval:
-        return _number(estimate)
-    # No blank inside the brackets: where a terminal is too narrow, the line breaks before them.
-    return f"{decimal(estimate.value)} [{decimal(estimate.low)}–{decimal(estimate.high)}]"
+        return number_cell(estimate, key, words, slice_name)
+    source = metric_source(key, slice_name=slice_name)
+    return Cell(with_interval(estimate, words), value=estimate.value, source=source)
 
 
-def _costs(cost: Mapping[str, float] | None) -> tuple[str, str]:
-    if not cost:
-        return "–", "–"
-    seconds, peak = cost.get("seconds"), cost.get("peak_memory_bytes")
-    return ("–" if seconds is None else _duration(seconds), "–" if peak is None else _memory(peak))
+def with_interval(estimate: Estimate, words: Words) -> str:
+    """The value and, where there is one, its interval."""
+    interval = f" {words.interval(estimate.low, estimate.high)}" if estimate.has_interval else ""
+    return words.share(estimate.value) + interval
 
 
-def _duration(seconds: float) -> str:
+def cost_cells(cost: Mapping[str, float] | None, words: Words) -> tuple[str, str]:
+    """Time and memory, in units that a person reads."""
+    seconds, peak = (cost or {}).get("seconds"), (cost or {}).get("peak_memory_bytes")
+    return (
+        NO_COST if seconds is None else Cell(_duration(seconds, words), value=seconds),
+        NO_COST if peak is None else Cell(_memory(peak, words), value=peak),
+    )
+
+
+def _duration(seconds: float, words: Words) -> str:
     for unit, size in (("h", 3600.0), ("min", 60.0)):
         if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
+            return f"{words.fixed(seconds / size, 1)} {unit}"
+    return f"{words.fixed(seconds, 1)} s" if seconds >= _SHORTEST else f"< {words.fixed(0.1, 1)} s"
 
 
-def _memory(count: float) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+def _memory(count: float, words: Words) -> str:
+    return f"{words.fixed(count / 2**30, 1)} GiB" if count >= 2**30 else f"{words.fixed(count / 2**20, 0)} MiB"
 
 
-def _best(found: Mapping[Key, Estimate], keys: Sequence[Sequence[Key]], oracle_name: str) -> frozenset[tuple[int, int]]:
+def best_cells(
+    found: Mapping[Key, Estimate], keys: Sequence[Sequence[Key]], words: Words, oracle_name: str = ORACLE
+) -> frozenset[tuple[int, int]]:
     """Cells (row, column + 1) whose value, as shown, is the highest of the column among the real models."""
     best: set[tuple[int, int]] = set()
     for column, cells in enumerate(zip(*keys, strict=True)):
-        shown = {row: _number(found[key]) for row, key in enumerate(cells) if key in found and key[0] != oracle_name}
+        shown = {
+            row: words.share(found[key].value)
+            for row, key in enumerate(cells)
+            if key in found and key[0] != oracle_name
+        }
         if len(shown) > 1:
-            best |= {(row, column + 1) for row, text in shown.items() if float(text) == max(map(float, shown.values()))}
+            best |= {(row, column + 1) for row, text in shown.items() if text == max(shown.values())}
     return frozenset(best)
 
 
-def _tie_note(ties: str) -> str:
-    return f"Ties: {ties}, {TIE_RULES[ties]}." if ties in TIE_RULES else f"Ties: {ties}."
+def tie_note(ties: str, words: Words) -> str:
+    rule = f", {words(f'{ties}_rule')}" if ties in TIE_RULES else ""
+    return words("ties_note", ties=tie_name(ties, words), rule=rule)
 
 
-def _marked_note(best: object) -> list[str]:
-    return ["Marked (bold): the highest of the models, as shown; the oracle does not take part."] if best else []
+def tie_name(ties: str, words: Words) -> str:
+    return words(f"ties_{ties}") if ties in TIE_RULES else ties
 
 
-def missing_note(rows: Sequence[Sequence[str]]) -> list[str]:
-    gaps = any(MISSING in row[1:] for row in rows)
-    return [f"{MISSING}: not available in the artifacts of this run."] if gaps else []
+def marked_note(best: object, words: Words) -> list[str]:
+    return [words("marked_note")] if best else []
 
 
-def _interval_note(found: Mapping[Key, Estimate], confidence: float) -> str:
+def missing_note(rows: Sequence[Sequence[str]], words: Words = ENGLISH) -> list[str]:
+    gaps = any(words("missing") in row[1:] for row in rows)
+    return [words("missing_note", missing=words("missing"))] if gaps else []
+
+
+def interval_note(found: Mapping[Key, Estimate], confidence: float, words: Words) -> str:
     if any(estimate.has_interval for estimate in found.values()):
-        return f"Brackets: {confidence * 100:g} % interval, bootstrap over sessions."
-    return "Intervals: not available: the metrics hold none."
+        return words("brackets_note", level=words.level(confidence))
+    return words("no_intervals_note")
 
 
-def _model_notes(models: Sequence[str], oracle_name: str, not_applicable: Mapping[str, str]) -> list[str]:
-    notes = []
-    if oracle_name in models:
-        notes.append(f"{oracle_name}: the Bayes-optimal ranking of the planted process, a bound and not a model.")
-    return notes + [f"{model}: not applicable: {reason}" for model, reason in not_applicable.items()]
+def model_notes(models: Sequence[str], oracle_name: str, not_applicable: Mapping[str, str], words: Words) -> list[str]:
+    notes = [words("oracle_note", oracle=oracle_name)] if oracle_name in models else []
+    return notes + [
+        words("not_applicable", model=model, reason=words.phrase(reason)) for model, reason in not_applicable.items()
+    ]

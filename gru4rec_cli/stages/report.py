@@ -11,44 +11,102 @@ import polars as pl
 from gru4rec_cli import columns as names
 from gru4rec_cli.evaluation.metrics import ranks
 from gru4rec_cli.evaluation.summary import curve_by_cutoff
-from gru4rec_cli.files import MANIFEST, read_json
+from gru4rec_cli.files import MANIFEST, hash_json, read_json
+from gru4rec_cli.reporting.document import Artifacts, report_sections
 from gru4rec_cli.reporting.figures import ByCutoff, write_figures
-from gru4rec_cli.reporting.page import report_markdown
+from gru4rec_cli.reporting.findings import Findings
+from gru4rec_cli.reporting.html import page_html
+from gru4rec_cli.reporting.inline import inline_svg
+from gru4rec_cli.reporting.page import sections_markdown, summary_markdown
+from gru4rec_cli.reporting.summary import key_figures
+from gru4rec_cli.reporting.words import Words, words_of
 from gru4rec_cli.stages.showing import metrics_results
 from gru4rec_cli.stages.work import StageResults, StageWork
 
-REPORT_FILE = "report.md"
 FIGURES_FOLDER = "figures"
+_IDENTITY = 12  # digits of the hash that names a run's artifacts
+_FIRST = "en"  # the language whose files have no mark in their names
 
 
 def run(work: StageWork) -> None:
-    statistics = read_json(work.inputs["split"] / names.STATISTICS_FILE)
     metrics = read_json(work.inputs["evaluate"] / names.METRICS_FILE)
-    fits = {
-        name: read_json(work.inputs[section] / name / names.FIT_FILE)
-        for section in ("baseline", "train")
-        for name in work.config.fitted(section)
+    curves = _curves(work.inputs["evaluate"], metrics)
+    for language in dict.fromkeys(work.config.report.languages):
+        _write(work, metrics, curves, words_of(language))
+
+
+def _write(work: StageWork, metrics: Mapping[str, Any], curves: Mapping[str, ByCutoff], words: Words) -> None:
+    """The report in one language: markdown, its summary, HTML, figures."""
+    folder = FIGURES_FOLDER if words.language == _FIRST else f"{FIGURES_FOLDER}/{words.language}"
+    artifacts = _artifacts(work, metrics, curves, words, work.folder / folder)
+    sections = report_sections(artifacts, words)
+    report = file_name("report.md", words.language)
+    pages = {
+        report: sections_markdown(artifacts.name, sections, words, folder),
+        file_name("summary.md", words.language): summary_markdown(artifacts, words, report),
+        file_name("report.html", words.language): page_html(
+            artifacts.name,
+            sections,
+            words,
+            drawings={
+                figure.stem: inline_svg((work.folder / folder / f"{figure.stem}.svg").read_text("utf-8"), figure.stem)
+                for figure in artifacts.figures
+            },
+            key_figures=key_figures(artifacts.findings, words),
+            identity=artifacts.provenance["id"],
+            others=[
+                (other, file_name("report.html", other))
+                for other in dict.fromkeys(work.config.report.languages)
+                if other != words.language
+            ],
+        ),
     }
-    figures = work.folder / FIGURES_FOLDER
-    figures.mkdir()
+    for file, page in pages.items():
+        (work.folder / file).write_text(page, encoding="utf-8")
+
+
+def file_name(file: str, language: str) -> str:
+    """`report.md`, `report.es.md`."""
+    stem, _, kind = file.rpartition(".")
+    return file if language == _FIRST else f"{stem}.{language}.{kind}"
+
+
+def _artifacts(
+    work: StageWork, metrics: Mapping[str, Any], curves: Mapping[str, ByCutoff], words: Words, figures: Path
+) -> Artifacts:
+    """What the report is made from; the figures are drawn into their folder."""
+    fits = {name: read_json(folder / names.FIT_FILE) for name, folder in _fit_folders(work).items()}
+    split = work.inputs["split"]
+    figures.mkdir(parents=True)
     with work.progress.task("drawing figures"):
         drawn = write_figures(
             figures,
-            curves=_curves(work.inputs["evaluate"], metrics),
+            curves=curves,
             training={name: fit["curve"] for name, fit in fits.items()},
-            lengths=_session_lengths(work.inputs["split"]),
-            supports=pl.read_parquet(work.inputs["split"] / names.ITEMS_FILE)[names.SUPPORT].to_numpy(),
+            lengths=_session_lengths(split),
+            supports=pl.read_parquet(split / names.ITEMS_FILE)[names.SUPPORT].to_numpy(),
+            findings=Findings(metrics),
+            words=words,
         )
-    page = report_markdown(
+    return Artifacts(
         name=work.config.report.title or work.config.name,
         metrics_json=metrics,
-        statistics=statistics,
+        statistics=read_json(split / names.STATISTICS_FILE),
         fits=fits,
         figures=drawn,
         provenance=_provenance(work),
-        figure_folder=FIGURES_FOLDER,
     )
-    (work.folder / REPORT_FILE).write_text(page, encoding="utf-8")
+
+
+def _fit_folders(work: StageWork) -> dict[str, Path]:
+    """Every fitted model's folder, in the order of the configuration; several seeds of one stand side by side."""
+    found: dict[str, Path] = {}
+    for section in ("baseline", "train"):
+        for name in work.config.fitted(section):
+            seeds = work.inputs[section].glob(f"{name}.seed-*")
+            folders = [work.inputs[section] / name, *sorted(seeds, key=lambda folder: int(folder.name.split("-")[-1]))]
+            found |= {folder.name: folder for folder in folders if folder.is_dir()}
+    return found
 
 
 def _curves(folder: Path, metrics: Mapping[str, Any]) -> dict[str, ByCutoff]:
@@ -89,6 +147,7 @@ def _provenance(work: StageWork) -> dict[str, Any]:
     manifests = {name: read_json(folder / MANIFEST) for name, folder in work.inputs.items()}
     return {
         "run": work.config.name,
+        "id": hash_json({name: manifest["outputs"] for name, manifest in manifests.items()})[:_IDENTITY],
         "inputs": {name: manifest["inputs"] for name, manifest in manifests.items() if manifest["inputs"]},
         "versions": manifests["evaluate"]["versions"],
     }
@@ -96,4 +155,7 @@ def _provenance(work: StageWork) -> dict[str, Any]:
 
 def results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
     shown = metrics_results(inputs["evaluate"], inputs)
-    return StageResults({"report": str(folder / REPORT_FILE), **shown.document}, shown.tables)
+    page = next(
+        (file for file in (folder / "report.html", *sorted(folder.glob("report.*.html"))) if file.exists()), folder
+    )
+    return StageResults({"report": str(page), **shown.document}, shown.tables)

@@ -1,13 +1,16 @@
-"""What `evaluate` and `report` both show: the table of results."""
+"""What `evaluate` and `report` both show: the table of results, and the spread over seeds where there is one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
-from gru4rec_cli.columns import METRICS_FILE, METRICS_TABLE, ORACLE
+from gru4rec_cli.columns import METRICS_FILE
 from gru4rec_cli.files import read_json
+from gru4rec_cli.reporting.findings import Findings
+from gru4rec_cli.reporting.pairs import best_sentence
+from gru4rec_cli.reporting.seeds import spread_table
 from gru4rec_cli.reporting.tables import results_table
+from gru4rec_cli.reporting.words import ENGLISH
 from gru4rec_cli.stages.fitting import fit_costs
 from gru4rec_cli.stages.work import StageResults
 
@@ -15,15 +18,30 @@ from gru4rec_cli.stages.work import StageResults
 def metrics_results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
     """The metrics that `evaluate` wrote into `folder`, beside what fitting each model took."""
     document = read_json(folder / METRICS_FILE)
-    protocol = document["protocol"]
-    sections = [inputs[section] for section in ("baseline", "train") if section in inputs]
+    findings = Findings(document)
     table = results_table(
-        pd.read_csv(folder / METRICS_TABLE, dtype={"seed": str}),
-        ties=protocol["ties"],
-        cutoff=max(protocol["cutoffs"]),
-        oracle_name=ORACLE,
-        not_applicable=document["not_applicable"],
-        confidence=protocol["confidence"],
-        costs={name: cost for section in sections for name, cost in fit_costs(section).items()},
+        findings.frame,
+        ties=findings.ties,
+        cutoff=findings.cutoff,
+        not_applicable=findings.not_applicable,
+        confidence=findings.confidence,
+        costs=costs_by_model([inputs[section] for section in ("baseline", "train") if section in inputs]),
     )
-    return StageResults(document, [table])
+    told = best_sentence(findings, ENGLISH)
+    results = replace(table, notes=(*([told.plain()] if told else []), *table.notes))
+    return StageResults(document, [results, *([spread_table(findings, ENGLISH)] if findings.several_seeds else [])])
+
+
+def costs_by_model(sections: Sequence[Path]) -> dict[str, dict[str, float]]:
+    """What fitting each model took; of several seeds, the mean time and the largest memory."""
+    fits: dict[str, list[dict[str, float]]] = {}
+    for section in sections:
+        for name, cost in fit_costs(section).items():
+            fits.setdefault(name.partition(".seed-")[0], []).append(cost)
+    return {
+        name: {
+            "seconds": sum(cost["seconds"] for cost in costs) / len(costs),
+            "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in costs),
+        }
+        for name, costs in fits.items()
+    }

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from gru4rec_cli.reporting.figures import COLOURS, DPI, ByCutoff, Figure, write_figures
+from gru4rec_cli.reporting.drawing import COLOURS, DPI, Figure
+from gru4rec_cli.reporting.figures import ByCutoff, write_figures
 
 ONLY_CURVES: dict[str, Any] = {"training": {}, "lengths": {}, "supports": np.array([0])}
 STEMS = ["recall_by_k", "mrr_by_k", "training_curve", "session_lengths", "item_popularity"]

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from gru4rec_cli.reporting.figures import Figure
+from gru4rec_cli.reporting.drawing import Figure
 from gru4rec_cli.reporting.page import report_markdown
 
 
@@ -130,14 +130,21 @@ def test_sections_stand_in_order():
     assert headings == [
         "# demo",
         "## Summary",
+        "### What to keep in mind",
         "## Results",
+        "## Model against model",
+        "## By length of the list",
+        "## Seeds",
         "## Ties",
-        "## Figures",
+        "## Sensitivity to the protocol",
+        "## Slices",
+        "## Beyond accuracy",
         "## Training",
         "## Data",
         "### What was removed",
         "## Protocol",
         "## Models",
+        "## Environment",
         "## Provenance",
     ]
 

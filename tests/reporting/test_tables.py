@@ -6,15 +6,10 @@ import pytest
 
 from gru4rec_cli.errors import StageError
 from gru4rec_cli.reporting.data_tables import data_table, removals_table
-from gru4rec_cli.reporting.tables import (
-    Table,
-    all_cutoffs_table,
-    decimal,
-    escape_markdown,
-    markdown,
-    results_table,
-    ties_table,
-)
+from gru4rec_cli.reporting.marking import escape_markdown
+from gru4rec_cli.reporting.page import markdown
+from gru4rec_cli.reporting.tables import Table, all_cutoffs_table, results_table, ties_table
+from gru4rec_cli.reporting.words import ENGLISH
 
 COLUMNS = ["model", "seed", "metric", "k", "ties", "slice", "value", "low", "high", "events"]
 SUMMARY = {
@@ -173,8 +168,8 @@ def test_the_ties_table_shows_who_profits_from_equal_scores():
     table = ties_table(frame(*rows), cutoff=20, oracle_name="oracle")
     assert table.columns == ("Model", "Conservative", "Median", "Optimistic", "Gap")
     assert table.rows == (
-        ("sharp", ".4000", ".4000", ".4000", "+.0000"),
-        ("flat", ".0000", ".5000", "1.000", "+1.0000"),
+        ("sharp", ".4000", ".4000", ".4000", ".0000"),
+        ("flat", ".0000", ".5000", "1.000", "+1.000"),
     )
     assert table.best == {(0, 1), (1, 2), (1, 3)}
 
@@ -279,4 +274,4 @@ def test_a_hostile_model_name_stays_in_its_cell():
 
 @pytest.mark.parametrize(("value", "text"), [(0.43214, ".4321"), (0.0, ".0000"), (1.0, "1.000"), (0.99996, "1.000")])
 def test_shares_take_five_characters(value, text):
-    assert decimal(value) == text
+    assert ENGLISH.share(value) == text

@@ -1,0 +1,93 @@
+"""The report as one HTML file: style, script and figures inside, so that it opens anywhere and asks for nothing."""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from gru4rec_cli.reporting.blocks import Section
+from gru4rec_cli.reporting.summary import KeyFigure
+from gru4rec_cli.reporting.tables import Cell, Table
+from gru4rec_cli.reporting.words import Sentence, Words, words_of
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_DIGEST = 64  # characters of a SHA-256 in hexadecimal
+
+
+def page_html(
+    title: str,
+    sections: Sequence[Section],
+    words: Words,
+    *,
+    drawings: Mapping[str, Markup],
+    key_figures: Sequence[KeyFigure] = (),
+    identity: str = "",
+    others: Sequence[tuple[str, str]] = (),
+) -> str:
+    """Sections below a title. `drawings` are inline figures by stem; `others` the same page in other languages, by
+    language and file name. Whatever comes from the data is escaped: the template escapes all but what is `Markup`."""
+    script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=PackageLoader("gru4rec_cli.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    page = environment.get_template("page.html.jinja").render(
+        title=title,
+        sections=sections,
+        words=words,
+        drawings=drawings,
+        key_figures=key_figures,
+        identity=identity,
+        others=others,
+        names={language: words_of(language)("language_name") for language, _ in others},
+        cells=_cells,
+        percent=lambda place: f"{place:.2f}%",
+        gap=lambda what: _gap(what, words),
+        style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_hash=_hash(script),
+    )
+    return page.lstrip()
+
+
+def _hash(script: str) -> str:
+    """What a browser compares the script with before it runs it; no other script runs."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"sha256-{digest}"
+
+
+def _gap(what: Sentence, words: Words) -> Markup:
+    return Markup(words("gap", what="{}")).format(what.html())
+
+
+def _cells(table: Table) -> Iterator[list[dict[str, Any]]]:
+    """Every row's cells as the template shows them: the first heads its row, an interval stands back."""
+    for row, texts in enumerate(table.rows):
+        yield [_cell(table, row, column, text) for column, text in enumerate(texts)]
+
+
+def _cell(table: Table, row: int, column: int, text: str) -> dict[str, Any]:
+    cell = text if isinstance(text, Cell) else Cell(text)
+    main, bracket, rest = text.partition(" [") if column in table.numeric else (text, "", "")
+    kinds = ["number"] if column in table.numeric else []
+    kinds += ["best"] if (row, column) in table.best else []
+    kinds += [cell.tone] if cell.tone else []
+    kinds += ["digest"] if len(text) == _DIGEST and text.isalnum() else []
+    return {
+        "element": "td" if column else "th",
+        "main": main,
+        "rest": bracket.strip() + rest,
+        "attributes": {
+            "scope": None if column else "row",
+            "class": " ".join(kinds) or None,
+            "title": cell.source or None,
+            "data-value": None if cell.value is None else repr(float(cell.value)),
+        },
+    }

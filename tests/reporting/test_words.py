@@ -1,0 +1,118 @@
+"""Both languages say the same things, and every thing that is said is said somewhere."""
+
+import re
+import string
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gru4rec_cli.data import removals
+from gru4rec_cli.evaluation import oracle
+from gru4rec_cli.models import registry
+from gru4rec_cli.reporting.words import ENGLISH, LANGUAGES, Sentence, words_of
+
+SOURCES = Path(LANGUAGES).parents[1]
+SPANISH = words_of("es")
+
+
+def texts(language: str) -> dict[str, str]:
+    found: dict[str, Any] = tomllib.loads((LANGUAGES / f"{language}.toml").read_text(encoding="utf-8"))
+    return dict(found["texts"])
+
+
+def gaps(text: str) -> list[str]:
+    return sorted(name for _, name, _, _ in string.Formatter().parse(text) if name is not None)
+
+
+def test_all_languages_have_the_same_keys_in_the_same_order():
+    assert list(texts("es")) == list(texts("en"))
+
+
+@pytest.mark.parametrize("key", texts("en"))
+def test_a_text_has_the_same_gaps_and_marks_in_both_languages(key: str):
+    english, spanish = texts("en")[key], texts("es")[key]
+    assert gaps(spanish) == gaps(english)
+    assert spanish.strip()
+    for mark in ("**", "`"):
+        assert spanish.count(mark) == english.count(mark)
+        assert english.count(mark) % 2 == 0
+
+
+def test_every_text_is_used_somewhere():
+    code = "\n".join(
+        path.read_text(encoding="utf-8") for kind in ("py", "jinja") for path in SOURCES.rglob(f"*.{kind}")
+    )
+    patterns = [
+        re.sub(r"\{[^}]*\}", "[a-z_]+", part) for part in re.findall(r'(?:words|say)\(f["\']([^"\']*)["\']', code)
+    ]
+    for key in texts("en"):
+        assert re.search(f"[\"']{re.escape(key)}[\"']", code) or any(
+            re.fullmatch(pattern, key) for pattern in patterns
+        ), f"nobody says {key}"
+
+
+def test_what_the_program_writes_into_its_artifacts_is_known_in_spanish():
+    written = [registry.model_class(kind).description for kind in registry.kinds()]
+    written += [
+        oracle.DESCRIPTION,
+        *removals.KEYS,
+        "train",
+        "valid",
+        "test",
+        "cleaning",
+        "all training items",
+        "events",
+    ]
+    for text in written:
+        known = SPANISH.phrase(text)
+        assert not set(text.split("; ")) & set(known.split("; ")), f"say it in es.toml: {text}"
+        assert ENGLISH.phrase(text) == text
+
+
+def test_shares_have_four_decimals():
+    assert (ENGLISH.share(0.5), ENGLISH.share(1.0)) == (".5000", "1.000")
+    assert (SPANISH.share(0.5), SPANISH.share(1.0)) == ("0,5000", "1,0000")
+
+
+@pytest.mark.parametrize(
+    ("number", "english", "spanish"),
+    [
+        (7, "7", "7"),
+        (9999, "9,999", "9999"),
+        (10000, "10,000", "10\u202f000"),
+        (1234567, "1,234,567", "1\u202f234\u202f567"),
+    ],
+)
+def test_counts_are_grouped_as_each_language_does(number, english, spanish):
+    assert ENGLISH.count(number) == english
+    assert SPANISH.count(number) == spanish
+
+
+def test_decimals_percentages_and_differences():
+    assert (ENGLISH.fixed(1234.5, 2), SPANISH.fixed(1234.5, 2)) == ("1,234.50", "1\u202f234,50")
+    assert (ENGLISH.percent(0.617), SPANISH.percent(0.617)) == ("61.7 %", "61,7 %")
+    assert (ENGLISH.level(0.95), SPANISH.level(0.995)) == ("95 %", "99,5 %")
+    assert (ENGLISH.signed(0.02), ENGLISH.signed(-0.02), ENGLISH.signed(-0.00001)) == ("+.0200", "−.0200", ".0000")
+    assert SPANISH.signed_interval(-0.01, 0.02) == "[−0,0100;+0,0200]"
+    assert SPANISH.interval(0.1, 0.2) == "[0,1000–0,2000]"
+    assert (ENGLISH.p_value(0.00001), SPANISH.p_value(0.03)) == ("p < .0001", "p = 0,0300")
+
+
+def test_lists_are_told_as_a_person_would():
+    assert ENGLISH.listed(["a"]) == "a"
+    assert ENGLISH.listed(["a", "b", "c"]) == "a, b and c"
+    assert SPANISH.listed(["a", "b"]) == "a y b"
+    assert SPANISH.plain([0.5, 1, True, None]) == "0,5; 1; sí; ninguno"
+    assert ENGLISH.plain([0.5, 1, True, None]) == "0.5, 1, yes, none"
+
+
+def test_what_fills_a_gap_is_never_markup():
+    hostile = "**b** `c` <script>{x}"
+    sentence = Sentence("**{model}** & `code` {model}", {"model": hostile})
+    escaped = "**b** `c` &lt;script&gt;{x}"
+    assert sentence.html() == f"<strong>{escaped}</strong> &amp; <code>code</code> {escaped}"
+    assert sentence.plain() == f"{hostile} & code {hostile}"
+    assert "<script" not in sentence.markdown()
+    assert "\\*\\*b\\*\\*" in sentence.markdown()
