@@ -1,21 +1,19 @@
 """The command line: declare options, load the configuration, call the pipeline, show the results."""
 
-import errno
 import os
-import re
 import shlex
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gru4rec_cli import __version__, console
-from gru4rec_cli.errors import EXIT_CODES, INTERRUPTED, StudyError, UsageError
+from gru4rec_cli import __version__, console, official_commands
+from gru4rec_cli.errors import INTERRUPTED, StudyError
+from gru4rec_cli.shell import EXIT_CODES_TOLD, DebugOption, ForceOption, JsonOption, QuietOption, errors
 
 if TYPE_CHECKING:
     from gru4rec_cli.pipeline import Outcome, Study
@@ -28,17 +26,12 @@ STAGE_HELP = {
     "evaluate": "Rank every test event among all items with every fitted model; metrics with intervals.",
     "report": "Write the report: tables and figures.",
 }
-_EXIT_CODES = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
-_UNWRITABLE = {
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
-}  # fmt: skip
-
 app = typer.Typer(
     name="gru4rec-study",
     help="A reproduction and audit of GRU4Rec for session-based recommendation.\n\n"
     "One YAML file and one command go from raw clicks to a table in which GRU4Rec stands beside baselines under full "
     "ranking, with intervals: gru4rec-study run --config FILE.",
-    epilog=_EXIT_CODES,
+    epilog=EXIT_CODES_TOLD,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -50,11 +43,11 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. train.models.gru4rec.layers=[64]."),
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Do it again even if it is up to date.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Language = Literal["en", "es"]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would run, and why.")]
+
+
+app.add_typer(official_commands.app)
 
 
 @dataclass(frozen=True)
@@ -102,10 +95,10 @@ def _stage_command(name: str) -> Callable[..., None]:
 
 
 for _name, _help in STAGE_HELP.items():
-    app.command(_name, help=_help, epilog=_EXIT_CODES)(_stage_command(_name))
+    app.command(_name, help=_help, epilog=EXIT_CODES_TOLD)(_stage_command(_name))
 
 
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EXIT_CODES_TOLD)
 def run(
     config: ConfigOption,
     run_dir: RunDirOption = None,
@@ -130,83 +123,35 @@ def run(
     _show(outcomes[-1], options, {"run_dir": str(study.directory.path), "stages": stages})
 
 
-@app.command(epilog=_EXIT_CODES)
-def fetch(
-    source: Annotated[
-        str | None,
-        typer.Option(help="A mirror (https, ssh), a local clone or a bundle; default: the pinned address."),
+@app.command(epilog=EXIT_CODES_TOLD)
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, finished.")],
+    apart: Annotated[
+        bool, typer.Option("--apart", help="Show runs that cannot stand in one table in tables of their own.")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option(help="A folder to write comparison.html, .md and .csv into.", show_default=False)
     ] = None,
-    vendor: Annotated[Path | None, typer.Option(help="Where it goes; default: vendor.", show_default=False)] = None,
-    force: ForceOption = False,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    debug: DebugOption = False,
-) -> None:
-    """Fetch the author's own GRU4Rec at its pinned commit, for models of kind `official`."""
-    with _errors(debug=debug):
-        from gru4rec_cli import vendoring
-
-        described = vendoring.fetch(source, vendor, force=force).as_dict()
-    _show_plain(described, json=json)
-
-
-@app.command("convert-parameters", epilog=_EXIT_CODES)
-def convert_parameters(
-    given: Annotated[
-        str, typer.Argument(metavar="FILE_OR_STRING", help="A parameter file of the author's, or a string.")
-    ],
-    debug: DebugOption = False,
-) -> None:
-    """Print the author's parameters (a file, or loss=cross-entropy,layers=100,…) as a section of our configuration."""
-    with _errors(debug=debug):
-        from gru4rec_cli.models.official.parameters import as_section, read_parameters
-
-        typer.echo(as_section(read_parameters(given)), nl=False)
-
-
-@app.command("import-checkpoint", epilog=_EXIT_CODES)
-def import_checkpoint(
-    file: Annotated[Path, typer.Argument(help="A model that the author's code saved: a pickle.")],
-    to: Annotated[Path, typer.Option(help="The model folder to make, of kind gru4rec.", show_default=False)],
-    yes_unpickle: Annotated[bool, typer.Option("--yes-unpickle", help="The file is from a source you trust.")] = False,
+    language: Annotated[Language, typer.Option(help="Of the page: en or es.")] = "en",
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Make a model folder from a model that the author's code saved. Unpickling a file runs the code in it."""
-    with _errors(debug=debug):
-        warning = f"{file} is a pickle: opening it runs whatever code its maker put into it, with your rights"
-        if not yes_unpickle and not (sys.stdin.isatty() and typer.confirm(f"{warning}. Open it?", err=True)):
-            raise UsageError(warning, "give --yes-unpickle if you trust where it comes from")
-        from gru4rec_cli.models.official import convert
+    """Show several runs in one table, if test set and protocol are the same; else say what differs (exit code 6)."""
+    with errors(debug=debug):
+        from gru4rec_cli import comparing
 
-        described = convert.import_checkpoint(file, to)
-    _show_plain(described, json=json)
-
-
-@app.command("export-checkpoint", epilog=_EXIT_CODES)
-def export_checkpoint(
-    folder: Annotated[Path, typer.Argument(help="A model folder of kind gru4rec or official.")],
-    to: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
-    items: Annotated[Path | None, typer.Option(help="Its items.parquet; default: that of its run.")] = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
-    """Write a fitted model as the author's code saves one, for his run.py."""
-    with _errors(debug=debug):
-        from gru4rec_cli.models.official import convert
-
-        described = convert.export_checkpoint(folder, to, items)
-    _show_plain(described, json=json)
-
-
-def _show_plain(described: dict[str, Any], *, json: bool) -> None:
+        comparison = comparing.compare(runs, apart=apart)
+        written = comparing.write(comparison, to, language) if to else []
     if json:
-        console.show_json(described)
+        console.show_json(comparison.document())
     else:
-        typer.echo("\n".join(f"{name + ':':<13}{value}" for name, value in described.items()))
+        for table in comparison.tables():
+            console.show_table(table)
+    for path in written:
+        console.show_status(f"written: {path}")
 
 
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EXIT_CODES_TOLD)
 def conformance(
     cases: Annotated[list[Path], typer.Argument(metavar="CASE...", help="Recorded runs, NAME.npz and NAME.json.")],
     module: Annotated[
@@ -217,7 +162,7 @@ def conformance(
     debug: DebugOption = False,
 ) -> None:
     """Replay recorded runs of the author's implementation, step by step, and compare everything."""
-    with _errors(debug=debug):
+    with errors(debug=debug):
         from gru4rec_cli.conformance import run as conformance_run
 
         verdicts = conformance_run.check_cases(cases, module)
@@ -231,7 +176,7 @@ def conformance(
 @contextmanager
 def _study(options: Options) -> "Iterator[Study]":
     """The study that the options describe."""
-    with _errors(debug=options.debug):
+    with errors(debug=options.debug):
         from gru4rec_cli.config import load_config
         from gru4rec_cli.pipeline import Study
 
@@ -244,39 +189,6 @@ def _study(options: Options) -> "Iterator[Study]":
                 command=shlex.join(["gru4rec-study", *sys.argv[1:]]),
                 options=options.repeated(),
             )
-
-
-@contextmanager
-def _errors(*, debug: bool) -> Iterator[None]:
-    """The one place where errors become messages and exit codes."""
-    try:
-        yield
-    except StudyError as error:
-        _fail(error, debug=debug)
-    except Exception as error:
-        number = _write_error(error)
-        if number is None:
-            raise
-        message = f"cannot write to the run directory: {os.strerror(number)}; every finished stage is whole"
-        hint = "make room or give another --run-dir; the same command then goes on from here"
-        _fail(UsageError(message, hint), debug=debug)
-    except KeyboardInterrupt:
-        console.show_status("interrupted; the same command, without --force, continues from here")
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def _write_error(error: Exception) -> int | None:
-    """The system's error number where writing failed, also where polars or safetensors wrote."""
-    told = re.search(r"os error (\d+)", str(error))
-    number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
-    return number if number in _UNWRITABLE else None
-
-
-def _fail(error: StudyError, *, debug: bool) -> None:
-    if debug:
-        traceback.print_exc()
-    console.show_error(error)
-    raise typer.Exit(error.exit_code)
 
 
 def _line(outcome: "Outcome") -> dict[str, Any]:

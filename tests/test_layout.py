@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "gru4rec_cli"
 
 # From the shell down to the foundations; a file may import from its own layer and from those after it.
 LAYERS = [
-    ["cli", "__main__", "console"],
-    ["pipeline"],
+    ["cli", "official_commands", "shell", "__main__", "console"],
+    ["pipeline", "comparing"],
     ["stages", "conformance"],
     ["rundir", "config"],
     ["provenance"],
@@ -59,7 +59,9 @@ def test_stages_do_not_import_each_other():
         assert not others, f"{name} imports {others}"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["compare", "--help"], ["fetch", "--help"], ["--version"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]):
     code = f"""
 import sys
