@@ -79,6 +79,7 @@ DATA: dict[str, Any] = {
     "columns.item": {"columns": {"item": "Category"}},
     "columns.time": {"columns": {"time": None}},
 }
+REPORT: dict[str, Any] = {"title": "Clicks", "languages": ["es"]}
 EVALUATE: dict[str, tuple[dict[str, Any], Any]] = {
     "cutoffs": ({}, [3]),
     "ties": ({}, "optimistic"),
@@ -198,9 +199,9 @@ def test_every_field_of_evaluate(tmp_path: Path, field: str):
     check(tmp_path, one, merged(one, "evaluate", {field: value}), "evaluate")
 
 
-def test_every_field_of_report(tmp_path: Path):
-    assert set(ReportSettings.model_fields) == {"title"}
-    check(tmp_path, PLANTED, {**PLANTED, "report": {"title": "Clicks"}}, "report")
+@pytest.mark.parametrize("field", ReportSettings.model_fields)
+def test_every_field_of_report(tmp_path: Path, field: str):
+    check(tmp_path, PLANTED, {**PLANTED, "report": {field: REPORT[field]}}, "report")
 
 
 @pytest.mark.parametrize(("kind", "field"), [(k, f) for k in MODELS for f in registry.settings_class(k).model_fields])

@@ -54,6 +54,8 @@ def test_the_run_directory_holds_what_the_design_says(finished: Path):
         "evaluate/metrics.json",
         "evaluate/metrics.csv",
         "report/report.md",
+        "report/report.html",
+        "report/summary.md",
         "report/figures/recall_by_k.png",
         "report/figures/recall_by_k.svg",
         *(f"{stage}/manifest.json" for stage in STAGES),

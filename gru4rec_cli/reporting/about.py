@@ -107,7 +107,7 @@ def _assigned(settings: Mapping[str, Any], words: Words) -> str:
     return "; ".join(f"{key} = {words.plain(value)}" for key, value in settings.items())
 
 
-def training_table(fits: Mapping[str, Mapping[str, Any]], words: Words) -> Table:
+def training_table(fits: Mapping[str, Mapping[str, Any]], models: Mapping[str, Any], words: Words) -> Table:
     """First and last loss of every fitted model, and what else fitting found out."""
     rows = []
     for fit, found in fits.items():
@@ -116,13 +116,16 @@ def training_table(fits: Mapping[str, Mapping[str, Any]], words: Words) -> Table
             words("entry", key=key, value=words.plain(value)) for key, value in lasting(found.get("facts", {})).items()
         )
         if losses or facts:
-            source = f"{fit}/{FIT_FILE} › curve"
+            stage = models.get(fit.partition(".seed-")[0], {}).get("stage", "STAGE")
+            source = f"{stage}/{fit}/{FIT_FILE} › curve"
             ends = [Cell(words.fixed(loss, 4), value=loss, source=source) for loss in (*losses[:1], *losses[-1:])]
             epochs = Cell(str(len(losses)), value=len(losses), source=source) if losses else NO_COST
             rows.append((fit, epochs, *(ends or (NO_COST, NO_COST)), facts or NO_COST))
     columns = ("model", "epochs_column", "first_loss", "last_loss", "facts")
     titles = tuple(words(column) for column in columns)
-    return Table(words("fitting_title"), titles, tuple(rows), numeric=frozenset({1, 2, 3}), source=FIT_FILE)
+    return Table(
+        words("fitting_title"), titles, tuple(rows), numeric=frozenset({1, 2, 3}), source=f"STAGE/MODEL/{FIT_FILE}"
+    )
 
 
 def lasting(value: Any) -> Any:

@@ -161,7 +161,7 @@ def _training(artifacts: Artifacts, words: Words) -> list[Block]:
     """The curves, then first and last loss of every model, and what else fitting found out."""
     curved = any(fit.get("curve") for fit in artifacts.fits.values())
     curves = artifacts.picture("training_curve") if curved else Gap(words.say("gap_curves"))
-    fitting = training_table(artifacts.fits, words)
+    fitting = training_table(artifacts.fits, artifacts.findings.models, words)
     return [curves, fitting] if fitting.rows else [curves]
 
 

@@ -15,6 +15,7 @@ from gru4rec_cli.reporting.tables import Cell, Table
 from gru4rec_cli.reporting.words import Sentence, Words, words_of
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_SHORT = 24  # characters of a text that does not break
 _DIGEST = 64  # characters of a SHA-256 in hexadecimal
 
 
@@ -79,6 +80,7 @@ def _cell(table: Table, row: int, column: int, text: str) -> dict[str, Any]:
     kinds = ["number"] if column in table.numeric else []
     kinds += ["best"] if (row, column) in table.best else []
     kinds += [cell.tone] if cell.tone else []
+    kinds += ["short"] if column not in table.numeric and len(text) <= _SHORT else []
     kinds += ["digest"] if len(text) == _DIGEST and text.isalnum() else []
     return {
         "element": "td" if column else "th",

@@ -10,6 +10,7 @@ from gru4rec_cli.columns import ORACLE
 from gru4rec_cli.reporting.estimates import (
     METRIC_LABELS,
     METRICS_SOURCE,
+    WHOLE,
     Estimate,
     Key,
     estimates,
@@ -79,7 +80,7 @@ def results_table(
     columns = [words("model"), *(f"{label}@{cutoff}" for label in METRIC_LABELS.values())]
     best = best_cells(found, keys, words, oracle_name)
     notes = [interval_note(found, confidence, words), tie_note(ties, words)]
-    notes += [*marked_note(best, words), *missing_note(rows, words)]
+    notes += [*marked_note(best, words), *mean_note(metrics, words), *missing_note(rows, words)]
     if costs is not None:
         columns += [words("fit_time"), words("memory")]
         for model, cells in zip([*models, *not_applicable], rows, strict=True):
@@ -245,6 +246,13 @@ def tie_name(ties: str, words: Words) -> str:
 
 def marked_note(best: object, words: Words) -> list[str]:
     return [words("marked_note")] if best else []
+
+
+def mean_note(metrics: pd.DataFrame, words: Words) -> list[str]:
+    """Which models' values are means over several seeds."""
+    seeds = metrics[metrics["seed"].astype(str) != WHOLE].groupby("model", sort=False)["seed"].nunique()
+    several = [f"{model} ({count})" for model, count in seeds.items() if count > 1]
+    return [words("mean_note", models=words.listed(several))] if several else []
 
 
 def missing_note(rows: Sequence[Sequence[str]], words: Words = ENGLISH) -> list[str]:

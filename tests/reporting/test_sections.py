@@ -1,0 +1,301 @@
+"""What the sections say of metrics small enough to follow by hand."""
+
+import math
+from typing import Any
+
+import pytest
+
+from gru4rec_cli.reporting.document import Artifacts, report_sections
+from gru4rec_cli.reporting.findings import Findings
+from gru4rec_cli.reporting.page import summary_markdown
+from gru4rec_cli.reporting.pairs import differences_table, matrix_table, pair_sentences
+from gru4rec_cli.reporting.seeds import every_seed_table, spread_table
+from gru4rec_cli.reporting.sensitivity import factors_table, flips_table, sensitivity_sentences
+from gru4rec_cli.reporting.slices import beyond_table, slice_table
+from gru4rec_cli.reporting.summary import caveats, key_figures, summary_sentences
+from gru4rec_cli.reporting.tables import Cell
+from gru4rec_cli.reporting.whiskers import difference_panel, interval_panel
+from gru4rec_cli.reporting.words import ENGLISH, words_of
+
+SPANISH = words_of("es")
+
+
+def row(model: str, value: float, **changes: Any) -> dict[str, Any]:
+    given = {"model": model, "seed": "all", "metric": "recall", "k": 20, "ties": "conservative", "slice": "all"}
+    return {**given, "value": value, "low": value - 0.01, "high": value + 0.01, "events": 100, **changes}
+
+
+def pair(first: str, second: str, value: float, p: float, **changes: Any) -> dict[str, Any]:
+    """`second` stands at .5 whatever it is, so that the relative difference is twice the difference."""
+    entry = {"first": first, "second": second, "metric": "recall", "k": 20, "ties": "conservative", "value": value}
+    entry |= {"relative": value * 2, "low": value - 0.005, "high": value + 0.005, "p": p / 3, "p_holm": p}
+    return {**entry, "distinguishable": p < 0.05, **changes}
+
+
+DOCUMENT: dict[str, Any] = {
+    "protocol": {"ties": "conservative", "cutoffs": [20], "confidence": 0.95, "permutations": 1000},
+    "models": {
+        "knn": {"stage": "baseline", "random": False, "seeds": [1]},
+        "gru4rec": {"stage": "train", "random": True, "seeds": [1, 2]},
+        "markov": {"stage": "baseline", "random": False, "seeds": [1]},
+    },
+    "not_applicable": {},
+    "metrics": [
+        row("gru4rec", 0.42),
+        row("gru4rec", 0.40, seed="1"),
+        row("gru4rec", 0.44, seed="2"),
+        row("knn", 0.41),
+        row("knn", 0.41, seed="1"),
+        row("markov", 0.3),
+    ],
+    "differences": [
+        pair("gru4rec", "knn", 0.01, 0.3),
+        pair("gru4rec", "markov", 0.12, 0.0001),
+        pair("knn", "markov", 0.02, 0.03),
+    ],
+}
+
+
+def findings(**changes: Any) -> Findings:
+    return Findings({**DOCUMENT, **changes})
+
+
+def said(sentences: list[Any]) -> list[str]:
+    return [sentence.plain() for sentence in sentences]
+
+
+def test_the_matrix_is_row_minus_column_and_marks_what_is_not_proven():
+    table = matrix_table(findings(), ENGLISH)
+    assert table.columns == ("Row − column", "gru4rec", "knn", "markov")
+    assert table.rows == (
+        ("gru4rec", "·", "+.0100 ≈", "+.1200"),
+        ("knn", "−.0100 ≈", "·", "+.0200"),
+        ("markov", "−.1200", "−.0200", "·"),
+    )
+    tones = [[cell.tone for cell in cells[1:] if isinstance(cell, Cell)] for cells in table.rows]
+    assert tones == [["even", "up"], ["even", "up"], ["down", "down"]]
+
+
+def test_a_pair_that_was_not_compared_is_missing():
+    table = matrix_table(findings(differences=DOCUMENT["differences"][:2]), ENGLISH)
+    assert table.rows[1][3] == "missing"
+    assert table.notes[-1] == "missing: not available in the artifacts of this run."
+
+
+def test_differences_have_intervals_p_after_holm_and_a_verdict():
+    table = differences_table(findings(), ENGLISH)
+    assert table.rows == (
+        ("Recall@20", "gru4rec", "knn", "+.0100", "2.0 %", "[+.0050;+.0150]", ".3000",
+         "cannot be told apart; same level (below 5 %)"),
+        ("Recall@20", "gru4rec", "markov", "+.1200", "24.0 %", "[+.1150;+.1250]", ".0001", "can be told apart"),
+        ("Recall@20", "knn", "markov", "+.0200", "4.0 %", "[+.0150;+.0250]", ".0300",
+         "can be told apart; same level (below 5 %)"),
+    )  # fmt: skip
+    assert "p from 1,000 random exchanges" in table.notes[0]
+
+
+def test_the_verdict_is_the_artifacts_and_not_made_again_from_p():
+    entry = pair("gru4rec", "knn", 0.01, 0.3, distinguishable=True, relative=None)
+    (cells,) = differences_table(findings(differences=[entry]), ENGLISH).rows
+    assert cells[4] == "–"
+    assert cells[7] == "can be told apart"
+
+
+def test_a_difference_without_an_interval_is_a_gap():
+    entry = pair("gru4rec", "knn", 0.01, 0.3, low=None, high=None, p_holm=None, distinguishable=None)
+    (cells,) = differences_table(findings(differences=[entry]), ENGLISH).rows
+    assert cells[5:] == ("missing", "missing", "missing; same level (below 5 %)")
+
+
+def test_what_can_be_told_apart_is_said_in_words():
+    assert said(pair_sentences(findings(), ENGLISH)) == [
+        "In Recall@20, knn cannot be told from the best, gru4rec.",
+        "Told apart in Recall@20, but less than 5 % relative and so the same level: knn and markov.",
+    ]
+    clear = [{**entry, "distinguishable": True, "relative": 0.2} for entry in DOCUMENT["differences"]]
+    assert said(pair_sentences(findings(differences=clear), ENGLISH)) == [
+        "In Recall@20, every other model can be told from the best, gru4rec.",
+        "All pairs of models can be told apart in Recall@20.",
+    ]
+    even = [{**entry, "distinguishable": entry["second"] == "knn"} for entry in DOCUMENT["differences"]]
+    assert said(pair_sentences(findings(differences=even), SPANISH))[:2] == [
+        "En Recall@20 no se distinguen del mejor, gru4rec: markov.",
+        "Tampoco se distinguen entre sí en Recall@20: knn con markov.",
+    ]
+
+
+def test_differences_from_the_best_are_drawn_from_it_whichever_stands_first():
+    turned = pair("knn", "gru4rec", -0.01, 0.3)
+    panel = difference_panel(findings(differences=[turned, DOCUMENT["differences"][1]]), ENGLISH)
+    assert panel is not None
+    assert [
+        (row.label, round(row.value, 3), round(row.low, 3), round(row.high, 3), row.even) for row in panel.rows
+    ] == [
+        ("knn", 0.01, 0.005, 0.015, True),
+        ("markov", 0.12, 0.115, 0.125, False),
+    ]
+    low, high = panel.scale()
+    assert low < 0 < high
+    assert panel.place(low) == 0
+    assert panel.place((low + high) / 2) == pytest.approx(50)
+    assert 0.0 in panel.ticks()
+
+
+def test_the_spread_over_seeds_stands_apart_from_the_interval_over_events():
+    assert spread_table(findings(), ENGLISH).rows == (("gru4rec", "2", ".4000 … .4400", "missing", "missing"),)
+    table = every_seed_table(findings(), ENGLISH)
+    assert table.columns == ("Model", "Mean [interval over events]", "Seed 1", "Seed 2")
+    assert table.rows == (("gru4rec", ".4200 [.4100–.4300]", ".4000", ".4400"),)
+    assert [row.single for row in interval_panel(findings(), "recall", ENGLISH).rows] == [(0.40, 0.44), (), ()]
+
+
+SENSITIVITY: dict[str, Any] = {
+    "ties": "conservative",
+    "rows": [
+        {"model": model, "protocol": protocol, "negatives": n, "ties": ties, "metric": "recall", "k": 20,
+         "value": value, "full": full, "factor": value / full}
+        for model, full, values in (("gru4rec", 0.4, (0.4, 0.44, 0.8)), ("knn", 0.32, (0.32, 0.32, 0.96)))
+        for (protocol, n, ties), value in zip(
+            (("ties", None, "conservative"), ("ties", None, "optimistic"), ("uniform", 1000, "conservative")),
+            values, strict=True)
+    ],
+    "flips": [
+        {"first": "gru4rec", "second": "knn", "metric": "recall", "k": 20, "protocol": "uniform", "negatives": 1000,
+         "ties": "conservative", "full": [0.4, 0.32], "shown": [0.8, 0.96]}
+    ],
+}  # fmt: skip
+
+
+def test_other_protocols_stand_beside_full_ranking_with_their_factor():
+    table = factors_table(findings(sensitivity=SENSITIVITY), "recall", ENGLISH)
+    assert table.columns == ("Model", "Full ranking", "ties: optimistic", "1,000 uniform negatives")
+    assert table.rows == (
+        ("gru4rec", ".4000", ".4400 (×1.10)", ".8000 (×2.00)"),
+        ("knn", ".3200", ".3200 (×1.00)", ".9600 (×3.00)"),
+    )
+
+
+def test_pairs_that_turn_round_are_listed_and_counted():
+    assert flips_table(findings(sensitivity=SENSITIVITY), ENGLISH).rows == (
+        ("Recall@20", "1,000 uniform negatives", "gru4rec", "knn", ".4000 / .3200", ".8000 / .9600"),
+    )
+    assert said(sensitivity_sentences(findings(sensitivity=SENSITIVITY), ENGLISH)) == [
+        "The largest inflation: 1,000 uniform negatives would give knn a Recall@20 of .9600 instead of .3200 (×3.00).",
+        "Pairs of models whose order in Recall@20 another protocol turns round: 1.",
+    ]
+    none = {**SENSITIVITY, "flips": []}
+    assert "No other protocol turns round" in said(sensitivity_sentences(findings(sensitivity=none), ENGLISH))[1]
+    assert flips_table(findings(sensitivity=none), ENGLISH).notes == ("None: no protocol changes the order of a pair.",)
+
+
+def test_slices_are_columns_with_their_events():
+    rows = [
+        *DOCUMENT["metrics"],
+        row("gru4rec", 0.5, slice="target=head", events=60),
+        row("knn", 0.6, slice="target=head", events=60, low=None, high=None),
+        row("gru4rec", 0.2, slice="target=tail", events=1040),
+    ]
+    table = slice_table(findings(metrics=rows), "target", ENGLISH)
+    assert table.columns == ("Model", "Head", "Tail")
+    assert table.rows == (
+        ("gru4rec", ".5000 [.4900–.5100]", ".2000 [.1900–.2100]"),
+        ("knn", ".6000", "missing"),
+        ("markov", "missing", "missing"),
+    )
+    assert table.best == {(1, 1)}
+    assert "Events: Head: 60; Tail: 1,040." in table.notes
+
+
+def test_what_lists_are_like_is_told_in_percent():
+    rows = [
+        *DOCUMENT["metrics"],
+        *(row("knn", value, metric=metric, ties="any", low=None, high=None) for metric, value in
+          (("coverage", 0.25), ("popularity_rank", 0.031), ("repeats", 0.0))),
+    ]  # fmt: skip
+    table = beyond_table(findings(metrics=rows), ENGLISH)
+    assert table.columns == ("Model", "Coverage", "Popularity rank", "Repeats")
+    assert {cells[0]: cells[1:] for cells in table.rows}["knn"] == ("25.0 %", "3.1 %", "0.0 %")
+    assert table.best == frozenset()
+
+
+def test_the_summary_says_whether_the_best_is_told_from_the_best_baseline():
+    lines = said(summary_sentences(findings(), ENGLISH))
+    assert lines[0] == "The best model by Recall@20 is gru4rec: .4200 [.4100–.4300]."
+    assert lines[1].startswith("In plain words: for 42 of 100 clicks")
+    # .42 / .41 = 1.0244
+    assert lines[2] == (
+        "gru4rec (trained) is .0100 (2.4 % relative) above knn (baseline), .4100 [.4000–.4200]; they cannot be told "
+        "apart (p = .3000 after Holm's correction)."
+    )
+
+
+def test_key_figures_are_the_best_the_best_baseline_and_the_way_between():
+    figures = key_figures(findings(), ENGLISH)
+    assert [(figure.label, figure.value) for figure in figures] == [
+        ("Best model", "gru4rec"),
+        ("Best baseline", "knn"),
+        ("Ahead of the best baseline", "+2.4 %"),
+    ]
+    assert all("metrics[model=" in figure.source for figure in figures)
+    bound = key_figures(findings(metrics=[*DOCUMENT["metrics"], row("oracle", 0.56)]), SPANISH)
+    assert (bound[-1].label, bound[-1].value) == ("De lo que es posible", "75,0 %")
+
+
+def test_caveats_follow_from_the_artifacts():
+    lines = said(caveats(findings(), {}, ENGLISH))
+    assert lines == [
+        "What other protocols (sampled negatives, other tie rules) would have reported was not computed.",
+        "One division by time, one test period: another period may order the models differently.",
+    ]
+    one_seed = [r for r in DOCUMENT["metrics"] if r["seed"] != "2"] + [row("markov", 0.33, ties="optimistic")]
+    told = findings(metrics=one_seed, differences=None, not_applicable={"oracle": "cleaning"}, sensitivity=SENSITIVITY)
+    statistics = {
+        "input": {"log": {"events": 4000}},
+        "removals": [{"events": 900}, {"events": 100}],
+        "unseen": {"test": {"events": 12, "items": 3, "kept_as_misses": True}},
+    }
+    lines = said(caveats(told, statistics, ENGLISH))
+    assert [line.split(":")[0].split(",")[0] for line in lines] == [
+        "The clicks are planted",
+        "The models were not tested against each other pair by pair; overlapping intervals prove nothing either way.",
+        "One seed only",
+        "markov depends on how equal scores are counted",
+        "The largest inflation",
+        "Pairs of models whose order in Recall@20 another protocol turns round",
+        "Cleaning and splitting left out 1",
+        "In the test part",
+        "One division by time",
+    ]
+    assert "One seed only: how much another would change is not known for gru4rec." in lines
+    assert "Cleaning and splitting left out 1,000 of 4,000 events (25.0 %)." in lines
+    assert (
+        "markov depends on how equal scores are counted: Recall@20 from .3000 (conservative) to .3300 (optimistic)."
+        in lines
+    )
+
+
+def test_the_executive_summary_is_one_page_in_either_language_and_names_where_costs_stand():
+    artifacts = Artifacts("<shop>", DOCUMENT, {}, {}, [], {})
+    english, spanish = summary_markdown(artifacts), summary_markdown(artifacts, SPANISH, "report.es.md")
+    assert english.startswith("# &lt;shop&gt;: summary\n")
+    assert spanish.startswith("# &lt;shop&gt;: resumen\n")
+    for page in (english, spanish):
+        assert len(page.splitlines()) < 45
+        assert "`gru4rec-study compare RUN`" in page
+    assert "report.es.md" in spanish
+    assert summary_markdown(Artifacts("x", {}, {}, {}, [], {})).splitlines()[2] == "not available: metrics"
+
+
+def test_every_section_has_something_to_say_whatever_is_missing():
+    for document in ({}, DOCUMENT, {**DOCUMENT, "sensitivity": None}, {**DOCUMENT, "sensitivity": SENSITIVITY}):
+        for words in (ENGLISH, SPANISH):
+            for section in report_sections(Artifacts("x", document, {}, {}, [], {}), words):
+                assert section.blocks, section.key
+
+
+def test_a_panel_without_intervals_has_a_scale_all_the_same():
+    bare = findings(metrics=[row("a", 0.3, low=math.nan, high=math.nan)])
+    panel = interval_panel(bare, "recall", ENGLISH)
+    low, high = panel.scale()
+    assert low < 0.3 < high
+    assert panel.rows[0].text == ".3000"

@@ -1,0 +1,41 @@
+"""A stage is made again when anything that decides what it writes has changed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gru4rec_cli import provenance
+
+PACKAGE = Path(provenance.__file__).parent
+OTHER_THAN_CODE = sorted(
+    path.relative_to(PACKAGE)
+    for path in PACKAGE.rglob("*")
+    if path.is_file() and path.suffix not in (".py", ".pyc") and path.name != "py.typed"
+)
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    copy = Path(shutil.copytree(PACKAGE, tmp_path / "gru4rec_cli", ignore=shutil.ignore_patterns("__pycache__")))
+    monkeypatch.setattr(provenance, "_PACKAGE", copy)
+    return copy
+
+
+def test_the_package_holds_templates_and_texts():
+    assert {path.suffix for path in OTHER_THAN_CODE} == {".toml", ".jinja", ".css", ".js"}
+
+
+@pytest.mark.parametrize("path", OTHER_THAN_CODE, ids=str)
+def test_a_changed_template_or_text_is_changed_code_for_the_report_alone(copied: Path, path: Path):
+    before = {stage: provenance.code_hash(stage) for stage in ("report", "evaluate")}
+    (copied / path).write_text((copied / path).read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert provenance.code_hash("report") != before["report"]
+    assert provenance.code_hash("evaluate") == before["evaluate"]
+
+
+@pytest.mark.parametrize("file", ["cli.py", "shell.py", "official_commands.py", "comparing.py", "console.py"])
+def test_what_only_shows_is_no_reason_to_do_anything_again(copied: Path, file: str):
+    before = provenance.code_hash("report")
+    (copied / file).write_text("changed")
+    assert provenance.code_hash("report") == before
