@@ -145,8 +145,7 @@ def compare(
     if json:
         console.show_json(comparison.document())
     else:
-        for table in comparison.tables():
-            console.show_table(table)
+        console.show_tables(comparison.tables())
     for path in written:
         console.show_status(f"written: {path}")
 
@@ -204,8 +203,7 @@ def _show(outcome: "Outcome", options: Options, head: dict[str, Any]) -> None:
     if options.json:
         console.show_json({**head, "results": outcome.results.document})
         return
-    for table in outcome.results.tables:
-        console.show_table(table)
+    console.show_tables(outcome.results.tables)
     if "report" in outcome.results.document and not options.quiet:
         console.show_status(f"the report is in {outcome.results.document['report']}")
 

@@ -52,6 +52,14 @@ def show_table(table: "Table") -> None:
         console.print(Text(note, style="dim"))
 
 
+def show_tables(tables: "Sequence[Table]") -> None:
+    """Tables below each other, a line left free between them."""
+    for place, table in enumerate(tables):
+        if place:
+            _console().print()
+        show_table(table)
+
+
 def _rich_table(table: "Table", columns: Sequence[int], gap: int) -> RichTable:
     rich = RichTable(title=escape(table.title), title_justify="left", title_style="bold")
     rich.box, rich.show_edge, rich.pad_edge, rich.padding = SIMPLE_HEAD, False, False, (0, gap, 0, 0)

@@ -39,7 +39,7 @@ def test_the_page_of_all_settings_is_up_to_date():
 
 def test_every_command_exit_code_and_model_stands_in_the_readme():
     assert list(STAGE_HELP) == list(STAGES)
-    for command in [*STAGE_HELP, "run"]:
+    for command in [*STAGE_HELP, "run", "compare"]:
         assert f"| `{command}` |" in README
     for code, meaning in EXIT_CODES.items():
         assert f"| {code} | {meaning} |" in README
