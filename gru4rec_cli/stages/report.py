@@ -9,7 +9,8 @@ import numpy.typing as npt
 import polars as pl
 
 from gru4rec_cli import columns as names
-from gru4rec_cli.evaluation.metrics import ranks
+from gru4rec_cli.errors import StageError
+from gru4rec_cli.evaluation.metrics import TieRule, ranks
 from gru4rec_cli.evaluation.summary import curve_by_cutoff
 from gru4rec_cli.files import MANIFEST, hash_json, read_json
 from gru4rec_cli.reporting.document import Artifacts, report_sections
@@ -103,21 +104,17 @@ def _fit_folders(work: StageWork) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for section in ("baseline", "train"):
         for name in work.config.fitted(section):
-            seeds = work.inputs[section].glob(f"{name}.seed-*")
-            folders = [work.inputs[section] / name, *sorted(seeds, key=lambda folder: int(folder.name.split("-")[-1]))]
+            folders = [work.inputs[section] / name, *_by_seed(work.inputs[section], f"{name}.seed-*")]
             found |= {folder.name: folder for folder in folders if folder.is_dir()}
     return found
 
 
 def _curves(folder: Path, metrics: Mapping[str, Any]) -> dict[str, ByCutoff]:
-    """Recall and MRR of every model for every K up to the largest cutoff, with intervals."""
+    """Recall and MRR of every model for every K up to the largest cutoff, with intervals; means over its seeds."""
     protocol = metrics["protocol"]
     curves: dict[str, ByCutoff] = {}
     for name in metrics["models"]:
-        table = pl.read_parquet(folder / names.RANKS_FOLDER / f"{name}.parquet")
-        rank = ranks(table[names.GREATER].to_numpy(), table[names.EQUAL].to_numpy(), protocol["ties"])
-        rank[table[names.ITEM].is_null().to_numpy()] = np.inf
-        session = table[names.SESSION].rle_id().to_numpy().astype(np.int64)
+        rank, session = _ranks(folder / names.RANKS_FOLDER, name, protocol["ties"])
         recall, mrr = (
             curve_by_cutoff(
                 rank,
@@ -132,6 +129,26 @@ def _curves(folder: Path, metrics: Mapping[str, Any]) -> dict[str, ByCutoff]:
         )
         curves[name] = ByCutoff(recall.values, mrr.values, recall.interval, mrr.interval)
     return curves
+
+
+def _ranks(folder: Path, name: str, ties: TieRule) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """The rank and the session index of every event, (events,). Of several seeds, the events of each one after the
+    other: their means over events, and over events of resampled sessions, are the means over seeds."""
+    found = []
+    for path in [folder / f"{name}.parquet", *_by_seed(folder, f"{name}.seed-*.parquet")]:
+        if path.exists():
+            table = pl.read_parquet(path)
+            rank = ranks(table[names.GREATER].to_numpy(), table[names.EQUAL].to_numpy(), ties)
+            rank[table[names.ITEM].is_null().to_numpy()] = np.inf
+            found.append((rank, table[names.SESSION].rle_id().to_numpy().astype(np.int64)))
+    if not found:
+        raise StageError(f"{folder} holds no ranks of {name}", "run `evaluate` again with --force")
+    return np.concatenate([rank for rank, _ in found]), np.concatenate([session for _, session in found])
+
+
+def _by_seed(folder: Path, pattern: str) -> list[Path]:
+    """Files or folders of a model's seeds, in the order of the seeds."""
+    return sorted(folder.glob(pattern), key=lambda path: int(path.name.partition(".seed-")[2].partition(".")[0]))
 
 
 def _session_lengths(folder: Path) -> dict[str, npt.NDArray[np.int64]]:
