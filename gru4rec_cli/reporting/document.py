@@ -27,6 +27,8 @@ from gru4rec_cli.reporting.tables import Table, all_cutoffs_table, results_table
 from gru4rec_cli.reporting.whiskers import difference_panel, interval_panels
 from gru4rec_cli.reporting.words import ENGLISH, Words
 
+_MOST_OPEN = 12  # rows of a list of details that stands open
+
 
 @dataclass(frozen=True)
 class Artifacts:
@@ -142,12 +144,13 @@ def _sensitivity(artifacts: Artifacts, words: Words) -> list[Block]:
         return [Gap(words.say("gap_sensitivity"))]
     if not findings.document["sensitivity"]:
         return [Sentences((words.say("no_sensitivity"),))]
+    flips = flips_table(findings, words)
     tables: list[Table] = [factors_table(findings, metric, words) for metric in METRIC_LABELS]
     return [
         Sentences((words.say("sensitivity_explained"), *sensitivity_sentences(findings, words))),
         artifacts.picture("sensitivity"),
         *(table for table in tables if table.rows),
-        flips_table(findings, words),
+        Folded(flips) if len(flips.rows) > _MOST_OPEN else flips,
     ]
 
 

@@ -1,7 +1,8 @@
 """The figures of a study as PNG and SVG: headless, and the same bytes for the same data."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -35,6 +36,7 @@ IntArray = npt.NDArray[np.int64]
 
 MOST_BANDS = 6  # with more models than this, intervals would cover each other
 MOST_POINTS = 400  # of a rank-support line: a catalogue may hold a million items
+_SEED = ".seed-"  # between the name of a model and the seed of one of its fits
 LONG_SESSION = 60  # clicks; beyond it, lengths need a logarithmic axis
 
 
@@ -125,35 +127,61 @@ def _cutoff_ticks(largest: int) -> list[int]:
 
 
 def _training(folder: Path, training: Mapping[str, Sequence[Mapping[str, float]]], words: Words) -> Figure:
-    """A panel for every model's loss, each on its own scale, then one for every validation metric."""
-    look = looks(training)
+    """A panel for every model's loss, each on its own scale, a line a seed; then one for every validation metric."""
+    look = _fit_looks(training)
     keys = sorted({key for rows in training.values() for row in rows for key in row if key.startswith("valid_")})
-    with_loss = [model for model, rows in training.items() if any("loss" in row for row in rows)]
-    panels = [(short(model), "loss", words("loss"), [model]) for model in with_loss]
-    for key in keys:
-        having = [model for model, rows in training.items() if any(key in row for row in rows)]
-        name = key.removeprefix("valid_")
-        panels.append((words("validation", metric=name), key, name, having))
+    panels = _training_panels(training, keys, words)
     columns = 1 if len(panels) == 1 else 2 if len(panels) in (2, 4) else 3
     lines = math.ceil(len(panels) / columns)
     canvas = new_canvas(SIZE[0] if columns < 3 else 9.0, SIZE[1] if lines == 1 and columns == 1 else 0.7 + 2.5 * lines)
     grid = canvas.subplots(lines, columns, squeeze=False)
-    for axes, (title, key, label, models) in zip(grid.flat, panels, strict=False):
-        _training_panel(axes, key, {model: training[model] for model in models}, look)
+    for axes, (title, key, label, fits) in zip(grid.flat, panels, strict=False):
+        _training_panel(axes, key, {fit: training[fit] for fit in fits}, look)
         axes.set(title=title, xlabel=words("epoch_axis"), ylabel=label)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
-    if any(key != "loss" and len(models) > 1 for _, key, _, models in panels):
+    if any(key != "loss" and len(fits) > 1 for _, key, _, fits in panels):
         handles = {handle.get_label(): handle for axes in canvas.axes for handle in axes.get_lines()}
         canvas.legend(handles.values(), [str(name) for name in handles], loc="outside lower center", ncols=3)
     canvas.suptitle(words("training_title"), x=0.01, ha="left", fontsize=11)
     caption = [words("training_caption")]
-    caption += [words("losses_differ")] if len(with_loss) > 1 else []
+    caption += [words("line_a_seed")] if any(_SEED in fit for fit in training) else []
+    caption += [words("losses_differ")] if sum(key == "loss" for _, key, _, _ in panels) > 1 else []
     names = ", ".join(key.removeprefix("valid_") for key in keys)
     caption += [words("validation_metrics", metrics=names)] if keys else []
     epochs = ", ".join(f"{model} ({counted(len(rows), 'epoch', words)})" for model, rows in training.items())
     figure = Figure(words("training"), "training_curve", " ".join(caption), words("training_alt", epochs=epochs))
     return write_figure(folder, canvas, figure, words)
+
+
+def _fit_looks(training: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The look of every fit: that of its model, another line for every seed."""
+    fits = list(training)
+    by_model = looks(dict.fromkeys(fit.partition(_SEED)[0] for fit in fits))
+    seen: Counter[str] = Counter()
+    found = {}
+    for fit in fits:
+        model, _, seed = fit.partition(_SEED)
+        line = LINES[seen[model] % len(LINES)] if seed else by_model[model]["linestyle"]
+        found[fit] = {**by_model[model], "linestyle": line}
+        seen[model] += 1
+    return found
+
+
+def _training_panels(
+    training: Mapping[str, Sequence[Mapping[str, float]]], keys: Sequence[str], words: Words
+) -> list[tuple[str, str, str, list[str]]]:
+    """Title, key, label and fits of every panel."""
+    with_loss: dict[str, list[str]] = {}
+    for fit, rows in training.items():
+        if any("loss" in row for row in rows):
+            with_loss.setdefault(fit.partition(_SEED)[0], []).append(fit)
+    panels = [(short(model), "loss", words("loss"), fits) for model, fits in with_loss.items()]
+    for key in keys:
+        having = [fit for fit, rows in training.items() if any(key in row for row in rows)]
+        name = key.removeprefix("valid_")
+        panels.append((words("validation", metric=name), key, name, having))
+    return panels
 
 
 def _training_panel(

@@ -126,26 +126,17 @@ def _two(values: Any, words: Words, flip: Row) -> str:
 def sensitivity_sentences(findings: Findings, words: Words) -> list[Sentence]:
     """The largest inflation and how many orders turn round, in words."""
     rows = [row for row in sensitivity_rows(findings) if row.get("factor") is not None]
-    if not rows:
-        return []
-    most = max(rows, key=lambda row: row["factor"])
-    said = [
-        words.say(
-            "most_inflated",
-            _source(most),
-            model=str(most["model"]),
-            metric=findings.label,
-            full=words.share(most["full"]),
-            value=words.share(most["value"]),
-            factor=words.factor(most["factor"]),
-            protocol=Protocol.of(most).label(words),
-        )
-    ]
-    flips = findings.document["sensitivity"].get("flips")
+    said = []
+    most = max(rows, key=lambda row: row["factor"], default=None)
+    if most is not None and most["factor"] > 1:
+        shares = {key: words.share(most[key]) for key in ("full", "value")}
+        told = {"model": str(most["model"]), "protocol": Protocol.of(most).label(words), "metric": findings.label}
+        said.append(words.say("most_inflated", _source(most), factor=words.factor(most["factor"]), **shares, **told))
+    flips = (findings.document.get("sensitivity") or {}).get("flips")
     if flips is not None:
         headline = [f for f in flips if f.get("metric") == HEADLINE and f.get("k") == findings.cutoff]
         pairs = {(f.get("first"), f.get("second")) for f in headline}
         key = "flips_some" if pairs else "flips_none"
-        told = words.count(len(pairs))
-        said.append(words.say(key, source_path("sensitivity.flips"), metric=findings.label, pairs=told))
+        told = {"metric": findings.label, "pairs": words.count(len(pairs))}
+        said.append(words.say(key, source_path("sensitivity.flips"), **told))
     return said

@@ -1,4 +1,5 @@
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,6 +11,9 @@ from matplotlib.image import imread
 
 from gru4rec_cli.reporting.drawing import COLOURS, DPI, Figure
 from gru4rec_cli.reporting.figures import ByCutoff, write_figures
+from gru4rec_cli.reporting.findings import Findings
+from gru4rec_cli.reporting.words import ENGLISH, words_of
+from tests.reporting.rich import metrics_json
 
 ONLY_CURVES: dict[str, Any] = {"training": {}, "lengths": {}, "supports": np.array([0])}
 STEMS = ["recall_by_k", "mrr_by_k", "training_curve", "session_lengths", "item_popularity"]
@@ -122,3 +126,50 @@ def test_any_number_of_cutoffs_can_be_drawn(tmp_path, cutoffs):
 def test_a_name_without_glyphs_and_a_long_one_are_drawn_without_a_warning(tmp_path):
     draw(tmp_path, **ONLY_CURVES, curves={"模型": by_cutoff(0.2), "a" * 30 + "b" * 30: by_cutoff(0.1)})
     assert {"模型", "a" * 17 + "…" + "b" * 8} <= set(texts(tmp_path / "recall_by_k.svg"))
+
+
+def test_seeds_of_a_model_share_its_panel(tmp_path):
+    curve = [{"epoch": 1, "loss": 2.0, "valid_recall@20": 0.1}, {"epoch": 2, "loss": 1.0, "valid_recall@20": 0.2}]
+    training = dict.fromkeys(("a.seed-1", "a.seed-2", "b"), curve)
+    (figure,) = draw(tmp_path, curves={}, training=training, lengths={}, supports=np.array([0]))
+    shown = texts(tmp_path / "training_curve.svg")
+    assert shown.count("Loss") == 2  # of a and of b
+    assert {"a", "b", "Validation: recall@20"} <= set(shown)
+    assert {"a.seed-1", "a.seed-2", "b"} <= set(shown)
+    assert "Of several seeds, a line each." in figure.caption
+
+
+def test_intervals_and_sensitivity_are_drawn_from_the_metrics(tmp_path):
+    document = metrics_json()
+    figures = {f.stem: f for f in draw(tmp_path, **ONLY_CURVES, curves={}, findings=Findings(document))}
+    assert list(figures) == ["intervals", "sensitivity"]
+    shown = texts(tmp_path / "intervals.svg")
+    assert {*document["models"], "oracle (bound)", "Recall@20", "MRR@20", "NDCG@20"} - {"oracle"} <= set(shown)
+    recall = {
+        r["model"]: r["value"]
+        for r in document["metrics"]
+        if (r["seed"], r["slice"], r["metric"], r["k"]) == ("all", "all", "recall", 20)
+    }
+    assert f"markov {ENGLISH.share(recall['markov'])} [" in figures["intervals"].alt
+    assert "ticks: single seeds" in figures["intervals"].caption
+    largest = max(r["factor"] for r in document["sensitivity"]["rows"] if r["metric"] == "recall")
+    assert figures["sensitivity"].alt.endswith(f"the largest is ×{largest:.2f}.")
+    assert "100 uniform negatives" in texts(tmp_path / "sensitivity.svg")
+    again = tmp_path / "again"
+    draw(again, **ONLY_CURVES, curves={}, findings=Findings(document))
+    for path in again.iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
+
+
+def test_old_metrics_without_sensitivity_draw_intervals_alone(tmp_path):
+    document = {**metrics_json(), "sensitivity": None}
+    assert [f.stem for f in draw(tmp_path, **ONLY_CURVES, curves={}, findings=Findings(document))] == ["intervals"]
+
+
+def test_figures_in_spanish_write_words_and_decimals_as_spanish_does(tmp_path):
+    (figure, _) = draw(tmp_path, **ONLY_CURVES, curves={"a": by_cutoff(0.5)}, words=words_of("es"))
+    shown = [text or "" for text in texts(tmp_path / "recall_by_k.svg")]
+    assert "K (artículos en la lista)" in shown
+    assert [text for text in shown if re.fullmatch(r"0,\d+", text)]
+    assert not [text for text in shown if re.fullmatch(r"\d*\.\d+", text)]
+    assert figure.alt.endswith("el mejor modelo es a con 0,5000.")

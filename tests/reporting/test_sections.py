@@ -183,6 +183,8 @@ def test_pairs_that_turn_round_are_listed_and_counted():
         "The largest inflation: 1,000 uniform negatives would give knn a Recall@20 of .9600 instead of .3200 (×3.00).",
         "Pairs of models whose order in Recall@20 another protocol turns round: 1.",
     ]
+    lower = [{**row, "factor": 0.5} for row in SENSITIVITY["rows"]]
+    assert len(sensitivity_sentences(findings(sensitivity={**SENSITIVITY, "rows": lower}), ENGLISH)) == 1
     none = {**SENSITIVITY, "flips": []}
     assert "No other protocol turns round" in said(sensitivity_sentences(findings(sensitivity=none), ENGLISH))[1]
     assert flips_table(findings(sensitivity=none), ENGLISH).notes == ("None: no protocol changes the order of a pair.",)
