@@ -24,7 +24,7 @@ from gru4rec_cli.reporting.words import ENGLISH, Words
 _DIGITS = 12  # of a hash: enough to tell two files apart
 
 # Of the protocol: what may differ between runs that are compared. The rest says what was measured, and how.
-_FREE = {"seed", "seeds", "resamples", "permutations", "slices", "events", "sessions", "items"}
+_FREE = {"seed", "seeds", "resamples", "permutations", "test", "slices", "events", "sessions", "items"}
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def _draw_panel(axes: Axes, panel: Panel, row_of: dict[str, int]) -> None:
         colour, y = ("black" if row.bound else COLOURS[0]), row_of[row.label]
         axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
         axes.plot(row.single, [y] * len(row.single), color=COLOURS[1], linestyle="", marker="|", markersize=11)
-        axes.plot([row.value], [y], color=colour, marker="_" if row.bound else "o", markersize=6)
+        axes.plot([row.value], [y], color=colour, marker="|" if row.bound else "o", markersize=4.5)
     axes.set_title(panel.title)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.tick_params(axis="y", length=0)

@@ -95,7 +95,7 @@ def test_another_protocol_is_told_by_what_differs(key: str, value: object, told:
     assert mismatches(results("one", metrics(markov=0.3)), results("two", other)) == (told,)
 
 
-@pytest.mark.parametrize("key", ["seed", "seeds", "resamples", "permutations"])
+@pytest.mark.parametrize("key", ["seed", "seeds", "resamples", "permutations", "test"])
 def test_what_does_not_change_what_is_measured_may_differ(key: str):
     other = metrics(markov=0.3)
     other["protocol"][key] = 77

@@ -31,4 +31,4 @@ function key(cell, numeric) {
 
 // Folded tables are printed open; on a narrow screen the contents begin folded.
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => (each.open = true)));
-if (matchMedia("(max-width: 68rem)").matches) document.querySelector("nav details").open = false;
+if (matchMedia("(max-width: 68rem)").matches) document.querySelector("nav details")?.removeAttribute("open");
