@@ -12,6 +12,7 @@ from gru4rec_cli.reporting.sensitivity import sensitivity_sentences
 from gru4rec_cli.reporting.tables import TIE_RULES, with_interval
 from gru4rec_cli.reporting.words import Sentence, Words
 
+_FEWEST_HITS = 10  # that a recall is told by, so that a small one is not rounded away
 _WORTH_TELLING = 0.01  # of Recall between the tie rules
 
 STATISTICS_SOURCE = f"split/{STATISTICS_FILE}"
@@ -26,8 +27,9 @@ def summary_sentences(findings: Findings, words: Words) -> list[Sentence]:
     source = metric_source(findings.key(best))
     value = with_interval(recall[best], words)
     said = [words.say("best_model", source, metric=findings.label, model=best, value=value)]
-    hits = words.fixed(recall[best].value * 100, 0)
-    said.append(words.say("in_plain_words", source, hits=hits, k=findings.cutoff, model=best))
+    base = next((base for base in (100, 1_000) if recall[best].value * base >= _FEWEST_HITS), 10_000)
+    counts = {"hits": words.fixed(recall[best].value * base, 0), "base": words.count(base)}
+    said.append(words.say("in_plain_words", source, k=findings.cutoff, model=best, **counts))
     compared = [(best, other) for other in others[:1]]
     pair = (findings.best_of("train"), findings.best_of("baseline"))
     if pair[0] and pair[1]:

@@ -180,7 +180,8 @@ def test_pairs_that_turn_round_are_listed_and_counted():
         ("Recall@20", "1,000 uniform negatives", "gru4rec", "knn", ".4000 / .3200", ".8000 / .9600"),
     )
     assert said(sensitivity_sentences(findings(sensitivity=SENSITIVITY), ENGLISH)) == [
-        "The largest inflation: 1,000 uniform negatives would give knn a Recall@20 of .9600 instead of .3200 (×3.00).",
+        "The largest inflation: with 1,000 uniform negatives, knn would have a Recall@20 of .9600 instead of .3200 "
+        "(×3.00).",
         "Pairs of models whose order in Recall@20 another protocol turns round: 1.",
     ]
     lower = [{**row, "factor": 0.5} for row in SENSITIVITY["rows"]]
@@ -229,6 +230,14 @@ def test_the_summary_says_whether_the_best_is_told_from_the_best_baseline():
         "gru4rec (trained) is .0100 (2.4 % relative) above knn (baseline), .4100 [.4000–.4200]; they cannot be told "
         "apart (p = .3000 after Holm's correction)."
     )
+
+
+@pytest.mark.parametrize(
+    ("recall", "told"), [(0.42, "42 of 100"), (0.1, "10 of 100"), (0.0336, "34 of 1,000"), (0.0021, "21 of 10,000")]
+)
+def test_a_small_recall_is_told_of_more_clicks(recall: float, told: str):
+    lines = said(summary_sentences(findings(metrics=[row("a", recall)], differences=None), ENGLISH))
+    assert f"for {told} clicks" in lines[1]
 
 
 def test_key_figures_are_the_best_the_best_baseline_and_the_way_between():
