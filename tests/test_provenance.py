@@ -11,7 +11,7 @@ PACKAGE = Path(provenance.__file__).parent
 OTHER_THAN_CODE = sorted(
     path.relative_to(PACKAGE)
     for path in PACKAGE.rglob("*")
-    if path.is_file() and path.suffix not in (".py", ".pyc") and path.name != "py.typed"
+    if path.is_file() and path.suffix != ".py" and path.parent.name != "__pycache__" and path.name != "py.typed"
 )
 
 
