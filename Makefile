@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 #   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
 
-.PHONY: install demo test check docs clean
+.PHONY: install demo test lint check docs clean
 
 install: $(VENV)/.installed
 
@@ -22,10 +22,12 @@ demo: install
 test: install
 	$(BIN)/python -m pytest
 
-check: install
+lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+check: lint
 	$(BIN)/python -m pytest --quiet -m "not slow"
 
 docs: install
