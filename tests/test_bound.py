@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.small import SMALL, study, write_config
 
 @pytest.mark.slow
 def test_no_model_beats_the_oracle(tmp_path: Path):
-    baselines = {kind: {} for kind in registry.kinds() if kind not in ("gru4rec", "official")}
+    baselines: dict[str, Any] = {kind: {} for kind in registry.kinds() if kind not in ("gru4rec", "official")}
     config = {**SMALL, "baseline": {"models": baselines | {"markov-2": {"kind": "markov", "order": 2}}}}
     config["evaluate"] = {"resamples": 200, "permutations": 100}
     done = study("run", "--config", write_config(tmp_path, config), "--run-dir", tmp_path / "run", "--quiet")

@@ -11,7 +11,7 @@ from gru4rec_cli.data.sessions import Sessions, last_known_items
 from gru4rec_cli.scores import CandidateBlock, FloatArray, Int32Array, Int64Array, ItemOrder
 from gru4rec_cli.threads import in_threads, thread_count
 
-EVENTS_AT_ONCE = 1 << 16  # in a block of candidates
+EVENTS_AT_ONCE = 1 << 20  # in a block of candidates: events that share a list are counted together
 _PARTS_PER_THREAD = 8  # of the items, since popular ones take longer
 
 

@@ -70,7 +70,7 @@ def candidate_blocks(draw: st.DrawFn) -> CandidateBlock:
     few = st.sampled_from([0.25, 1.0, 3.0, 1e30])
     scores = draw(st.lists(few, min_size=len(items), max_size=len(items)))
     supports = draw(st.lists(st.integers(1, 4), min_size=n_items, max_size=n_items))
-    rows = draw(st.lists(st.integers(-1, len(lists) - 1), min_size=1, max_size=6))
+    rows = draw(st.lists(st.integers(-1, len(lists) - 1), min_size=1, max_size=20))
     return CandidateBlock(
         0,
         np.array(rows, dtype=np.int64),
