@@ -39,13 +39,23 @@ class Trainer:
     """Parameters, optimiser and data of one training.
 
     `validate` gives the value, higher is better, that decides which epoch is kept; without it the last one is.
+    `n_threads` share the matrix products.
     """
 
-    def __init__(self, train: Sessions, settings: Settings, seed: int, validate: Validate | None = None) -> None:
+    def __init__(
+        self,
+        train: Sessions,
+        settings: Settings,
+        seed: int,
+        validate: Validate | None = None,
+        *,
+        n_threads: int = _THREADS,
+    ) -> None:
         self.train = train
         self.settings = settings
         self.seed = seed
         self.validate = validate
+        self.n_threads = n_threads
         self.items = train.items.astype(np.int64)
         self.parameters = initial_parameters(train.n_items, settings, seed)
         self.optimizer = Adagrad(self.parameters, settings.learning_rate, settings.momentum)
@@ -61,7 +71,7 @@ class Trainer:
         """Train, continuing from the newest checkpoint if there is one; the weights of the epoch that is kept."""
         if checkpoints and (checkpoint := load_checkpoint(checkpoints)):
             self._restore(checkpoint)
-        with threads(_THREADS):
+        with threads(self.n_threads):
             while len(self.curve) < self.settings.epochs and not self._stops_early():
                 self._learn(len(self.curve) + 1, progress)
                 if checkpoints:

@@ -20,6 +20,7 @@ from gru4rec_cli.vendoring import read_pin
 
 _WEIGHTS = "weights.safetensors"
 _MANY = 2**31  # more events than any block
+_THREADS = 1  # of training: weights must not depend on how many cores a machine has
 
 
 class Model:
@@ -55,6 +56,7 @@ class Model:
             compatible=self.settings.compatible,
             n_items=train.n_items,
             seed=self.seed,
+            threads=_THREADS,
         )
         curve = self._follow(answers, progress, train.n_targets)
         facts = {
@@ -63,6 +65,26 @@ class Model:
             "initial_weights": "numpy" if self.settings.compatible else "torch",
         }
         return FitReport(curve, facts)
+
+    def time_steps(
+        self, train: Sessions, steps: int, *, threads: int, store_events: int = 0
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Seconds on a clock of the worker at the end of each of the first `steps` training steps, and the events that
+        each learnt from; fewer where training is shorter. What is learnt is thrown away.
+
+        His negatives are drawn before the first step: as many as `store_events` events take, 0: an epoch's.
+        """
+        ((_, arrays),) = self._running().ask(
+            "time_steps",
+            _events(train),
+            parameters=self.settings.author_parameters(),
+            compatible=self.settings.compatible,
+            seed=self.seed,
+            threads=threads,
+            steps=steps,
+            store_events=store_events,
+        )
+        return arrays["ends"], arrays["events"]
 
     def _follow(self, answers: Iterator[Message], progress: Progress, n_events: int) -> list[dict[str, float]]:
         """Show what the worker tells and keep what it learnt; the loss of every epoch."""

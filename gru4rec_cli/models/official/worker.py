@@ -27,6 +27,7 @@ from gru4rec_cli.measuring import peak_memory
 from gru4rec_cli.models.official.adapter import AuthorCode, seeded
 from gru4rec_cli.models.official.messages import Arrays, Message, receive, send
 from gru4rec_cli.models.official.scoring import score_blocks
+from gru4rec_cli.models.official.timing import EnoughSteps, StepClock
 from gru4rec_cli.models.official.weights import extract, install
 
 _EPOCH = re.compile(r"Epoch(\d+) --> loss: (\S+)")
@@ -41,10 +42,12 @@ class Worker:
     def __init__(self, checkout: Path, answers: IO[bytes]) -> None:
         self.answers = answers
         self.fitting, self.events, self.told = False, 0, 0.0
+        self.clock: StepClock | None = None  # while steps are timed
         self.author = AuthorCode(checkout, self._count)
         self.trained: Any = None  # the author's GRU4Rec, ready to score
         self.jobs: dict[str, Callable[[dict[str, Any], dict[str, Any]], None]] = {
             "fit": self.fit,
+            "time_steps": self.time_steps,
             "load": self.load,
             "score": self.score,
             "batch_eval": self.batch_eval,
@@ -62,27 +65,46 @@ class Worker:
 
     def fit(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
         """Train with the author's code; answers with progress, the loss of every epoch, and the weights."""
-        parameters, n_items = header["parameters"], header["n_items"]
-        frame = _frame(arrays["items"], arrays["offsets"])
-        model = self.author.gru.GRU4Rec(**parameters, device=_CPU)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # weights must not depend on how many cores a machine has
+        model = self.author.gru.GRU4Rec(**header["parameters"], device=_CPU)
         self.fitting = True
-        with seeded(header["seed"]), contextlib.redirect_stdout(_Lines(self._line)):
-            model.fit(
-                frame,
-                sample_cache_max_size=_cache_size(len(frame), parameters),
-                compatibility_mode=header["compatible"],
-            )
+        self._train(model, header, _frame(arrays["items"], arrays["offsets"]), len(arrays["items"]))
         self.fitting = False
-        torch.set_num_threads(threads)
         if model.error_during_train:
             self._answer("diverged")
             return
-        indices = model.data_iterator.itemidmap.reindex(range(n_items), fill_value=-1)
+        indices = model.data_iterator.itemidmap.reindex(range(header["n_items"]), fill_value=-1)
         self._answer("weights", extract(model.model, indices.to_numpy().astype(np.int64)))
 
+    def _train(self, model: Any, header: dict[str, Any], frame: pd.DataFrame, store_events: int) -> None:
+        """The author's training; as many negatives are drawn ahead as `store_events` events take."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(header["threads"])
+        try:
+            with seeded(header["seed"]), contextlib.redirect_stdout(_Lines(self._line)):
+                model.fit(
+                    frame,
+                    sample_cache_max_size=_cache_size(store_events, header["parameters"]),
+                    compatibility_mode=header["compatible"],
+                )
+        finally:
+            torch.set_num_threads(threads)
+
+    def time_steps(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Train for so many steps with the author's code; answers with the time at the end of each."""
+        parameters = header["parameters"]
+        model = self.author.gru.GRU4Rec(**parameters, device=_CPU)
+        self.clock = StepClock(header["steps"])
+        with contextlib.suppress(EnoughSteps):
+            store_events = header["store_events"] or len(arrays["items"])
+            self._train(model, header, _frame(arrays["items"], arrays["offsets"]), store_events)
+        ends, events = self.clock.as_arrays()
+        self.clock = None
+        self._answer("steps", {"ends": ends, "events": events})
+
     def _count(self, events: int) -> None:
+        if self.clock is not None:
+            self.clock.tick(events)
+            return
         self.events += events
         if self.fitting and time.monotonic() - self.told >= _TELL_EVERY:
             self._tell_events()
@@ -94,7 +116,7 @@ class Worker:
     def _line(self, line: str) -> None:
         """What the author's code prints: the loss of every epoch, and more that goes to the log."""
         found = _EPOCH.match(line)
-        if found:
+        if found and self.fitting:
             self._tell_events()
             self._answer("epoch", epoch=int(found[1]), loss=float(found[2]))
         else:
