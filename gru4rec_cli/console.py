@@ -1,6 +1,7 @@
 """What the terminal shows: results on stdout, everything else on stderr."""
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -95,14 +96,35 @@ def show_error(error: StudyError) -> None:
 
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
-    """Bars on a terminal, plain lines without one, nothing when quiet."""
+    """Bars on a terminal, plain lines without one, nothing when quiet; messages of the library likewise."""
     if quiet:
         yield SILENT
-    elif sys.stderr.isatty():
-        with _bars() as bars:
-            yield _BarProgress(bars)
-    else:
-        yield _PlainProgress()
+        return
+    with _messages():
+        if sys.stderr.isatty():
+            with _bars() as bars:
+                yield _BarProgress(bars)
+        else:
+            yield _PlainProgress()
+
+
+class _StatusHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        show_status(record.getMessage())
+
+
+@contextmanager
+def _messages() -> Iterator[None]:
+    """Show what the library logs."""
+    logger, handler = logging.getLogger("gru4rec_cli"), _StatusHandler()
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _bars() -> RichProgress:

@@ -3,14 +3,15 @@
 Compiled by numba at first use and kept on disk, without the interpreter's lock, so that threads can share the work.
 """
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from gru4rec_cli.compiling import compiled
 
 _SHARED = 4  # events that share a list, from which on sorting it pays
 _STRETCH = 128  # scores whose maximum is taken together
 
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compiled = compiled()
 
 
 @_compiled
@@ -81,7 +82,7 @@ def best_dense(scores: npt.NDArray[np.floating], longest: int) -> npt.NDArray[np
     return lists
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz", "reassoc"})
+@compiled(fastmath={"nnan", "nsz", "reassoc"})
 def _maxima(row: npt.NDArray[np.floating], maxima: npt.NDArray[np.floating]) -> None:
     """The highest score of every stretch."""
     for stretch in range(len(maxima)):

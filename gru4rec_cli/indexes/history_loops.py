@@ -3,14 +3,15 @@
 An event's history is the clicks `starts[event] … rows[event]` of `items`; negative items are unknown and passed over.
 """
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from gru4rec_cli.compiling import compiled
 
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compiled = compiled()
 
 
 @_compiled

@@ -1,14 +1,15 @@
 """The loops behind neighbours; compiled by numba at first use and kept on disk, without the interpreter's lock."""
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from gru4rec_cli.compiling import compiled
 
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 FloatTable = npt.NDArray[np.float64]
 
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compiled = compiled()
 _TINIEST = np.float32(1e-38)  # a vote is never nothing
 
 

@@ -1,10 +1,11 @@
 """The loops behind rules; compiled by numba at first use and kept on disk, without the interpreter's lock."""
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+from gru4rec_cli.compiling import compiled
+
+_compiled = compiled()
 
 
 @_compiled

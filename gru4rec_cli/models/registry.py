@@ -16,6 +16,7 @@ _NOT_MODELS = {"base", "registry"}
 _SHARED_SOURCES = [
     "base.py",
     "../scores.py",
+    "../compiling.py",
     "../threads.py",
     "../data/sessions.py",
     "../evaluation/metrics.py",

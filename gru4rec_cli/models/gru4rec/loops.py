@@ -1,8 +1,9 @@
 """The loops of training; compiled by numba at first use and kept on disk, without the interpreter's lock."""
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from gru4rec_cli.compiling import compiled
 
 Floats = npt.NDArray[np.floating]
 Int64Array = npt.NDArray[np.int64]
@@ -10,11 +11,9 @@ BoolArray = npt.NDArray[np.bool_]
 
 _TINY = 1e-24  # inside the logarithms, as in the author's implementation
 
-# NumPy's rule for division by zero: the check that Python asks for keeps a loop from being vectorised (Adagrad's row
-# update took 290 µs with it and 46 µs without).
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compiled = compiled()
 # Sums may be taken in another order than written, so that they are vectorised; NaN and infinity stay what they are.
-_vectorised = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+_vectorised = compiled(fastmath={"reassoc", "contract", "arcp", "nsz"})
 
 
 @_compiled
