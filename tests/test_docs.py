@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gru4rec_cli.cli import STAGE_HELP
+from gru4rec_cli.cli import STAGE_HELP, app
 from gru4rec_cli.errors import EXIT_CODES
 from gru4rec_cli.models import registry
 from gru4rec_cli.pipeline import STAGES
@@ -39,7 +39,9 @@ def test_the_page_of_all_settings_is_up_to_date():
 
 def test_every_command_exit_code_and_model_stands_in_the_readme():
     assert list(STAGE_HELP) == list(STAGES)
-    for command in [*STAGE_HELP, "run", "compare"]:
+    named = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    assert {*STAGE_HELP, "run", "compare", "bench"} <= named
+    for command in sorted(named):
         assert f"| `{command}` |" in README
     for code, meaning in EXIT_CODES.items():
         assert f"| {code} | {meaning} |" in README

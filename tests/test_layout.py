@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "gru4rec_cli"
 LAYERS = [
     ["cli", "official_commands", "shell", "__main__", "console"],
     ["pipeline", "comparing"],
-    ["stages", "conformance"],
+    ["stages", "conformance", "bench"],
     ["rundir", "config"],
     ["provenance"],
     ["reporting"],
@@ -22,7 +22,7 @@ LAYERS = [
     ["evaluation"],
     ["data"],
     ["vendoring"],
-    ["settings", "files", "git", "measuring", "yaml_loader", "scores", "threads"],
+    ["settings", "files", "git", "measuring", "yaml_loader", "scores", "threads", "compiling"],
     ["progress", "columns", "errors", "__init__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -1,0 +1,44 @@
+"""Models fitted on the bench's clicks, for the sections that use one."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from gru4rec_cli.bench.clicks import SEED, make_clicks
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.models import registry
+from gru4rec_cli.models.base import Recommender
+from gru4rec_cli.progress import SILENT, Progress
+
+NEURAL = ("gru4rec", "official")
+
+
+def new_model(kind: str, settings: Mapping[str, Any]) -> Recommender:
+    """A model of a kind: GRU4Rec with these settings, all others with their defaults."""
+    given = dict(settings) if kind in NEURAL else {}
+    return registry.model_class(kind)(registry.settings_class(kind).model_validate(given), SEED)
+
+
+def fitted_model(kind: str, settings: Mapping[str, Any], train: Sessions, progress: Progress = SILENT) -> Recommender:
+    """The same, fitted."""
+    model = new_model(kind, settings)
+    model.fit(train, None, progress=progress)
+    return model
+
+
+@cache
+def _small_world() -> Sessions:
+    return make_clicks(1_000, 50).train
+
+
+def warm_up(kind: str) -> None:
+    """Fit and use a small model of a kind, so that whatever is compiled or loaded at first use is there."""
+    from gru4rec_cli.evaluation.ranking import rank_targets
+
+    small: dict[str, Any] = {"epochs": 1, "layers": (4,), "batch_size": 4, "n_sample": 8}
+    model = fitted_model(kind, small, _small_world())
+    few = _small_world().select(np.arange(40))
+    rank_targets(model.score(few), few, longest=20)
+    model.recommend([0], 5)

@@ -1,0 +1,41 @@
+"""The machine that figures come from, and how busy it was."""
+
+import os
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from gru4rec_cli import provenance
+
+_UNKNOWN = 2**63  # memory of a system that does not tell
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe(threads: int) -> dict[str, Any]:
+    """Processor, cores, threads and versions."""
+    import torch
+
+    versions = {**provenance.versions(), "numba": metadata.version("numba")}
+    blas = "MKL" if torch.backends.mkl.is_available() else "not MKL"  # type: ignore[no-untyped-call]
+    return {**provenance.device(), "cores": cores(), "threads": threads, "blas": blas, "versions": versions}
+
+
+def load() -> float | None:
+    """Processes that ran or waited for a core over the last minute, this one included; None where unknown."""
+    with suppress(OSError, AttributeError):
+        return round(os.getloadavg()[0], 2)
+    return None
+
+
+def available_memory() -> int:
+    """Bytes that can be used without swapping."""
+    with suppress(OSError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return _UNKNOWN

@@ -1,0 +1,79 @@
+"""The clock on training steps, of ours and of the author's code: a time at the end of each step."""
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from gru4rec_cli.bench.clicks import SEED
+from gru4rec_cli.data.sessions import Int64Array, Sessions
+from gru4rec_cli.models import gru4rec
+from gru4rec_cli.models.gru4rec.cells import Masks
+from gru4rec_cli.models.gru4rec.minibatch import MiniBatch
+from gru4rec_cli.models.gru4rec.training import Trainer
+from gru4rec_cli.progress import SILENT
+
+if TYPE_CHECKING:
+    from gru4rec_cli.models.official.model import Model as OfficialModel
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Of consecutive steps from the first on, all (steps,)."""
+
+    ends: npt.NDArray[np.float64]  # seconds on some clock
+    events: Int64Array  # learnt from in each
+    columns: Int64Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # distinct ones; ours only
+
+    def rates(self, skipped: int) -> tuple[float, float]:
+        """Steps and events a second, from the end of step `skipped` to that of the last."""
+        seconds = float(self.ends[-1] - self.ends[skipped - 1])
+        return (len(self.ends) - skipped) / seconds, float(self.events[skipped:].sum()) / seconds
+
+
+class _EnoughSteps(Exception):  # noqa: N818 - it ends a training, it is no error
+    pass
+
+
+class TimedTrainer(Trainer):
+    """Our training, unchanged, that stops after so many steps and remembers when each ended."""
+
+    def __init__(self, train: Sessions, settings: Mapping[str, Any], steps: int, *, n_threads: int = 1) -> None:
+        super().__init__(train, gru4rec.Settings.model_validate(settings), SEED, n_threads=n_threads)
+        self.steps = steps
+        self.ends: list[float] = []
+        self.sizes: list[tuple[int, int]] = []  # lanes, distinct columns
+
+    def step(self, batch: MiniBatch, states: list[Tensor], masks: Masks) -> tuple[float, list[Tensor]]:
+        learnt = super().step(batch, states, masks)
+        self.ends.append(time.perf_counter())
+        self.sizes.append((len(batch.targets), batch.n_columns))
+        if len(self.ends) == self.steps:
+            raise _EnoughSteps
+        return learnt
+
+    def times(self) -> StepTimes:
+        """Run the steps, or the epoch where it is shorter."""
+        with suppress(_EnoughSteps):
+            self.run(progress=SILENT)
+        lanes, columns = np.array(self.sizes, dtype=np.int64).T
+        return StepTimes(np.array(self.ends), lanes, columns)
+
+
+def time_ours(train: Sessions, settings: Mapping[str, Any], steps: int, threads: int) -> StepTimes:
+    """The first `steps` steps of our training."""
+    return TimedTrainer(train, settings, steps, n_threads=threads).times()
+
+
+def time_official(model: "OfficialModel", train: Sessions, steps: int, threads: int) -> StepTimes:
+    """The first `steps` steps of the author's training, in the process that `model` keeps.
+
+    The negatives of all of them are drawn before the first.
+    """
+    store_events = steps * model.settings.batch_size
+    return StepTimes(*model.time_steps(train, steps, threads=threads, store_events=store_events))
