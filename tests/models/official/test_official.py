@@ -190,8 +190,8 @@ def test_item_ids_may_be_text(tmp_path: Path):
     (recall,) = (
         row["value"]
         for row in metrics
-        if (row["model"], row["metric"], row["k"], row["ties"], row["seed"])
-        == ("author", "recall", 5, "conservative", "all")
+        if (row["model"], row["metric"], row["k"], row["ties"], row["seed"], row["slice"])
+        == ("author", "recall", 5, "conservative", "all", "all")
     )
     assert recall > 0.9
 
