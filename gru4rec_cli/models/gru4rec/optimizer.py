@@ -8,7 +8,7 @@ from torch import Tensor
 from gru4rec_cli.data.sessions import Int64Array
 from gru4rec_cli.models.gru4rec.loops import adagrad_rows
 
-_EPSILON = 1e-6
+EPSILON = 1e-6
 
 
 class Adagrad:
@@ -38,7 +38,7 @@ class Adagrad:
         """Update the given rows, each named once, with their gradients (rows, …)."""
         values, accumulators, momenta = self._matrices[name]
         by_row = gradient.reshape(len(rows), values.shape[1])
-        adagrad_rows(values, accumulators, momenta, rows, by_row, self.learning_rate, self.momentum, _EPSILON)
+        adagrad_rows(values, accumulators, momenta, rows, by_row, self.learning_rate, self.momentum, EPSILON)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that a continued training needs, by name."""
