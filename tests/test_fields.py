@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
+from gru4rec_cli.columns import MODEL_FILE
 from gru4rec_cli.config import ReportSettings, StudyConfig, load_config
 from gru4rec_cli.data.events import ColumnSettings, DataSettings
 from gru4rec_cli.data.splitting import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
+from gru4rec_cli.errors import UsageError
 from gru4rec_cli.evaluation.settings import EvaluateSettings
+from gru4rec_cli.files import read_json
 from gru4rec_cli.models import registry
 from gru4rec_cli.pipeline import Study
 from tests.fetched import skip_unless_fetched
@@ -111,6 +115,9 @@ MODELS: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
     "gru4rec": GRU4REC,
     "official": OFFICIAL,
 }  # those of the baselines stand in their own tests
+# With auto and cpu a machine without a GPU does the same, and every other device it refuses; see the test of its own.
+TESTED_ALONE = {("gru4rec", "device")}
+REPEATED = {"statistics.json", MODEL_FILE}  # they differ because they repeat the settings
 TOP = {"name", "seed", "seeds", "data", "synth", "split", "baseline", "train", "evaluate", "report"}
 
 
@@ -143,12 +150,12 @@ def write_clicks(folder: Path) -> None:
 
 
 def artifacts(folder: Path, config: dict[str, Any], last: str) -> dict[str, str]:
-    """Hashes of what a stage writes, the stages before it having run; statistics repeat settings and do not count."""
+    """Hashes of what a stage writes, the stages before it having run; what repeats settings does not count."""
     study = Study(load_config(write_config(folder, config)), folder / "run")
     outcome = next(outcome for outcome in study.run() if outcome.stage == last)
     manifest = study.directory.manifest(outcome.stage)
     assert manifest is not None
-    return {name: digest for name, digest in manifest["outputs"].items() if name != "statistics.json"}
+    return {name: digest for name, digest in manifest["outputs"].items() if Path(name).name not in REPEATED}
 
 
 def merged(config: dict[str, Any], section: str, *changes: dict[str, Any]) -> dict[str, Any]:
@@ -204,13 +211,28 @@ def test_every_field_of_report(tmp_path: Path, field: str):
     check(tmp_path, PLANTED, {**PLANTED, "report": {field: REPORT[field]}}, "report")
 
 
-@pytest.mark.parametrize(("kind", "field"), [(k, f) for k in MODELS for f in registry.settings_class(k).model_fields])
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [(k, f) for k in MODELS for f in registry.settings_class(k).model_fields if (k, f) not in TESTED_ALONE],
+)
 def test_every_field_of_a_model(tmp_path: Path, kind: str, field: str):
     skip_unless_fetched(kind)
     both, value = MODELS[kind][field]
     entry = {**PLANTED["train"]["models"]["gru4rec"], **both}
     one = {**PLANTED, "train": {"models": {kind: entry}}}
     check(tmp_path, one, {**PLANTED, "train": {"models": {kind: {**entry, field: value}}}}, "train")
+
+
+def test_the_device_of_gru4rec_is_followed_or_refused(tmp_path: Path):
+    one = merged(PLANTED, "train", {"models": {"gru4rec": {**PLANTED["train"]["models"]["gru4rec"], "device": "cpu"}}})
+    other = merged(one, "train", {"models": {"gru4rec": {**one["train"]["models"]["gru4rec"], "device": "cuda"}}})
+    if torch.cuda.is_available():
+        check(tmp_path, one, other, "train")  # fit.json names the device
+        return
+    artifacts(tmp_path / "one", one, "train")
+    assert read_json(tmp_path / "one" / "run" / "train" / "gru4rec" / "fit.json")["facts"]["device"] == "cpu"
+    with pytest.raises(UsageError, match=r"train\.models\.gru4rec\.device: cuda cannot be used"):
+        artifacts(tmp_path / "other", other, "train")
 
 
 def test_every_section_is_covered_and_name_and_seeds_change_results(tmp_path: Path):

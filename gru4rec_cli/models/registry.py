@@ -58,6 +58,11 @@ def check_ready(kind: str) -> None:
     getattr(_module(kind), "check_ready", lambda: None)()
 
 
+def check_settings(kind: str, settings: ModelSettings, where: str) -> None:
+    """Raise `UsageError` where a model cannot be fitted with its settings on this machine; `where` is its key."""
+    getattr(_module(kind), "check_settings", lambda settings, where: None)(settings, where)
+
+
 def save_model(folder: Path, kind: str, settings: ModelSettings, seed: int, model: Recommender) -> None:
     """Write a fitted model so that `load_model` needs nothing but the folder."""
     model.save(folder)

@@ -16,6 +16,7 @@ from gru4rec_cli.evaluation.metrics import metric_values
 from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
 from gru4rec_cli.models.base import FitReport, recommend_by_score
 from gru4rec_cli.models.gru4rec.cells import Layers
+from gru4rec_cli.models.gru4rec.devices import describe_device
 from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, input_table, zero_states
 from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.models.gru4rec.training import Trainer
@@ -54,7 +55,8 @@ class Model:
         trainer = Trainer(train, self.settings, self.seed, self._validator(valid))
         self.parameters = trainer.run(progress=progress, checkpoints=checkpoints)
         n_parameters = sum(value.numel() for value in self.parameters.values())
-        return FitReport(trainer.curve, {"parameters": n_parameters, "kept_epoch": trainer.kept_epoch})
+        facts = {"parameters": n_parameters, "kept_epoch": trainer.kept_epoch}
+        return FitReport(trainer.curve, facts | {"device": describe_device(trainer.device)})
 
     def _validator(self, valid: Sessions | None) -> Callable[[dict[str, Tensor]], float] | None:
         """What measures the epochs, if the settings ask for it."""

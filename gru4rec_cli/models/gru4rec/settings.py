@@ -1,8 +1,9 @@
 """Settings of GRU4Rec, named as the author names them."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gru4rec_cli.models.base import ModelSettings
 
@@ -88,6 +89,18 @@ class Settings(TrainingSettings):
     patience: int | None = Field(
         None, ge=1, description="stop after so many epochs without a better validate_on; null: train every epoch"
     )
+    device: str = Field(
+        "auto",
+        description="where to train: auto (an NVIDIA GPU where there is one, else the CPU), cpu, cuda, cuda:1 and so "
+        "on, mps; ranking is always on the CPU",
+    )
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda|cuda:[0-9]{1,3}|mps", device):
+            raise ValueError(f"given {device!r}; allowed: auto, cpu, cuda, cuda:0 and so on, mps")
+        return device
 
     @model_validator(mode="after")
     def _patience_for_something(self) -> Self:

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.errors import CheckError
+from gru4rec_cli.models.gru4rec.accelerated.epoch import DeviceTraining
 from gru4rec_cli.models.gru4rec.cells import Masks
 from gru4rec_cli.models.gru4rec.checkpoints import Checkpoint, Curve, load_checkpoint, save_checkpoint
+from gru4rec_cli.models.gru4rec.devices import find_device
 from gru4rec_cli.models.gru4rec.dropout import masks_of
 from gru4rec_cli.models.gru4rec.lanes import LaneStep, count_events, lane_chunks, lane_steps
 from gru4rec_cli.models.gru4rec.loops import carry_state
@@ -66,6 +68,8 @@ class Trainer:
         self.curve: Curve = []
         # Without extra negatives a single lane has nothing to compare its target with.
         self.min_lanes = 1 if settings.n_sample else 2
+        self.device = find_device(settings.device)
+        self._on_device: DeviceTraining | None = None
 
     def run(self, *, progress: Progress = SILENT, checkpoints: Path | None = None) -> Parameters:
         """Train, continuing from the newest checkpoint if there is one; the weights of the epoch that is kept."""
@@ -109,19 +113,16 @@ class Trainer:
         """One pass over the training sessions; the mean loss of an event. Everything random follows from the seed
         and the epoch's number, so a continued training equals an uninterrupted one."""
         settings = self.settings
-        states = zero_states(settings.batch_size, settings)
         total, events, steps = 0.0, 0, 0
         n_events = count_events(self.train, settings.batch_size, min_lanes=self.min_lanes)
         with progress.task(f"epoch {number}/{settings.epochs}", total=n_events, unit="events") as task:
-            for chunk in ahead(self._chunks(number)):
-                for lanes, batch, masks in chunk:
-                    states = carry(states, lanes)
-                    loss, states = self.step(batch, states, masks)
+            learn = self._learn_by_hand if self.device.type == "cpu" else self._learn_on_device
+            for losses, shown in learn(number):
+                for loss in losses:
                     total += loss
                     steps += 1
                     if not np.isfinite(total):
                         raise _diverged(f"the loss is {loss} in epoch {number}, step {steps}", number)
-                shown = sum(len(lanes.rows) for lanes, _, _ in chunk)
                 events += shown
                 task.advance(shown, loss=f"{total * settings.batch_size / events:.4f}")
         if events == 0:
@@ -130,6 +131,26 @@ class Trainer:
                 "set n_sample above 0",
             )
         return total * settings.batch_size / events
+
+    def _learn_by_hand(self, number: int) -> Iterator[tuple[Iterator[float], int]]:
+        """The losses of an epoch's steps, a chunk at a time, each step taken as its loss is asked for, and how many
+        events a chunk shows."""
+        states = zero_states(self.settings.batch_size, self.settings)
+
+        def losses(chunk: Chunk) -> Iterator[float]:
+            nonlocal states
+            for lanes, batch, masks in chunk:
+                loss, states = self.step(batch, carry(states, lanes), masks)
+                yield loss
+
+        for chunk in ahead(self._chunks(number)):
+            yield losses(chunk), sum(len(lanes.rows) for lanes, _, _ in chunk)
+
+    def _learn_on_device(self, number: int) -> Iterator[tuple[list[float], int]]:
+        """The same on an accelerator, where a chunk's steps have all been taken when their losses are told."""
+        if self._on_device is None:
+            self._on_device = DeviceTraining(self.train, self.settings, self.parameters, self.optimizer, self.device)
+        return self._on_device.epoch(epoch_seed(self.seed, number), self.min_lanes)
 
     def _chunks(self, number: int) -> Iterator[Chunk]:
         """The steps of an epoch with all that they draw, some at a time."""

@@ -1,0 +1,16 @@
+"""A training that takes the accelerators' steps, wherever it runs."""
+
+from gru4rec_cli.models.gru4rec.training import Trainer
+from gru4rec_cli.progress import SILENT, Progress
+
+
+class ByTensors(Trainer):
+    """Trains on the CPU as it would on an accelerator; can be interrupted before an epoch."""
+
+    _learn_by_hand = Trainer._learn_on_device  # type: ignore[assignment]
+    stop_before = 0
+
+    def epoch(self, number: int, progress: Progress = SILENT) -> float:
+        if number == self.stop_before:
+            raise KeyboardInterrupt
+        return super().epoch(number, progress)
