@@ -14,6 +14,7 @@ import typer
 from gru4rec_cli import __version__, console, official_commands
 from gru4rec_cli.errors import INTERRUPTED, StudyError
 from gru4rec_cli.shell import EXIT_CODES_TOLD, DebugOption, ForceOption, JsonOption, QuietOption, errors
+from gru4rec_cli.threads import limit_threads
 
 if TYPE_CHECKING:
     from gru4rec_cli.pipeline import Outcome, Study
@@ -43,6 +44,10 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. train.models.gru4rec.layers=[64]."),
 ]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads to compute on; default: all cores, and one for training.", show_default=False),
+]
 Language = Literal["en", "es"]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would run, and why.")]
 
@@ -60,11 +65,13 @@ class Options:
     json: bool
     quiet: bool
     debug: bool
+    threads: int | None
 
     def repeated(self) -> str:
         """The options with which another stage of the same study is called."""
         parts = ["--config", str(self.config)]
         parts += ["--run-dir", str(self.run_dir)] if self.run_dir else []
+        parts += ["--threads", str(self.threads)] if self.threads else []
         return shlex.join([*parts, *(part for override in self.overrides for part in ("--set", override))])
 
 
@@ -84,8 +91,9 @@ def _stage_command(name: str) -> Callable[..., None]:
         json: JsonOption = False,
         quiet: QuietOption = False,
         debug: DebugOption = False,
+        threads: ThreadsOption = None,
     ) -> None:
-        options = Options(config, run_dir, overrides or [], json, quiet, debug)
+        options = Options(config, run_dir, overrides or [], json, quiet, debug, threads)
         with _study(options) as study:
             outcome = study.run_stage(name, force=force)
         _tell(outcome, options)
@@ -108,9 +116,10 @@ def run(
     json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
+    threads: ThreadsOption = None,
 ) -> None:
     """Run all configured stages in order, skipping what is up to date."""
-    options = Options(config, run_dir, overrides or [], json, quiet, debug)
+    options = Options(config, run_dir, overrides or [], json, quiet, debug, threads)
     outcomes: list[Outcome] = []
     with _study(options) as study:
         if dry_run:
@@ -212,6 +221,8 @@ def bench(
 def _study(options: Options) -> "Iterator[Study]":
     """The study that the options describe."""
     with errors(debug=options.debug):
+        if options.threads:
+            limit_threads(options.threads)
         from gru4rec_cli.config import load_config
         from gru4rec_cli.pipeline import Study
 

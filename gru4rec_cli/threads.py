@@ -10,6 +10,23 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
+_ASKED = "GRU4REC_STUDY_THREADS"  # in the environment, so that processes that this one starts know it too
+
+
+def limit_threads(count: int) -> None:
+    """Compute on so many threads from here on, training included; before torch is loaded, since it reads it then."""
+    os.environ["OMP_NUM_THREADS"] = os.environ[_ASKED] = str(count)
+
+
+def training_threads() -> int:
+    """Threads of training: as many as were asked for, else one.
+
+    A step is many small operations. A second thread gains little on small ones and, where something else keeps its core
+    busy, every operation waits for it; and with one, the weights do not depend on how many cores a machine has.
+    """
+    return int(os.environ.get(_ASKED, "1"))
+
+
 def thread_count() -> int:
     """The cores this process may use, or fewer where OMP_NUM_THREADS says so, as for torch."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -90,7 +90,7 @@ class Settings(TrainingSettings):
         None, ge=1, description="stop after so many epochs without a better validate_on; null: train every epoch"
     )
     device: str = Field(
-        "auto",
+        "cpu",
         description="where to train: auto (an NVIDIA GPU where there is one, else the CPU), cpu, cuda, cuda:1 and so "
         "on, mps; ranking is always on the CPU",
     )

@@ -26,22 +26,18 @@ from gru4rec_cli.models.gru4rec.optimizer import Adagrad
 from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.models.gru4rec.stepping import Stepper, update
 from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.threads import ahead
+from gru4rec_cli.threads import ahead, training_threads
 
 Parameters = dict[str, Tensor]
 Validate = Callable[[Parameters], float]
 Chunk = list[tuple[LaneStep, MiniBatch, Masks]]
-
-# A step is many small operations. A second thread gains little on them and, where something else keeps its core busy,
-# every operation waits for it; and with one, the weights do not depend on how many cores a machine has.
-_THREADS = 1
 
 
 class Trainer:
     """Parameters, optimiser and data of one training.
 
     `validate` gives the value, higher is better, that decides which epoch is kept; without it the last one is.
-    `n_threads` share the matrix products.
+    `n_threads` share the matrix products; by default as many as `training_threads` says.
     """
 
     def __init__(
@@ -51,13 +47,13 @@ class Trainer:
         seed: int,
         validate: Validate | None = None,
         *,
-        n_threads: int = _THREADS,
+        n_threads: int | None = None,
     ) -> None:
         self.train = train
         self.settings = settings
         self.seed = seed
         self.validate = validate
-        self.n_threads = n_threads
+        self.n_threads = n_threads or training_threads()
         self.items = train.items.astype(np.int64)
         self.parameters = initial_parameters(train.n_items, settings, seed)
         self.optimizer = Adagrad(self.parameters, settings.learning_rate, settings.momentum)

@@ -16,11 +16,11 @@ from gru4rec_cli.models.official.process import WorkerProcess
 from gru4rec_cli.models.official.settings import Settings
 from gru4rec_cli.progress import SILENT, Progress, Task
 from gru4rec_cli.scores import FloatArray, ScoreBlock, block_ranges
+from gru4rec_cli.threads import training_threads
 from gru4rec_cli.vendoring import read_pin
 
 _WEIGHTS = "weights.safetensors"
 _MANY = 2**31  # more events than any block
-_THREADS = 1  # of training: weights must not depend on how many cores a machine has
 
 
 class Model:
@@ -56,7 +56,7 @@ class Model:
             compatible=self.settings.compatible,
             n_items=train.n_items,
             seed=self.seed,
-            threads=_THREADS,
+            threads=training_threads(),
         )
         curve = self._follow(answers, progress, train.n_targets)
         facts = {
