@@ -44,7 +44,8 @@ class TimedTrainer(Trainer):
     """Our training, unchanged, that stops after so many steps and remembers when each ended."""
 
     def __init__(self, train: Sessions, settings: Mapping[str, Any], steps: int, *, n_threads: int = 1) -> None:
-        super().__init__(train, gru4rec.Settings.model_validate(settings), SEED, n_threads=n_threads)
+        on_cpu = {**settings, "device": "cpu"}  # the step that is timed is the CPU's
+        super().__init__(train, gru4rec.Settings.model_validate(on_cpu), SEED, n_threads=n_threads)
         self.steps = steps
         self.ends: list[float] = []
         self.sizes: list[tuple[int, int]] = []  # lanes, distinct columns
