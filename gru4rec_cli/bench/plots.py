@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from gru4rec_cli.bench.growth import SECTIONS as GROWTH
 from gru4rec_cli.bench.measurements import Measurement
@@ -61,7 +61,7 @@ def _throughput(folder: Path, rates: Sequence[Measurement]) -> Figure:
                 look = (subjects.index(subject), batches.index(batch))
                 _line(axes, f"{subject}, batch {batch}", points, *look)
         axes.set(title=f"{settings}, {units} units", xlabel="Items (log scale)")
-        _log_log(axes)
+        _log_log(axes, (int(m.case["items"]) for m in here))
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     grid[0, 0].set_ylabel("Training events a second (log scale)")
@@ -83,7 +83,7 @@ def _growth(folder: Path, grown: Sequence[Measurement]) -> Figure:
             for place, subject in enumerate(subjects):
                 here = [m for m in grown if (m.section, m.quantity, m.subject) == (section, quantity, subject)]
                 _line(grid[row, column], subject, [(int(m.case[size]), m) for m in here], place, 0)
-            _log_log(grid[row, column])
+            _log_log(grid[row, column], (int(m.case[size]) for m in grown if m.section == section))
         grid[0, column].set(title=section.capitalize())
         grid[1, column].set(xlabel=f"{size.capitalize()} (log scale)")
     grid[0, 0].set_ylabel("Seconds (log scale)")
@@ -113,12 +113,14 @@ def _line(axes: Axes, label: str, points: Sequence[Point], colour: int, line: in
     )
 
 
-def _log_log(axes: Axes) -> None:
-    """Ticks at 1, 2 and 5 of every decade: a small range has some too."""
+def _log_log(axes: Axes, sizes: Iterable[int]) -> None:
+    """Ticks below at the sizes themselves, at the side at 1, 2 and 5 of every decade: a small range has some too."""
     for set_scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
         count_scale(set_scale, axis, ENGLISH)
-        axis.set_major_locator(LogLocator(subs=_TICKS))
-    axes.tick_params(axis="x", rotation=30)
+        axis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(LogLocator(subs=_TICKS))
+    ticks = sorted(set(sizes))
+    axes.set_xticks(ticks, [f"{size:,}" for size in ticks], rotation=30)
 
 
 def _legend(canvas: Canvas, panels: Iterable[Axes]) -> None:

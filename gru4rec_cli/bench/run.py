@@ -14,9 +14,9 @@ from gru4rec_cli.progress import SILENT, Progress
 
 TIMED = {
     "training": "training steps once 64 have passed: lanes, mini-batch, forward, loss, backward, update. Ours draws "
-    "its negatives meanwhile, in the time that is counted; the author's code has drawn those of all steps before the "
-    "first, which is not counted, nor is the start of its process. products alone: the matrix products of our step, "
-    "for the numbers of distinct columns that it had",
+    "its negatives in the time that is counted, in a thread of its own whatever --threads says; the author's code has "
+    "drawn those of all steps before the first, which is not counted, nor is the start of its process. products alone: "
+    "the matrix products of our step, for the numbers of distinct columns that it had",
     "ranking": "events ranked among all items, with the lists of the best 20. product alone: all states times all "
     "items, block by block",
     "latency": "a request, recommend(history, 20), by a fitted model that has answered one before",
