@@ -118,18 +118,27 @@ def recommend_by_score(
 ) -> tuple[npt.NDArray[np.int64], FloatArray]:
     """The top `k` of the scores that `model.score` gives after `history`; equal scores in index order.
 
-    A placeholder follows the history, so that its last click is an input like those of `evaluate`.
     Raises ValueError for an empty history.
     """
+    *_, block = model.score(history_session(history, n_items))
+    return best_after_last(block, k)
+
+
+def history_session(history: Sequence[int], n_items: int) -> Sessions:
+    """A history as a session. A placeholder follows, so that its last click is an input like those of `evaluate`."""
     if len(history) == 0:
         raise ValueError("the history is empty; at least one click is needed to recommend from")
-    session = session_of_items(np.array([*history, 0], dtype=np.int32), Vocabulary.of(np.arange(n_items)))
-    *_, block = model.score(session)
+    return session_of_items(np.array([*history, 0], dtype=np.int32), Vocabulary.of(np.arange(n_items)))
+
+
+def best_after_last(block: Block, k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """The top `k` of a block's last event, and their scores."""
+    k = min(k, block.n_items)
     if isinstance(block, ScoreBlock):
-        best = best_items(ScoreBlock(0, block.scores[-1:]), min(k, n_items))[0].astype(np.int64)
+        best = best_items(ScoreBlock(0, block.scores[-1:]), k)[0].astype(np.int64)
         return best, block.scores[-1, best]
     last = replace(block, rows=block.rows[-1:])
-    best = best_items(last, min(k, n_items))[0].astype(np.int64)
+    best = best_items(last, k)[0].astype(np.int64)
     candidates = dict(zip(*(values.tolist() for values in last.candidates(0)), strict=True))
     return best, np.array([candidates.get(int(i), block.order.shares[i] - 1.0) for i in best], dtype=np.float32)
 

@@ -14,7 +14,7 @@ from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.errors import UsageError
 from gru4rec_cli.evaluation.metrics import metric_values
 from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
-from gru4rec_cli.models.base import FitReport, recommend_by_score
+from gru4rec_cli.models.base import FitReport, best_after_last, history_session
 from gru4rec_cli.models.gru4rec.cells import Layers
 from gru4rec_cli.models.gru4rec.devices import describe_device
 from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, input_table, zero_states
@@ -80,14 +80,12 @@ class Model:
 
     @torch.no_grad()
     def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
-        matrix, bias = self.parameters[ITEMS], self.parameters[BIAS]
         done = 0
         for group in _groups(sessions):
             chunk = sessions.select(group)
             queries = self.hidden_states(chunk)  # (events, D)
             for first, stop in block_ranges(len(queries), sessions.n_items):
-                rows = _at_least(queries[first:stop], _MIN_ROWS)
-                yield ScoreBlock(done + first, torch.addmm(bias, rows, matrix.T).numpy()[: stop - first])
+                yield ScoreBlock(done + first, self._scores(queries[first:stop]))
             done += len(queries)
 
     @torch.no_grad()
@@ -119,7 +117,15 @@ class Model:
         return queries
 
     def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
-        return recommend_by_score(self, history, k, len(self.parameters[BIAS]))
+        states = self.hidden_states(history_session(history, len(self.parameters[BIAS])))
+        return best_after_last(ScoreBlock(0, self._scores(states[-1:])), k)
+
+    @torch.no_grad()
+    def _scores(self, states: Tensor) -> FloatArray:
+        """Scores of all items after the given states (events, D), (events, V)."""
+        rows = _at_least(states, _MIN_ROWS)
+        scores = torch.addmm(self.parameters[BIAS], rows, self.parameters[ITEMS].T)
+        return scores[: len(states)].numpy()
 
     def save(self, folder: Path) -> None:
         save_file(self.parameters, folder / _WEIGHTS)
