@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from gru4rec_cli.config import StudyConfig, resolved
+from gru4rec_cli.data.reading import input_files
 from gru4rec_cli.errors import StageError, UsageError
 from gru4rec_cli.files import hash_json
 from gru4rec_cli.measuring import measured
@@ -254,8 +255,7 @@ class Study:
             manifest = self.directory.manifest(need)
             inputs[need] = hash_json(manifest["outputs"]) if manifest else ""
         if name == "split" and not self.config.synthetic:
-            files = {f"data.{key}": getattr(self.config.data, key) for key in ("source", "train", "test")}
-            inputs |= raw_hashes(files, recorded or {})
+            inputs |= raw_hashes(input_files(self.config.data, recorded or {}), recorded or {})
         return inputs
 
     def _code(self, name: str) -> str:

@@ -11,9 +11,10 @@ import torch
 from gru4rec_cli.columns import MODEL_FILE
 from gru4rec_cli.config import ReportSettings, StudyConfig, load_config
 from gru4rec_cli.data.events import ColumnSettings, DataSettings
+from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.splitting import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
-from gru4rec_cli.errors import UsageError
+from gru4rec_cli.errors import DataError, UsageError
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.files import read_json
 from gru4rec_cli.models import registry
@@ -72,7 +73,28 @@ SPLIT: dict[str, tuple[dict[str, Any], Any]] = {
     "straddle": ({}, "truncate"),
     "unseen": ({"min_item_support": 1}, "miss"),
 }
+USERS = {"columns": {"user": "Visitor"}, "sessions": {"by": "user", "gap_minutes": 60.0}}
+KINDS = {"columns": {"event": "Kind"}, "events": ["view"]}
+DATA_BOTH: dict[str, Any] = {
+    "test": {"source": None, "train": "clicks.csv", "test": "later.csv"},
+    "format": {"source": "events.csv"},
+    "events": KINDS,
+    "columns.user": USERS,
+    "columns.event": KINDS,
+    "sessions.by": USERS,
+    "sessions.gap_minutes": USERS,
+    "sessions.min_dwell_seconds": USERS,
+}
 DATA: dict[str, Any] = {
+    "format": {"format": "retailrocket"},
+    "events": {"events": ["view", "cart"]},
+    "sessions": {"sessions": {"gap_minutes": 60.0}},
+    "on_error": {"source": "bad.csv", "on_error": "skip"},
+    "columns.user": {"columns": {"user": "Cookie"}},
+    "columns.event": {"columns": {"event": "Step"}},
+    "sessions.by": {"sessions": {"by": "session", "gap_minutes": 60.0}},
+    "sessions.gap_minutes": {"sessions": {"by": "user", "gap_minutes": 600.0}},
+    "sessions.min_dwell_seconds": {"sessions": {"by": "user", "gap_minutes": 60.0, "min_dwell_seconds": 600.0}},
     "source": {"source": "other.csv"},
     "train": {"source": None, "train": "clicks.csv", "test": "later.csv"},
     "test": {"source": None, "train": "clicks.csv", "test": "latest.csv"},
@@ -137,9 +159,18 @@ def write_clicks(folder: Path) -> None:
         "Time": time.astype(int),
         "Category": item % 5,
         "Visitor": session // 2,
+        "Cookie": session // 3,
+        "Kind": np.where(item % 3 > 0, "view", "cart"),
+        "Step": np.where(session % 3 > 0, "view", "cart"),
+        "timestamp": time.astype(int) * 1000,
+        "visitorid": session // 2,
+        "event": "view",
+        "itemid": item,
     }
     log = pl.DataFrame(columns)
     log = pl.concat([log, log[::17]])
+    log.write_csv(folder / "events.csv")
+    log[::2].with_columns(pl.when(pl.col("ItemId") > 3).then(pl.col("ItemId"))).write_csv(folder / "bad.csv")
     log.write_csv(folder / "clicks.csv")
     log.filter(pl.col("SessionId") > 20).write_csv(folder / "other.csv")
     log.filter(pl.col("SessionId") > 40).write_csv(folder / "semicolons.csv", separator=";")
@@ -192,11 +223,22 @@ def test_every_field_of_split(tmp_path: Path, field: str):
 
 @pytest.mark.usefixtures("clicks")
 @pytest.mark.parametrize(
-    "field", [*DataSettings.model_fields, *(f"columns.{name}" for name in ColumnSettings.model_fields)]
+    "field",
+    [
+        *DataSettings.model_fields,
+        *(f"columns.{name}" for name in ColumnSettings.model_fields),
+        *(f"sessions.{name}" for name in SessionSettings.model_fields),
+    ],
 )
 def test_every_field_of_data(tmp_path: Path, field: str):
-    given = merged(FROM_FILE, "data", DATA["train"]) if field == "test" else FROM_FILE
-    check(tmp_path, given, merged(FROM_FILE, "data", DATA[field]), "split")
+    one = merged(FROM_FILE, "data", DATA_BOTH.get(field, {}))
+    check(tmp_path, one, merged(one, "data", DATA[field]), "split")
+
+
+@pytest.mark.usefixtures("clicks")
+def test_a_bad_row_stops_by_default(tmp_path: Path):
+    with pytest.raises(DataError, match="column 'ItemId': the id is empty"):
+        artifacts(tmp_path, merged(FROM_FILE, "data", {"source": "bad.csv"}), "split")
 
 
 @pytest.mark.parametrize("field", EvaluateSettings.model_fields)

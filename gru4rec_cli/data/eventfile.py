@@ -1,9 +1,10 @@
 """One file of events as users have them: read fast, and explained row by row where it is wrong."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import polars as pl
@@ -11,11 +12,16 @@ from polars.exceptions import PanicException, PolarsError
 
 from gru4rec_cli.columns import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
-from gru4rec_cli.data.times import TimeUnit
+from gru4rec_cli.data.delimited import BadRows
+from gru4rec_cli.data.layout import GUIDE, Layout
+from gru4rec_cli.data.removals import Counts
 from gru4rec_cli.errors import DataError
 
 MICROSECONDS_PER_SECOND = 1_000_000
 
+KEPT = "kept"
+_DAY = "day"
+_ROW = "row"
 _EMPTY = "empty: "
 _SHOWN_COLUMNS = 20
 
@@ -23,52 +29,144 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
+class FileEvents:
+    """What a file gave: `events` SESSION, ITEM, TIME in file order; `rows` counts also those that are not in it."""
+
+    events: pl.DataFrame
+    rows: int
+    other: Counts  # events of other types than those that are kept
+    bad: Counts
+    why_bad: list[BadRows]
+
+
+@dataclass(frozen=True)
 class EventFile:
-    """A file and how to read it; `separator` is None for Parquet, `time` where the row number is the time."""
+    """A file and how to read it; `separator` is None for Parquet, `session` the column of sessions, or of users."""
 
     path: Path
+    layout: Layout
     session: str
-    item: str
-    time: str | None
-    unit: TimeUnit
     separator: str | None
+    keep: tuple[str, ...] = ()
+    skip: bool = False  # bad rows are counted, not refused
+    named: bool = False  # the format is not GENERIC: its columns cannot be configured
 
-    def read(self) -> pl.DataFrame:
-        """SESSION, ITEM, TIME in file order; raises `DataError` (see `read_events`)."""
+    def read(self) -> FileEvents:
+        """SESSION, ITEM, TIME in file order; raises `DataError` (see `read_log`)."""
+        try:
+            return self._read()
+        except delimited.RecordError:
+            if not self.skip or self.separator is None:
+                raise
+            separator = self.separator
+        with TemporaryDirectory() as folder:
+            copy = Path(folder) / "records.csv"
+            lost = delimited.salvage(self.path, separator, len(self.layout.header), copy)
+            rest = replace(self, path=copy)._read()
+        lines = sum(reason.rows for reason in lost)
+        known = [replace(reason, first="") for reason in rest.why_bad]  # their lines are those of the copy
+        return FileEvents(
+            rest.events, rest.rows + lines, rest.other, Counts(rest.bad.events + lines, *rest.bad[1:]), [*lost, *known]
+        )
+
+    def _read(self) -> FileEvents:
         self._require_columns()
         schema = self._attempt(lambda: self._scan().collect_schema())
         self._require_types(schema)
-        exprs = [_integer_id(self.session, schema).alias(SESSION), _integer_id(self.item, schema).alias(ITEM)]
-        if self.time is not None:
-            exprs.append(times.to_microseconds(pl.col(self.time), schema[self.time], self.unit).alias(TIME))
-        if self.separator is not None:
-            # Polars fills up rows that are too short, and notices those too long only where it reads every column.
-            others = [name for name in schema.names() if name not in self._columns().values()]
-            exprs += [pl.col(name).is_null().alias(_EMPTY + name) for name in others]
-        events = self._collect(exprs)
+        events = self._collect(self._expressions(schema))
         if events.is_empty():
             raise DataError(f"{self.path}: has column names but no events", "is this the right file?")
         last = _EMPTY + schema.names()[-1]
         if self.separator is not None and last in events.columns and events[last].any():
-            delimited.check_records(self.path, self.separator)
-        for name, column in ((SESSION, self.session), (ITEM, self.item)):
-            if events[name].has_nulls():
-                events = events.with_columns(self._collect([_text_id(column).alias(name)])[name])
-        if self.time is None:
+            self._check_records(self.separator)
+        if KEPT not in events.columns:
+            events = events.with_columns(pl.lit(value=True).alias(KEPT))
+        for name, column in ((SESSION, self.session), (ITEM, self.layout.item)):
+            events = self._with_text_ids(events, name, column)
+        if self.layout.time is None:
             rows = pl.int_range(pl.len(), dtype=pl.Int64)
             events = events.with_columns((rows * MICROSECONDS_PER_SECOND).alias(TIME))
-        events = events.select(SESSION, ITEM, TIME)
-        self._require_values(events)
-        return events
+        if self.layout.day is not None:
+            first = pl.col(_DAY).min().over(SESSION)
+            events = events.with_columns(pl.when(pl.col(_DAY).is_not_null()).then(first + pl.col(TIME)).alias(TIME))
+        return self._sorted_out(events.select(SESSION, ITEM, TIME, KEPT))
+
+    def _expressions(self, schema: pl.Schema) -> list[pl.Expr]:
+        layout = self.layout
+        exprs = [_integer_id(self.session, schema).alias(SESSION), _integer_id(layout.item, schema).alias(ITEM)]
+        if layout.time is not None:
+            exprs.append(times.to_microseconds(pl.col(layout.time), schema[layout.time], layout.unit).alias(TIME))
+        if layout.day is not None:
+            exprs.append(times.to_microseconds(pl.col(layout.day), schema[layout.day], "iso8601").alias(_DAY))
+        if layout.kind is not None and self.keep:
+            kinds = pl.col(layout.kind).cast(pl.String)
+            exprs.append(kinds.is_in(list(self.keep)).fill_null(value=False).alias(KEPT))
+        if self.separator is not None:
+            # Polars fills up rows that are too short, and notices those too long only where it reads every column.
+            others = [name for name in schema.names() if name not in self._columns().values()]
+            exprs += [pl.col(name).is_null().alias(_EMPTY + name) for name in others]
+        return exprs
+
+    def _with_text_ids(self, events: pl.DataFrame, name: str, column: str) -> pl.DataFrame:
+        """Ids as text where one that is kept is there but is no plain integer."""
+        lacking = events[KEPT] & events[name].is_null()
+        if not lacking.any():
+            return events
+        text = self._collect([_text_id(column).alias(name)])[name]
+        return events.with_columns(text) if (lacking & text.is_not_null()).any() else events
+
+    def _sorted_out(self, events: pl.DataFrame) -> FileEvents:
+        """The events without those of other types and without bad rows, which are counted or refused."""
+        kept = events.filter(KEPT) if self.keep else events
+        if kept.is_empty():
+            raise DataError(
+                f"{self.path}: none of its {events.height} events is of type {' or '.join(self.keep)}",
+                f"the types stand in column {self.layout.kind!r}; name those to keep in data.events",
+            )
+        other = removed(events, kept)
+        is_bad = pl.any_horizontal(pl.col(SESSION, ITEM, TIME).is_null(), *_line_breaks(kept)).fill_null(value=True)
+        if not kept.select(is_bad.any()).item():
+            return FileEvents(kept.select(SESSION, ITEM, TIME), events.height, other, Counts(0, 0, 0), [])
+        bad_rows = events.select((pl.col(KEPT) & is_bad).arg_true()).to_series()
+        if not self.skip:
+            self._refuse(events, int(bad_rows[0]))
+        good = kept.filter(~is_bad)
+        if good.is_empty():
+            raise DataError(f"{self.path}: every one of its {kept.height} rows is bad", "try data.on_error: stop")
+        reasons = self._reasons(events, bad_rows)
+        return FileEvents(good.select(SESSION, ITEM, TIME), events.height, other, removed(kept, good), reasons)
+
+    def _reasons(self, events: pl.DataFrame, bad_rows: pl.Series) -> list[BadRows]:
+        rows = events[bad_rows.to_list()].with_columns(bad_rows.alias(_ROW))
+        reason = pl.when(pl.col(SESSION).is_null()).then(pl.lit("no session id"))
+        chain = reason.when(pl.col(ITEM).is_null()).then(pl.lit("no item id"))
+        named = chain.when(pl.col(TIME).is_null()).then(pl.lit("not a time")).otherwise(pl.lit("line break in an id"))
+        groups = rows.group_by(named.alias("reason")).agg(pl.len().alias("rows"), pl.col(_ROW).min()).sort(_ROW)
+        return [BadRows(r, n, f"{self.path.name}, {self._place(first)}") for r, n, first in groups.iter_rows()]
+
+    def _place(self, row: int) -> str:
+        if self.separator is None:
+            return f"row {row + 1}"
+        return f"line {delimited.line_of_row(self.path, self.separator, row, header=not self.layout.header)}"
+
+    def _check_records(self, separator: str) -> None:
+        delimited.check_records(self.path, separator, len(self.layout.header))
 
     def _columns(self) -> dict[str, str]:
         """The columns to read, by the key that names each in the configuration."""
-        columns = {"data.columns.session": self.session, "data.columns.item": self.item}
-        return columns if self.time is None else {**columns, "data.columns.time": self.time}
+        columns = {"data.columns.session": self.session, "data.columns.item": self.layout.item}
+        if self.layout.by == "user":
+            columns = {"data.columns.user": self.session, "data.columns.item": self.layout.item}
+        columns |= {} if self.layout.time is None else {"data.columns.time": self.layout.time}
+        columns |= {} if self.layout.kind is None or not self.keep else {"data.columns.event": self.layout.kind}
+        return columns | ({} if self.layout.day is None else {"data.columns.day": self.layout.day})
 
     def _scan(self) -> pl.LazyFrame:
         if self.separator is None:
             return pl.scan_parquet(self.path, glob=False, hive_partitioning=False)
+        if self.layout.header:
+            schema = dict.fromkeys(self.layout.header, pl.String)
+            return pl.scan_csv(self.path, separator=self.separator, has_header=False, schema=schema, glob=False)
         return pl.scan_csv(self.path, separator=self.separator, infer_schema=False, glob=False)
 
     def _collect(self, exprs: list[pl.Expr]) -> pl.DataFrame:
@@ -81,10 +179,10 @@ class EventFile:
             reason = str(error).partition("\n")[0]
         if self.separator is None:
             raise DataError(f"{self.path}: not a readable Parquet file ({reason})", "is it complete? Write it again")
-        delimited.check_records(self.path, self.separator)
+        self._check_records(self.separator)
         line = delimited.lone_quote_line(self.path)
         place = f"line {line} holds a lone quote" if line else reason
-        raise DataError(
+        raise delimited.RecordError(
             f"{self.path}: cannot be read as text separated by {self.separator!r}: {place}",
             'a field that holds a quote must be quoted as a whole, with its own quotes written twice ("")',
         )
@@ -92,6 +190,8 @@ class EventFile:
     def _require_columns(self) -> None:
         if self.separator is not None:
             names = delimited.read_header(self.path, self.separator)
+            if self.layout.header:  # what was read is the first event; its fields are counted with all others'
+                return
         else:
             names = self._attempt(lambda: self._scan().collect_schema()).names()
         for key, wanted in self._columns().items():
@@ -101,19 +201,22 @@ class EventFile:
                 )
             if wanted not in names:
                 shown = ", ".join(map(repr, names[:_SHOWN_COLUMNS])) + (", …" if len(names) > _SHOWN_COLUMNS else "")
-                raise DataError(
-                    f"{self.path}: no column {wanted!r}; the file has {shown}", _hint_for_missing(key, wanted, names)
-                )
+                message = f"{self.path}: no column {wanted!r}; the file has {shown}"
+                hint = f"is it the file that {GUIDE} names?" if self.named else _hint_for_missing(key, wanted, names)
+                raise DataError(message, hint)
 
     def _require_types(self, schema: pl.Schema) -> None:
         for key, column in self._columns().items():
             dtype = schema[column]
             message = f"{self.path}: column {column!r} is of type {dtype}"
-            if column == self.time:
-                if not times.accepts(dtype, self.unit):
-                    other = "seconds or milliseconds" if self.unit == "iso8601" else "iso8601"
+            if key in ("data.columns.event", "data.columns.day"):
+                continue
+            if column == self.layout.time:
+                unit = self.layout.unit
+                if not times.accepts(dtype, unit):
+                    other = "seconds or milliseconds" if unit == "iso8601" else "iso8601"
                     raise DataError(
-                        f"{message}, which cannot hold times with time_unit: {self.unit}",
+                        f"{message}, which cannot hold times with time_unit: {unit}",
                         f"set data.time_unit: {other}, or name another column in {key}",
                     )
             elif not (dtype.is_integer() or dtype.base_type() in (pl.String, pl.Categorical, pl.Enum)):
@@ -122,25 +225,37 @@ class EventFile:
                     f"{message}, ids must be integers or text", f"convert it{why}, or name another column in {key}"
                 )
 
-    def _require_values(self, events: pl.DataFrame) -> None:
-        """Report the first row that lacks an id or a time, or that an unclosed quote has swallowed lines into."""
-        texts = [
-            pl.col(name).str.contains("\n", literal=True) for name, dtype in events.schema.items() if dtype == pl.String
-        ]
-        bad = events.select(pl.any_horizontal(pl.all().is_null(), *texts).fill_null(True).arg_true())
-        if bad.is_empty():
-            return
-        row = int(bad.item(0, 0))
-        place = f"row {row + 1}"
+    def _refuse(self, events: pl.DataFrame, row: int) -> None:
+        """Report a row that lacks an id or a time, or that an unclosed quote has swallowed lines into."""
         if self.separator is not None:
-            delimited.check_records(self.path, self.separator)
-            place = f"line {delimited.line_of_row(self.path, self.separator, row)}"
-        columns = list(self._columns().values())
-        given = self._attempt(lambda: self._scan().select(columns).slice(row, 1).collect()).row(0)
-        for column, value, read in zip(columns, given, events.row(row), strict=False):
-            if read is None or (isinstance(read, str) and "\n" in read):
-                what, hint = times.explain(value, self.unit) if column == self.time else _explain_id(value)
-                raise DataError(f"{self.path}: {place}, column {column!r}: {what}", hint)
+            self._check_records(self.separator)
+        layout, place = self.layout, self._place(row)
+        columns = {SESSION: self.session, ITEM: layout.item, TIME: layout.time}
+        given = self._attempt(lambda: self._scan().slice(row, 1).collect()).row(0, named=True)
+        for name, column in columns.items():
+            read = events[name][row]
+            if column is None or not (read is None or (isinstance(read, str) and "\n" in read)):
+                continue
+            value, unit = given[column], layout.unit
+            if name == TIME and layout.day is not None and times.parse_iso(str(given[layout.day])) is None:
+                column, value, unit = layout.day, given[layout.day], "iso8601"
+            what, hint = times.explain(value, unit) if name == TIME else _explain_id(value)
+            raise DataError(f"{self.path}: {place}, column {column!r}: {what}", hint)
+
+
+def removed(before: pl.DataFrame, after: pl.DataFrame) -> Counts:
+    """Events, sessions and items that a filter took away; what has no id is in none."""
+    if before.height == after.height:
+        return Counts(0, 0, 0)
+    sessions, items = (
+        before[name].drop_nulls().n_unique() - after[name].drop_nulls().n_unique() for name in (SESSION, ITEM)
+    )
+    return Counts(before.height - after.height, sessions, items)
+
+
+def _line_breaks(events: pl.DataFrame) -> list[pl.Expr]:
+    texts = [name for name in (SESSION, ITEM) if events.schema[name] == pl.String]
+    return [pl.col(name).str.contains("\n", literal=True) for name in texts]
 
 
 def _integer_id(column: str, schema: pl.Schema) -> pl.Expr:

@@ -1,17 +1,18 @@
-"""Click events: where a user's come from, and the tables in which the stages keep them."""
+"""Click events: where they come from, and the tables in which the stages keep them."""
 
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 from pydantic import Field, field_validator, model_validator
 
 from gru4rec_cli.columns import ITEM, SESSION, TIME
-from gru4rec_cli.data import delimited
-from gru4rec_cli.data.eventfile import EventFile
+from gru4rec_cli.data.layout import GENERIC, formats
+from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.times import TimeUnit
-from gru4rec_cli.errors import DataError, StageError
-from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.errors import StageError
 from gru4rec_cli.settings import Settings
 
 SYNTHETIC = "synth"  # the data.source that stands for the output of the `synth` stage
@@ -27,18 +28,30 @@ class ColumnSettings(Settings):
         description="column of event times; null: the file is in chronological order without times, "
         "and the row number, from 0, is the time in seconds",
     )
+    user: str | None = Field(None, description="column of user ids, read in place of sessions with sessions.by: user")
+    event: str | None = Field(None, description="column of event types, of which `data.events` are kept")
 
     @model_validator(mode="after")
     def _distinct(self) -> "ColumnSettings":
         if len({self.session, self.item, self.time}) < 3:
             raise ValueError("session, item and time must be three different columns")
+        others = [name for name in (self.user, self.event) if name is not None]
+        if len(set(others)) < len(others) or {*others} & {self.item, self.time} or self.event == self.session:
+            raise ValueError("user and event must be columns of their own")
         return self
 
 
 class DataSettings(Settings):
     """Where the clicks come from: one log that `split` divides, or files that are already divided."""
 
-    source: str | None = Field(None, description='"synth", or a file of events: .tsv, .csv (also .gz) or .parquet')
+    format: str = Field(
+        GENERIC, description="how the files are laid out: generic (the keys below), or a public data set by name"
+    )
+    source: str | None = Field(
+        None,
+        description='"synth", or a file of events: .tsv, .csv (also .gz) or .parquet; with another format than generic '
+        "a folder that holds its files, or one of them",
+    )
     train: str | None = Field(None, description="file of training events that are already split off; needs `test`")
     test: str | None = Field(None, description="file of test events that are already split off; needs `train`")
     columns: ColumnSettings = Field(ColumnSettings(), description="names of the columns of the files")
@@ -50,6 +63,23 @@ class DataSettings(Settings):
     separator: str | None = Field(
         None, description="separator of text files, one character; null: tab for .tsv, comma for .csv"
     )
+    events: tuple[str, ...] | None = Field(
+        None, min_length=1, description="event types to keep; null: as the format says, which for generic is all"
+    )
+    sessions: SessionSettings = Field(SessionSettings(), description="what makes a session")
+    on_error: Literal["stop", "skip"] = Field(
+        "stop",
+        description="what a bad row does: stop, naming file and line, or be left out and counted in statistics.json",
+    )
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, name: str) -> str:
+        if name not in formats():
+            close = get_close_matches(name, formats(), n=1)
+            hint = f", did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"{name!r} is no format{hint}; there are {', '.join(formats())}")
+        return name
 
     @field_validator("separator")
     @classmethod
@@ -66,27 +96,20 @@ class DataSettings(Settings):
             raise ValueError(f'give either source ("{SYNTHETIC}" or a file), or both train and test; found {found}')
         return self
 
-
-def read_events(path: str | Path, settings: DataSettings, progress: Progress = SILENT) -> pl.DataFrame:
-    """Read a user's events, in file order.
-
-    Returns:
-        Columns SESSION and ITEM (each Int64 if all its ids are integers written plainly, String
-        otherwise, so that "007" and "7" stay two ids) and TIME (Int64, microseconds since 1970 UTC).
-
-    Raises:
-        DataError: the file is missing, unreadable or empty, a column is missing or of the wrong type,
-            or a value is not an id or not a time; names the row (text files: the line), column and value.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder, not a file of events", "give the path of one file")
-    if not path.exists():
-        raise DataError(f"{path}: no such file", "check data.source, or data.train and data.test")
-    columns = settings.columns
-    separator = delimited.separator_of(path, settings.separator)
-    with progress.task(f"read {path.name}"):
-        return EventFile(path, columns.session, columns.item, columns.time, settings.time_unit, separator).read()
+    @model_validator(mode="after")
+    def _format_rules(self) -> "DataSettings":
+        if self.format != GENERIC:
+            fields = type(self).model_fields
+            for name in ("columns", "time_unit", "separator"):
+                if getattr(self, name) != fields[name].default:
+                    raise ValueError(f"{name}: belongs to format: generic; {self.format} brings its own")
+        elif self.events is not None and self.columns.event is None:
+            raise ValueError("events: needs columns.event, the column of event types")
+        elif self.sessions.by == "user" and (self.columns.user is None or self.sessions.gap_minutes is None):
+            raise ValueError("sessions: by: user needs columns.user and sessions.gap_minutes")
+        if self.source == SYNTHETIC and self.sessions != SessionSettings():
+            raise ValueError("sessions: planted clicks have sessions; leave this section out")
+        return self
 
 
 def read_event_table(path: Path) -> pl.DataFrame:

@@ -11,6 +11,9 @@ from gru4rec_cli.errors import DataError
 
 Table = nw.LazyFrame[Any]  # SESSION, ITEM, TIME and the ROW that cleaning gives
 
+BAD = "bad row"
+OTHER = "other event type"
+BRIEF = "looked at too briefly"
 DUPLICATE = "exact duplicate"
 REPEAT = "immediate repeat"
 SHORT = "session too short"

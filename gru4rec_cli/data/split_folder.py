@@ -72,6 +72,10 @@ class _Proof:
 
 
 def _prove_counts(proof: _Proof, parts: dict[str, pl.DataFrame], statistics: dict[str, Any]) -> None:
+    for name, reading in statistics.get("reading", {}).items():
+        gone = sum(removal["events"] for removal in reading["removals"])
+        holds = reading["rows"] - gone == statistics["input"][name]["events"]
+        proof.show(f"all rows read as {name} are in the input or counted as left out", holds)
     for part, events in parts.items():
         proof.show(f"{part} holds what the statistics say", summarise(events) == statistics["parts"][part])
     for step in statistics["steps"]:

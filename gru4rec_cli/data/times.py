@@ -58,7 +58,7 @@ def explain(value: object, unit: TimeUnit) -> tuple[str, str]:
 def parse_iso(text: str) -> int | None:
     """Microseconds of an ISO 8601 time (UTC where it names no zone), or None where it is not one."""
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.removesuffix(" UTC"))
     except ValueError:
         return None
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // MICROSECOND
@@ -72,7 +72,7 @@ def iso(micros: int) -> str:
 def _instant(time: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype != pl.String:
         return time.cast(pl.Datetime("us")) if dtype == pl.Date else time
-    text = time.str.replace(" ", "T", literal=True)
+    text = time.str.strip_suffix(" UTC").str.replace(" ", "T", literal=True)
     text = pl.when(text.str.len_bytes() == len("2014-04-07")).then(text + "T00:00:00").otherwise(text)
     text = pl.when(text.str.contains(r"T.*(Z|[+-]\d\d(:?\d\d)?)$")).then(text).otherwise(text + "Z")
     return text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False)

@@ -51,13 +51,19 @@ def data_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
 def removals_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
     """What cleaning and splitting took away, in the order in which it happened, and why."""
     removals = statistics.get("removals")
+    found = [
+        (removal, f"reading.{part}.removals[{place}]")
+        for part, reading in (statistics.get("reading") or {}).items()
+        for place, removal in enumerate(reading.get("removals", ()))
+    ]
+    found += [(removal, f"removals[{place}]") for place, removal in enumerate(removals or ())]
     rows = tuple(
         (
             words.phrase(removal.get("step", words("missing"))),
             words.phrase(removal.get("reason", words("missing"))),
-            *(_amount(removal, key, words, f"removals[{place}]") for key in ("events", "sessions", "items")),
+            *(_amount(removal, key, words, place) for key in ("events", "sessions", "items")),
         )
-        for place, removal in enumerate(removals or ())
+        for removal, place in found
     )
     about = "nothing_removed" if removals == [] else "removals_missing" if removals is None else "removals_note"
     columns = ("step", "reason", "events_column", "sessions_column", "items_column")

@@ -1,10 +1,12 @@
 """`split`: read raw clicks, clean them, divide them by time, and prove that the division holds."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from gru4rec_cli.columns import EVENTS_FILE, STATISTICS_FILE
-from gru4rec_cli.data.events import read_event_table, read_events
+from gru4rec_cli.data.events import read_event_table
+from gru4rec_cli.data.reading import Reading, read_log, with_readings
 from gru4rec_cli.data.split_folder import verify_split, write_split
 from gru4rec_cli.data.splitting import split_given, split_log
 from gru4rec_cli.files import read_json
@@ -14,14 +16,16 @@ from gru4rec_cli.stages.work import StageResults, StageWork
 
 def run(work: StageWork) -> None:
     data, settings = work.config.data, work.config.split
+    readings: dict[str, Reading] = {}
     if data.train is not None and data.test is not None:
-        train = read_events(Path(data.train), data, work.progress)
-        test = read_events(Path(data.test), data, work.progress)
-        split = split_given(train, test, settings, work.progress)
+        readings = {part: read_log(str(getattr(data, part)), data, work.progress) for part in ("train", "test")}
+        split = split_given(readings["train"].events, readings["test"].events, settings, work.progress)
     elif work.config.synthetic:
         split = split_log(read_event_table(work.inputs["synth"] / EVENTS_FILE), settings, work.progress)
     else:
-        split = split_log(read_events(Path(str(data.source)), data, work.progress), settings, work.progress)
+        readings = {"log": read_log(str(data.source), data, work.progress)}
+        split = split_log(readings["log"].events, settings, work.progress)
+    split = replace(split, statistics=with_readings(split.statistics, readings))
     with work.progress.task("writing and proving the split"):
         write_split(split, work.folder)
         verify_split(work.folder, settings)

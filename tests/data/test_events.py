@@ -11,7 +11,8 @@ from polars.testing import assert_frame_equal
 from pydantic import ValidationError
 
 from gru4rec_cli.columns import ITEM, SESSION, TIME
-from gru4rec_cli.data.events import DataSettings, read_event_table, read_events, write_event_table
+from gru4rec_cli.data.events import DataSettings, read_event_table, write_event_table
+from gru4rec_cli.data.reading import read_events
 from gru4rec_cli.data.times import iso, parse_iso
 from gru4rec_cli.errors import DataError, StageError
 

@@ -1,0 +1,115 @@
+"""JSON lines that hold a session each, its events in a list: read fast, and explained line by line where wrong."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PanicException, PolarsError
+
+from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.data import delimited, times
+from gru4rec_cli.data.delimited import BadRows, RecordError
+from gru4rec_cli.data.eventfile import FileEvents, removed
+from gru4rec_cli.data.layout import Layout
+from gru4rec_cli.data.removals import Counts
+from gru4rec_cli.errors import DataError
+
+_KIND = "kind"
+
+
+@dataclass(frozen=True)
+class SessionLines:
+    """A file of lines `{"session": ID, "events": [{"aid": ID, "ts": TIME, "type": TYPE}, …]}`, ids integers."""
+
+    path: Path
+    layout: Layout
+    keep: tuple[str, ...]
+    skip: bool = False
+
+    def read(self) -> FileEvents:
+        """SESSION, ITEM, TIME in file order. A bad line counts as one bad row, whatever events it may have held.
+
+        Raises:
+            DataError: a line is no session, or one of its events is no event; names the line.
+        """
+        lost: dict[str, BadRows] = {}
+        events = self._fast()
+        if events is None or any(events[name].has_nulls() for name in events.columns):
+            rows = list(self._slow(lost))
+            events = pl.DataFrame(rows, schema=[SESSION, ITEM, TIME, _KIND], orient="row")
+        if events.is_empty():
+            raise DataError(f"{self.path}: holds no events", "is this the right file?")
+        micros = times.to_microseconds(pl.col(TIME), events.schema[TIME], self.layout.unit).alias(TIME)
+        kept = events.filter(pl.col(_KIND).is_in(list(self.keep))) if self.keep else events
+        if kept.is_empty():
+            raise DataError(
+                f"{self.path}: none of its {events.height} events is of type {' or '.join(self.keep)}",
+                "name the types to keep in data.events",
+            )
+        bad = Counts(sum(reason.rows for reason in lost.values()), 0, 0)
+        table = kept.select(SESSION, ITEM, micros)
+        return FileEvents(table, events.height + bad.events, removed(events, kept), bad, list(lost.values()))
+
+    def _fast(self) -> pl.DataFrame | None:
+        """The events, or None where Polars cannot read them; a value of another type than expected may be null."""
+        layout = self.layout
+        event = pl.Struct({layout.item: pl.Int64, str(layout.time): pl.Int64, str(layout.kind): pl.String})
+        try:
+            lines = pl.scan_ndjson(self.path, schema={str(layout.session): pl.Int64, "events": pl.List(event)})
+            inner = lines.select(pl.col(str(layout.session)).alias(SESSION), "events").explode("events")
+            fields = pl.col("events").struct
+            columns = {ITEM: layout.item, TIME: str(layout.time), _KIND: str(layout.kind)}
+            events = inner.select(SESSION, *(fields.field(column).alias(name) for name, column in columns.items()))
+            read = events.collect()
+        except (PolarsError, PanicException, OSError):
+            return None
+        within = read.select((pl.col(TIME).is_between(0, times.LATEST // 1000)).all()).item()
+        return read if within else None
+
+    def _slow(self, lost: dict[str, BadRows]) -> Iterator[tuple[int, int, int, str]]:
+        """Every good event; what is not is counted in `lost`, or refused."""
+        for number, line in delimited.numbered_lines(self.path):
+            try:
+                session, events = self._session(line)
+            except ValueError as error:
+                self._lose(lost, number, str(error))
+                continue
+            for event in events:
+                try:
+                    yield session, *self._event(event)
+                except ValueError as error:
+                    self._lose(lost, number, str(error))
+
+    def _lose(self, lost: dict[str, BadRows], number: int, reason: str) -> None:
+        if not self.skip:
+            raise RecordError(f"{self.path}: line {number}: {reason}", "correct it, or set data.on_error: skip")
+        earlier = lost.get(reason, BadRows(reason, 0, f"{self.path.name}, line {number}"))
+        lost[reason] = BadRows(reason, earlier.rows + 1, earlier.first)
+
+    def _session(self, line: bytes) -> tuple[int, list[Any]]:
+        try:
+            found = json.loads(line)
+        except ValueError:
+            raise ValueError("not JSON in UTF-8") from None
+        events = found.get("events") if isinstance(found, dict) else None
+        if not isinstance(events, list) or not _integer(found.get(self.layout.session)):
+            raise ValueError("not a session: an integer id and a list of events are needed")
+        return found[self.layout.session], events
+
+    def _event(self, event: Any) -> tuple[int, int, str]:
+        found: dict[Any, Any] = event if isinstance(event, dict) else {}
+        item, time, kind = (found.get(name) for name in (self.layout.item, self.layout.time, self.layout.kind))
+        if not isinstance(item, int) or not _integer(item):
+            raise ValueError("an event without an integer item id")
+        if not isinstance(time, int) or not _integer(time) or not 0 <= time <= times.LATEST // 1000:
+            raise ValueError("an event whose time is not one in milliseconds")
+        if not isinstance(kind, str):
+            raise ValueError("an event without a type")
+        return item, time, kind
+
+
+def _integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

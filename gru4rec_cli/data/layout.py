@@ -1,0 +1,69 @@
+"""How the clicks of a data set lie on the disk; every file in `formats/` describes one, and is found by its name."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Literal, cast
+
+from gru4rec_cli.data.times import TimeUnit
+from gru4rec_cli.errors import DataError
+
+GENERIC = "generic"  # the format whose columns the configuration names
+GUIDE = "docs/data.md"
+
+_FORMATS = Path(__file__).resolve().parent / "formats"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Files, columns, times, the events that count, and what a session is."""
+
+    session: str | None  # column of session ids; None: there are only users
+    item: str
+    time: str | None  # None: the row number is the time, in seconds
+    unit: TimeUnit
+    separator: str | None = ","  # of text files; None: by the name of the file
+    files: tuple[tuple[str, ...], ...] = ()  # patterns in the folder; of each group one pattern must have a file
+    header: tuple[str, ...] = ()  # column names of files that begin with data
+    user: str | None = None
+    kind: str | None = None  # column of event types
+    keep: tuple[str, ...] = ()  # event types that are kept by default; none named: all
+    day: str | None = None  # column of dates: `time` counts from the first of these in the session
+    by: Literal["session", "user"] = "session"
+    gap_minutes: float | None = None  # inactivity that ends a session by default
+    nested: bool = False  # JSON lines, one session a line, its events in a list
+
+
+def formats() -> list[str]:
+    """Every format there is, in alphabetical order."""
+    return sorted([GENERIC, *(module.name for module in iter_modules([str(_FORMATS)]))])
+
+
+def layout_of(name: str) -> Layout:
+    """The layout of a format other than GENERIC."""
+    return cast(Layout, importlib.import_module(f"gru4rec_cli.data.formats.{name}").LAYOUT)
+
+
+def files_of(name: str, source: Path) -> list[Path]:
+    """The files of a format in a folder, in order of their names; of a file, itself.
+
+    Raises:
+        DataError: there is no such file or folder, an expected file is missing, or one is there twice (.gz and not).
+    """
+    if not source.is_dir():
+        return [source]
+    found: dict[str, Path] = {}
+    for patterns in layout_of(name).files:
+        matches = sorted({path for pattern in patterns for path in source.glob(pattern) if path.is_file()})
+        if not matches:
+            raise DataError(
+                f"{source}: there is no {' or '.join(patterns)} in this folder, which format: {name} expects",
+                f"{GUIDE} says what to download and how its files are called; a single file may be given by itself",
+            )
+        for path in matches:
+            plain = path.relative_to(source).as_posix().removesuffix(".gz")
+            if plain in found:
+                raise DataError(f"{source}: holds both {plain} and {plain}.gz", "remove one of them")
+            found[plain] = path
+    return [found[plain] for plain in sorted(found)]
