@@ -11,6 +11,7 @@ import torch
 from gru4rec_cli.columns import MODEL_FILE
 from gru4rec_cli.config import ReportSettings, StudyConfig, load_config
 from gru4rec_cli.data.events import ColumnSettings, DataSettings
+from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.splitting import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
@@ -72,6 +73,11 @@ SPLIT: dict[str, tuple[dict[str, Any], Any]] = {
     "valid": ({}, 0.2),
     "straddle": ({}, "truncate"),
     "unseen": ({"min_item_support": 1}, "miss"),
+    "preset": ({"test": 0.4}, "rsc15"),
+    "filtering": ({"min_item_support": 40, "min_session_length": 4}, "once"),
+    "recent": ({}, {"share": "1/2"}),
+    "recent.share": ({"recent": {"share": "1/2"}}, {"share": 0.25}),
+    "recent.days": ({"recent": {"days": 5}}, {"days": 3}),
 }
 USERS = {"columns": {"user": "Visitor"}, "sessions": {"by": "user", "gap_minutes": 60.0}}
 KINDS = {"columns": {"event": "Kind"}, "events": ["view"]}
@@ -81,6 +87,7 @@ DATA_BOTH: dict[str, Any] = {
     "events": KINDS,
     "columns.user": USERS,
     "columns.event": KINDS,
+    "sessions": USERS,
     "sessions.by": USERS,
     "sessions.gap_minutes": USERS,
     "sessions.min_dwell_seconds": USERS,
@@ -88,7 +95,7 @@ DATA_BOTH: dict[str, Any] = {
 DATA: dict[str, Any] = {
     "format": {"format": "retailrocket"},
     "events": {"events": ["view", "cart"]},
-    "sessions": {"sessions": {"gap_minutes": 60.0}},
+    "sessions": {"sessions": {"by": "user", "gap_minutes": 600.0}},
     "on_error": {"source": "bad.csv", "on_error": "skip"},
     "columns.user": {"columns": {"user": "Cookie"}},
     "columns.event": {"columns": {"event": "Step"}},
@@ -214,11 +221,11 @@ def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("clicks")
-@pytest.mark.parametrize("field", SplitSettings.model_fields)
+@pytest.mark.parametrize("field", [*SplitSettings.model_fields, *(f"recent.{n}" for n in RecentSettings.model_fields)])
 def test_every_field_of_split(tmp_path: Path, field: str):
     both, value = SPLIT[field]
     one = merged(FROM_FILE, "split", both)
-    check(tmp_path, one, merged(one, "split", {field: value}), "split")
+    check(tmp_path, one, merged(one, "split", {field.partition(".")[0]: value}), "split")
 
 
 @pytest.mark.usefixtures("clicks")

@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from gru4rec_cli.config import ReportSettings, StudyConfig
 from gru4rec_cli.data.events import ColumnSettings, DataSettings
+from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.splitting import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
@@ -56,6 +57,7 @@ def page() -> str:
         section("`data.sessions`", SessionSettings),
         section("`synth`: the planted process (with `data: {source: synth}`)", SynthSettings),
         section("`split`: cleaning, then the division by time", SplitSettings),
+        section("`split.recent`", RecentSettings),
         section("`evaluate`", EvaluateSettings),
         section("`report`", ReportSettings),
         *models,

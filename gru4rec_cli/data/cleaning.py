@@ -29,6 +29,11 @@ class CleaningSettings(Settings):
     min_item_support: int = Field(
         5, ge=1, description="drop events of items with fewer events; together with min_session_length until both hold"
     )
+    filtering: Literal["repeated", "once"] = Field(
+        "repeated",
+        description="whether minimum length and support are applied in turn until both hold, or once: length, support, "
+        "length; items that then have too little support stay",
+    )
     max_session_length: int | None = Field(None, ge=2, description="longest session, in events; null: no limit")
     overlong: Literal["drop", "cut"] = Field(
         "drop", description="what happens to longer sessions: drop them, or cut them after their first events"
@@ -46,7 +51,7 @@ def clean(events: pl.DataFrame, settings: CleaningSettings) -> tuple[pl.DataFram
 
     Events are ordered by (session, time), those of equal time as in the input. Then these rules apply in
     this order: exact duplicates, immediate repeats, minimum session length and minimum item support in
-    turn until both hold, maximum session length. Later rules may bring about again what earlier ones
+    turn until both hold (or once), maximum session length. Later rules may bring about again what earlier ones
     removed: an item that is too rare may have stood between two clicks on another.
 
     Returns:
@@ -63,7 +68,8 @@ def apply_rules(tally: Tally, settings: CleaningSettings) -> Tally:
     minimum, support = settings.min_session_length, settings.min_item_support
     tally.apply(SHORT, long_enough(minimum))
     while tally.apply(RARE, supported(support)) and tally.apply(SHORT, long_enough(minimum)):
-        pass
+        if settings.filtering == "once":
+            break
     limit_lengths(tally, settings)
     return tally
 

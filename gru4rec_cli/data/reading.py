@@ -14,7 +14,7 @@ from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.jsonlines import SessionLines
 from gru4rec_cli.data.layout import GENERIC, Layout, files_of, layout_of
 from gru4rec_cli.data.removals import BAD, BRIEF, OTHER, Counts, Removal
-from gru4rec_cli.data.sessionising import cut_at_gaps, without_brief
+from gru4rec_cli.data.sessionising import SessionSettings, cut_at_gaps, without_brief
 from gru4rec_cli.errors import DataError
 from gru4rec_cli.progress import SILENT, Progress
 
@@ -80,6 +80,12 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
 def with_readings(statistics: dict[str, Any], readings: Mapping[str, Reading]) -> dict[str, Any]:
     """The statistics of a split with how its input was read: `log`, or `train` and `test`."""
     return {**statistics, "reading": {part: reading.facts for part, reading in readings.items()}}
+
+
+def read_as_published(settings: DataSettings) -> bool:
+    """Whether event types, sessions and bad rows are treated as the format says."""
+    plain = settings.model_copy(update={"events": None, "sessions": SessionSettings(), "on_error": "stop"})
+    return settings == plain
 
 
 def input_files(settings: DataSettings, recorded: Mapping[str, str]) -> dict[str, str | None]:

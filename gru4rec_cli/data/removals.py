@@ -21,6 +21,7 @@ RARE = "item too rare"
 LONG = "session too long"
 STRADDLES = "session straddles the cut"
 AFTER_CUT = "event at or after the cut"
+OLD = "session too old"
 UNSEEN = "item not in training"
 
 KEYS = {
@@ -31,6 +32,7 @@ KEYS = {
     LONG: "split.max_session_length",
     STRADDLES: "split.straddle",
     AFTER_CUT: "split.straddle",
+    OLD: "split.recent",
     UNSEEN: "split.unseen",
 }
 

@@ -129,7 +129,12 @@ def _prove_cuts(
         cut = statistics["cuts"][later]
         if cut is not None:
             micros, time = cut["microseconds"], cut["time"]
-            proof.show(f"no {later} event is before the cut at {time}", bool((parts[later][TIME] >= micros).all()))
+            if settings.straddle == "test":
+                ends = parts[later].group_by(SESSION).agg(pl.col(TIME).max())[TIME]
+                proof.show(f"every {later} session ends at or after the cut at {time}", bool((ends >= micros).all()))
+            else:
+                starts = bool((parts[later][TIME] >= micros).all())
+                proof.show(f"no {later} event is before the cut at {time}", starts)
             begins = parts["train"].group_by(SESSION).agg(pl.col(TIME).min())[TIME]
             proof.show(f"every train session starts before the cut at {time}", bool((begins < micros).all()))
             for part in earlier if settings.straddle != "train" else []:

@@ -11,9 +11,20 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from gru4rec_cli.columns import ITEM, SESSION, SUPPORT, TIME
-from gru4rec_cli.data import cleaning
+from gru4rec_cli.data import cleaning, presets
 from gru4rec_cli.data.cleaning import CleaningSettings, native, summarise, visiting_order
-from gru4rec_cli.data.removals import AFTER_CUT, SHORT, STRADDLES, UNSEEN, Table, Tally, main_removal, require_events
+from gru4rec_cli.data.recent import RecentSettings
+from gru4rec_cli.data.removals import (
+    AFTER_CUT,
+    OLD,
+    SHORT,
+    STRADDLES,
+    UNSEEN,
+    Table,
+    Tally,
+    main_removal,
+    require_events,
+)
 from gru4rec_cli.data.times import LATEST, iso, parse_iso
 from gru4rec_cli.errors import DataError
 from gru4rec_cli.progress import SILENT, Progress
@@ -25,6 +36,11 @@ MICROSECONDS_PER_DAY = 86_400_000_000
 class SplitSettings(CleaningSettings):
     """How the log is cleaned and then divided by the start time of its sessions."""
 
+    preset: str | None = Field(
+        None,
+        description="published preprocessing whose values the other keys take by default: "
+        + ", ".join(presets.PRESETS),
+    )
     by: Literal["ratio", "days", "time"] = Field(
         "ratio", description="what `test` and `valid` give: a share of the sessions, days at the end, or a time"
     )
@@ -36,14 +52,23 @@ class SplitSettings(CleaningSettings):
     valid: float | str | None = Field(
         None, description="validation part, taken from the end of the training part by the same rule; null: none"
     )
-    straddle: Literal["drop", "train", "truncate"] = Field(
+    straddle: Literal["drop", "train", "truncate", "test"] = Field(
         "drop",
         description="sessions that start before a cut and end at or after it: drop them, keep them whole in the "
-        "earlier part, which then knows clicks from the later part's time, or truncate them to what precedes the cut",
+        "earlier part (train), which then knows clicks from the later part's time, truncate them to what precedes the "
+        "cut, or put them whole into the later part (test), which then begins before the cut",
     )
     unseen: Literal["drop", "miss"] = Field(
         "drop", description="validation and test events of items that training lacks: drop them, or keep them as misses"
     )
+    recent: RecentSettings | None = Field(
+        None, description="training sessions to keep, by share or days, the last ones; null: all"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, given: Any) -> Any:
+        return presets.filled(given) if isinstance(given, dict) else given
 
     @field_validator("test", "valid", mode="before")
     @classmethod
@@ -86,6 +111,7 @@ def split_log(events: pl.DataFrame, settings: SplitSettings, progress: Progress 
         _require_log(cleaned)
         task.advance()
         before, test, cut = _divide(cleaned.events, settings.test, settings, "test cut")
+        _keep_recent(before, settings)
         _require_before(before, cut, "test", settings)
         draft = _Draft("log", {"log": summarise(events)}, cut, [cleaned, before], before.events)
         split = _finish(draft, Tally("test", test), SHORTEST_SESSION, settings)
@@ -109,6 +135,7 @@ def split_given(
     _require_disjoint(train_events, test_events)
     with progress.task("clean", total=2, unit="steps") as task:
         cleaned = cleaning.apply_rules(Tally("cleaning", cleaning.in_order(train_events)), settings)
+        _keep_recent(cleaned, settings)
         _require_log(cleaned)
         task.advance()
         test = Tally("test", cleaning.in_order(test_events))
@@ -174,6 +201,8 @@ def _divide(events: Table, amount: float | str, settings: SplitSettings, step: s
     """What starts before the cut, straddling sessions dealt with; what starts at or after it; the cut."""
     cut = _find_cut(events, amount, settings.by)
     start, end = nw.col(TIME).min().over(SESSION), nw.col(TIME).max().over(SESSION)
+    if settings.straddle == "test":
+        return Tally(step, events.filter(end < cut)), events.filter(end >= cut), cut
     before = Tally(step, events.filter(start < cut))
     if settings.straddle == "drop":
         before.apply(STRADDLES, lambda rows: rows.filter(end < cut))
@@ -181,6 +210,16 @@ def _divide(events: Table, amount: float | str, settings: SplitSettings, step: s
         before.apply(AFTER_CUT, lambda rows: rows.filter(nw.col(TIME) < cut))
         before.apply(SHORT, cleaning.long_enough(SHORTEST_SESSION))
     return before, events.filter(start >= cut), cut
+
+
+def _keep_recent(training: Tally, settings: SplitSettings) -> None:
+    """Leave the last sessions of the training part, if only those are wanted and there are any."""
+    recent = settings.recent
+    if recent is None or not training.after.events:
+        return
+    by_share = recent.share is not None
+    cut = _find_cut(training.events, str(recent.share if by_share else recent.days), "ratio" if by_share else "days")
+    training.apply(OLD, lambda rows: rows.filter(nw.col(TIME).min().over(SESSION) >= cut))
 
 
 def _find_cut(events: Table, amount: float | str, by: Literal["ratio", "days", "time"]) -> int:

@@ -80,6 +80,10 @@ def removals_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Tab
 def _split_notes(statistics: Mapping[str, Any], words: Words) -> list[str]:
     """Where the parts begin, what training does not know of them, and whether time separates them."""
     notes = []
+    preset = statistics.get("preset")
+    if preset:
+        told = {"name": preset["name"], "verdict": words.phrase(preset["verdict"]), "told": preset["told"]}
+        notes.append(words("preset_note", **told))
     for part, cut in (statistics.get("cuts") or {"test": {}}).items():
         if cut is not None:
             notes.append(words("part_begins", part=words.phrase(part), time=cut.get("time", words("no_time"))))

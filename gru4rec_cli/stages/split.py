@@ -6,7 +6,8 @@ from pathlib import Path
 
 from gru4rec_cli.columns import EVENTS_FILE, STATISTICS_FILE
 from gru4rec_cli.data.events import read_event_table
-from gru4rec_cli.data.reading import Reading, read_log, with_readings
+from gru4rec_cli.data.presets import check_fingerprint
+from gru4rec_cli.data.reading import Reading, read_as_published, read_log, with_readings
 from gru4rec_cli.data.split_folder import verify_split, write_split
 from gru4rec_cli.data.splitting import split_given, split_log
 from gru4rec_cli.files import read_json
@@ -25,7 +26,9 @@ def run(work: StageWork) -> None:
     else:
         readings = {"log": read_log(str(data.source), data, work.progress)}
         split = split_log(readings["log"].events, settings, work.progress)
-    split = replace(split, statistics=with_readings(split.statistics, readings))
+    statistics = with_readings(split.statistics, readings)
+    fingerprint = check_fingerprint(statistics, data.format, read_as_published(data))
+    split = replace(split, statistics=statistics | ({} if fingerprint is None else {"preset": fingerprint}))
     with work.progress.task("writing and proving the split"):
         write_split(split, work.folder)
         verify_split(work.folder, settings)

@@ -1,0 +1,111 @@
+"""Published preprocessing on logs small enough to work out by hand, and the verdict on counts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gru4rec_cli.data import presets
+from gru4rec_cli.data.layout import formats
+from gru4rec_cli.data.presets import PRESETS, check_fingerprint
+from gru4rec_cli.data.split_folder import verify_split, write_split
+from gru4rec_cli.data.splitting import SplitSettings, split_log
+from gru4rec_cli.errors import DataError
+from tests.data.logs import DAY, log, walks
+
+SMALL: dict[str, Any] = {"min_item_support": 1}
+
+
+def test_a_preset_gives_every_key_and_keys_beside_it_override():
+    plain = SplitSettings(preset="retailrocket")
+    assert plain.model_dump(exclude={"preset", "overlong"}) == PRESETS["retailrocket"].values
+    assert SplitSettings(preset="retailrocket", test=2.0, unseen="miss").test == 2.0
+    assert SplitSettings.model_validate(plain.model_dump()) == plain
+    with pytest.raises(ValidationError, match="there are yoochoose, rees46"):
+        SplitSettings(preset="movielens")
+
+
+def test_the_preprocessing_of_2023():
+    """Repeats go first; a straddling session keeps what precedes the cut, and goes if that is a single click."""
+    events = log(
+        ("aab", (0, 1, 2)),
+        ("aa", (5, 6)),
+        ("abc", (10, 20, 10 + DAY)),
+        ("ab", (15, 11 + DAY)),
+        ("ab", (10 + DAY, 11 + DAY)),
+        ("ba", (3, 4)),
+    )
+    split = split_log(events, SplitSettings(preset="yoochoose", **SMALL))  # the cut is at 11
+    assert walks(split.train) == {1: "ab", 6: "ba"}
+    assert walks(split.test) == {4: "ab", 5: "ab"}
+    later = split_log(events, SplitSettings(preset="yoochoose", **SMALL, test=0.5))
+    assert walks(later.train) == {1: "ab", 6: "ba", 3: "ab"}
+
+
+def test_the_preprocessing_of_2016(tmp_path):
+    """Repeats stay; length, support and length again are asked once; sessions that end on the last day are the test."""
+    events = log(
+        ("aab", (0, 1, 2)), ("bc", (1, 2)), ("ca", (3, 4)), ("ab", (5, 10 + DAY)), ("ba", (20, 30)), ("ba", (6, 7))
+    )
+    settings = SplitSettings(preset="rsc15", min_item_support=3)  # c has 2 events; without it, b and a stand alone
+    split = split_log(events, settings)
+    assert walks(split.train) == {1: "aab", 6: "ba"}
+    assert walks(split.test) == {4: "ab", 5: "ba"}
+    write_split(split, tmp_path)
+    assert "every test session ends at or after the cut at 1970-01-01T00:00:10Z" in verify_split(tmp_path, settings)
+
+
+def test_once_leaves_items_that_the_last_filter_made_rare():
+    events = log(
+        ("ab", (0, 1)), ("bc", (2, 3)), ("ad", (4, 5)), ("ae", (4, 5)), ("af", (4, 5)), ("ba", (6, 7)), ("ab", (8, 9))
+    )
+    rules: dict[str, Any] = {"min_item_support": 4, "drop_repeats": False, "test": 0.3, "unseen": "miss"}
+    assert walks(split_log(events, SplitSettings(**rules, filtering="once")).train) == {1: "ab", 6: "ba"}
+    with pytest.raises(DataError, match="the log is empty"):
+        split_log(events, SplitSettings(**rules))
+
+
+def statistics(train=(29_107_309, 7_597_703), test=(71_849, 15_854), items=34_858, **settings):
+    parts = {
+        "train": {"events": train[0], "sessions": train[1], "items": items},
+        "test": {"events": test[0], "sessions": test[1]},
+    }
+    settings = SplitSettings(preset="yoochoose", **settings).model_dump(mode="json")
+    return {"settings": settings, "source": "log", "parts": parts}
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "told"),
+    [
+        ({}, "match", "all published counts"),
+        ({"test": (71_850, 15_854)}, "mismatch", "training is the same; the test part differs"),
+        ({"train": (29_107_308, 7_597_702), "test": (71_850, 15_855)}, "mismatch", "the cut differs: train events 29,"),
+        ({"items": 34_859}, "mismatch", "the cut differs: items 34,859 in place of 34,858"),
+        ({"train": (29_107_300, 7_597_703)}, "mismatch", "reading or cleaning differs: train events 29,107,300"),
+        ({"train": (450_000, 100_000)}, "not applicable", "a sample: 1.8 % of the published events"),
+        ({"unseen": "miss", "valid": 1.0}, "not applicable", "the preset is overridden: valid, unseen"),
+    ],
+)
+def test_the_verdict_on_counts(found, verdict, told):
+    fingerprint = check_fingerprint(statistics(**found), "yoochoose", default_reading=True)
+    assert fingerprint is not None
+    assert fingerprint["verdict"] == verdict
+    assert fingerprint["told"].startswith(told)
+
+
+def test_counts_say_nothing_about_other_data():
+    for name, default in (("generic", True), ("yoochoose", False)):
+        fingerprint = check_fingerprint(statistics(), name, default_reading=default)
+        assert fingerprint is not None
+        assert fingerprint["verdict"] == "not applicable"
+    assert check_fingerprint({"settings": {"preset": None}}, "yoochoose", default_reading=True) is None
+
+
+def test_every_preset_names_a_format_and_its_counts_are_those_of_the_configurations():
+    for name, preset in PRESETS.items():
+        assert preset.format in formats()
+        text = (Path(__file__).parents[2] / "configs" / "published" / f"{name}.yaml").read_text()
+        for number in (*preset.train, *preset.test, preset.items):
+            assert f"{number:,}" in text, name
+    assert set(presets.PAPER_2023) == set(SplitSettings.model_fields) - {"preset", "test", "overlong"}
