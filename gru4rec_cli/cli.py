@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gru4rec_cli import __version__, console, official_commands
+from gru4rec_cli import __version__, console, describe_command, official_commands
 from gru4rec_cli.errors import INTERRUPTED, StudyError
 from gru4rec_cli.shell import EXIT_CODES_TOLD, DebugOption, ForceOption, JsonOption, QuietOption, errors
 from gru4rec_cli.threads import limit_threads
@@ -52,6 +52,7 @@ Language = Literal["en", "es"]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would run, and why.")]
 
 
+app.add_typer(describe_command.app)
 app.add_typer(official_commands.app)
 
 

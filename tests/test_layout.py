@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "gru4rec_cli"
 
 # From the shell down to the foundations; a file may import from its own layer and from those after it.
 LAYERS = [
-    ["cli", "official_commands", "shell", "__main__", "console"],
-    ["pipeline", "comparing"],
+    ["cli", "describe_command", "official_commands", "shell", "__main__", "console"],
+    ["pipeline", "comparing", "describing"],
     ["stages", "conformance", "bench"],
     ["rundir", "config"],
     ["provenance"],
@@ -60,7 +60,8 @@ def test_stages_do_not_import_each_other():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["compare", "--help"], ["fetch", "--help"], ["--version"]]
+    "arguments",
+    [["--help"], ["run", "--help"], ["compare", "--help"], ["fetch", "--help"], ["describe", "--help"], ["--version"]],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]):
     code = f"""

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from gru4rec_cli.columns import ITEM, SESSION, TIME
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.layout import GENERIC, formats
+from gru4rec_cli.data.presets import PRESETS
 from gru4rec_cli.data.reading import read_log
 from gru4rec_cli.data.times import iso
 from gru4rec_cli.errors import DataError
@@ -218,3 +220,22 @@ def test_a_named_format_brings_its_own_columns():
             DataSettings(format="coveo", source="x", **fields)
     with pytest.raises(ValueError, match=r"did you mean 'yoochoose'"):
         DataSettings(format="yochoose", source="x")
+
+
+def test_compressed_lines_of_sessions_read_equally(tmp_path):
+    (tmp_path / "otto-recsys-train.jsonl.gz").write_bytes(
+        gzip.compress(FILES["otto"]["otto-recsys-train.jsonl"].encode())
+    )
+    assert rows(read(tmp_path, "otto").events) == EXPECTED["otto"]
+
+
+def test_the_page_on_data_names_every_format_preset_and_published_count():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    for name in formats():
+        assert f"| `{name}`" in page
+    for name, preset in PRESETS.items():
+        (row,) = [
+            line for line in page.splitlines() if line.startswith(f"| `{name}` | {preset.format}") and "/" in line
+        ]
+        for number in (*preset.train, *preset.test, preset.items):
+            assert f"{number:,}" in row
