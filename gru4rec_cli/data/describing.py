@@ -122,7 +122,7 @@ def drift(events: pl.DataFrame) -> list[dict[str, Any]]:
     """By day (UTC): events, the share of them on items first seen that day, and how alike the popularity of items is
     to the day with events before and to the first day (cosine of the counts by item, 1 for the same shares)."""
     day = (pl.col(TIME) // MICROSECONDS_PER_DAY).alias("day")
-    counts = events.group_by(day, ITEM).agg(pl.len().alias("count"))
+    counts = events.group_by(day, ITEM).agg(pl.len().cast(pl.Int64).alias("count"))  # squares need the room
     days = counts.select(pl.col("day").unique().sort()).with_columns(pl.col("day").shift(1).alias(_BEFORE))
     first_seen = (pl.col("day") == pl.col("day").min().over(ITEM)).alias("new")
     counts = counts.with_columns(first_seen).join(days, on="day")

@@ -76,6 +76,14 @@ def test_drift_by_day():
     assert (third["share_on_new_items"], third["to_previous_day"], third["to_first_day"]) == (1.0, 0.0, 0.0)
 
 
+def test_days_of_very_many_clicks_on_one_item_are_alike():
+    clicks = 70_000  # its square is beyond 32 bits
+    times = [0] * clicks + [DAY * SECOND] * (clicks + 30_000)
+    items = [1] * (2 * clicks) + [2] * 30_000
+    events = pl.DataFrame({SESSION: range(len(items)), ITEM: items, TIME: times})
+    assert drift(events)[1]["to_previous_day"] == pytest.approx(7 / math.hypot(7, 3))
+
+
 def test_the_order_signal_by_hand():
     """Training: a→b three times and b→c once; tried: a→b. Witten & Bell: P(b|a) = (3 + 1 · pop b) / (3 + 1)."""
     events = log(("ab", (0, 1)), ("ab", (2, 3)), ("abc", (4, 5, 6)), ("aa", (7, 8)), ("ab", (9, 10)))
