@@ -153,3 +153,12 @@ def test_missing_and_damaged_files_are_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(StageError, match=name):
         verify_split(folder, SETTINGS)
+
+
+def test_rows_that_were_read_are_in_the_input_or_counted(folder):
+    reading = {"rows": log().height + 3, "removals": [{"events": 2}, {"events": 1}]}
+    change_statistics(folder, lambda statistics: statistics.update(reading={"log": reading}))
+    assert "all rows read as log are in the input or counted as left out" in verify_split(folder, SETTINGS)
+    change_statistics(folder, lambda statistics: statistics["reading"]["log"]["removals"].pop())
+    with pytest.raises(CheckError, match="all rows read as log"):
+        verify_split(folder, SETTINGS)
