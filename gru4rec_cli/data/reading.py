@@ -63,7 +63,7 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
     removals = _file_removals([found for _, found in read])
     facts: dict[str, Any] = {
         "format": settings.format,
-        "files": [{"name": path.name, "rows": found.rows} for path, found in read],
+        "rows_by_file": [found.rows for _, found in read],
         "rows": sum(found.rows for _, found in read),
         "bad_rows": [asdict(reason) for _, found in read for reason in found.why_bad],
     }

@@ -11,7 +11,7 @@ from gru4rec_cli.columns import ITEM, SESSION, TIME
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.layout import GENERIC, formats
 from gru4rec_cli.data.presets import PRESETS
-from gru4rec_cli.data.reading import read_log
+from gru4rec_cli.data.reading import input_files, read_log
 from gru4rec_cli.data.times import iso
 from gru4rec_cli.errors import DataError
 
@@ -239,3 +239,11 @@ def test_the_page_on_data_names_every_format_preset_and_published_count():
         ]
         for number in (*preset.train, *preset.test, preset.items):
             assert f"{number:,}" in row
+
+
+def test_the_files_of_a_folder_are_inputs_and_stay_so_when_it_is_gone(tmp_path):
+    settings = DataSettings(format="globo", source=str(laid_out(tmp_path / "raw", "globo")))
+    found = input_files(settings, {})
+    assert list(found) == [f"data.source/clicks/clicks_hour_00{n}.csv" for n in (0, 1)]
+    (tmp_path / "raw").rename(tmp_path / "elsewhere")
+    assert input_files(settings, dict.fromkeys(found, "hash")) == found
