@@ -112,9 +112,26 @@ def last_known_items(sessions: Sessions) -> Int32Array:
     return known[sessions.input_rows()].astype(np.int32)
 
 
-def session_of_items(items: Int32Array, vocabulary: Vocabulary) -> Sessions:
-    """One session of the given item indices, at times 0, 1, 2, …"""
-    return Sessions(
+class LastEvent(Sessions):
+    """One session of which only the last event is to be predicted."""
+
+    @property
+    def n_targets(self) -> int:
+        return 1
+
+    def input_rows(self) -> Int64Array:
+        return np.array([self.n_events - 2])
+
+    def event_sessions(self) -> Int64Array:
+        return np.zeros(1, dtype=np.int64)
+
+    def event_positions(self) -> Int64Array:
+        return np.array([self.n_events - 1])
+
+
+def session_of_items(items: Int32Array, vocabulary: Vocabulary) -> LastEvent:
+    """One session of the given item indices, at times 0, 1, 2, …, whose last event is asked for."""
+    return LastEvent(
         np.asarray(items, dtype=np.int32),
         np.array([0, len(items)], dtype=np.int64),
         np.arange(len(items), dtype=np.int64),

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
-from gru4rec_cli.data.sessions import Sessions, Vocabulary, session_of_items
+from gru4rec_cli.data.sessions import LastEvent, Sessions, Vocabulary, session_of_items
 from gru4rec_cli.evaluation.ranking import best_items
 from gru4rec_cli.progress import SILENT, Progress
 from gru4rec_cli.scores import Block, FloatArray, ItemOrder, ScoreBlock
@@ -124,7 +124,7 @@ def recommend_by_score(
     return best_after_last(block, k)
 
 
-def history_session(history: Sequence[int], n_items: int) -> Sessions:
+def history_session(history: Sequence[int], n_items: int) -> LastEvent:
     """A history as a session. A placeholder follows, so that its last click is an input like those of `evaluate`."""
     if len(history) == 0:
         raise ValueError("the history is empty; at least one click is needed to recommend from")
