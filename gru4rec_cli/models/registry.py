@@ -12,7 +12,7 @@ from gru4rec_cli.columns import MODEL_FILE
 from gru4rec_cli.models.base import ModelSettings, Recommender
 
 _FOLDER = Path(__file__).resolve().parent
-_NOT_MODELS = {"base", "registry"}
+_NOT_MODELS = {"base", "registry", "neighbourhood"}
 _SHARED_SOURCES = [
     "base.py",
     "../scores.py",
@@ -48,7 +48,7 @@ def source_files(kind: str) -> Iterator[Path]:
     """The files whose code decides what a fitted model of this kind is."""
     yield from ((_FOLDER / file).resolve() for file in _SHARED_SOURCES)
     single = _FOLDER / f"{kind}.py"
-    counted = [single, *sorted((_FOLDER.parent / "indexes").glob("*.py"))]
+    counted = [single, _FOLDER / "neighbourhood.py", *sorted((_FOLDER.parent / "indexes").glob("*.py"))]
     yield from counted if single.exists() else sorted((_FOLDER / kind).rglob("*.py"))
     yield from getattr(_module(kind), "extra_sources", list)()
 

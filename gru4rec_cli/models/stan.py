@@ -1,24 +1,18 @@
 """STAN: session neighbours, weighted by the position of clicks and the age of sessions."""
 
-from collections.abc import Iterator
-from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
-from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.indexes.neighbours import Neighbourhood, NeighbourIndex, Voting, build_index, recency_weights
+from gru4rec_cli.indexes.neighbours import NeighbourIndex, Voting, recency_weights
 from gru4rec_cli.indexes.weights import exponential
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.models.base import FALLBACK
+from gru4rec_cli.models.neighbourhood import NeighbourModel, NeighbourSettings
 
 
-class Settings(ModelSettings):
+class Settings(NeighbourSettings):
     """The neighbourhood, and its three decays."""
 
-    k: int = Field(100, ge=1, description="most similar training sessions that vote")
     sample_size: int = Field(
         5000, ge=1, description="most recent training sessions that share an item, among which they are looked for"
     )
@@ -33,7 +27,7 @@ class Settings(ModelSettings):
     )
 
 
-class Model(ArrayModel[Settings]):
+class Model(NeighbourModel[Settings]):
     """score_j = Σ over the k nearest sessions n that hold j of similarity(s, n) · exp(-|p_n(j) - p_n(i*)| / λ3).
 
     similarity(s, n) = Σ_{i ∈ s ∩ n} exp(-a(i) / λ1) / sqrt(|s| |n|) · exp(-(t_s - t_n) / λ2); a(i): clicks since i, i*:
@@ -45,28 +39,9 @@ class Model(ArrayModel[Settings]):
         "Items of the most similar recent training sessions, weighted by the age of clicks and sessions, and by the "
         f"distance from the shared item; {FALLBACK}."
     )
-    random: ClassVar[bool] = False
-    sequential: ClassVar[bool] = False
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
-        index = build_index(train, self.settings.sample_size)
-        self.arrays = {"levels": ItemOrder.by(train.supports()).levels, **vars(index)}
-        return FitReport(facts={"sessions": len(index.ends), "indexed_clicks": len(index.item_sessions)})
-
-    def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        yield from self._neighbourhood.blocks(sessions)
-
-    @cached_property
-    def _neighbourhood(self) -> Neighbourhood:
-        index = NeighbourIndex.of(self.arrays)
-        voting = Voting(
+    def voting(self, index: NeighbourIndex) -> Voting:
+        return Voting(
             self.settings.k,
             self.settings.sample_size,
             cosine=True,
@@ -74,4 +49,3 @@ class Model(ArrayModel[Settings]):
             recency=recency_weights(index, self.settings.lambda_snh),
             reach=exponential(self.settings.lambda_inh),
         )
-        return Neighbourhood(index, voting, self.order)

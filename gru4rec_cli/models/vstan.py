@@ -1,31 +1,23 @@
 """VSTAN: STAN's decays and V-SkNN's weights of votes in one."""
 
-from collections.abc import Iterator
-from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
-from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.indexes.neighbours import (
-    Neighbourhood,
     NeighbourIndex,
     Voting,
-    build_index,
     inverse_frequency,
     recency_weights,
 )
 from gru4rec_cli.indexes.weights import exponential
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.models.base import FALLBACK
+from gru4rec_cli.models.neighbourhood import NeighbourModel, NeighbourSettings
 
 
-class Settings(ModelSettings):
+class Settings(NeighbourSettings):
     """The neighbourhood, its four decays, and the weight of rarity."""
 
-    k: int = Field(100, ge=1, description="most similar training sessions that vote")
     sample_size: int = Field(
         5000, ge=1, description="most recent training sessions that share an item, among which they are looked for"
     )
@@ -46,7 +38,7 @@ class Settings(ModelSettings):
     )
 
 
-class Model(ArrayModel[Settings]):
+class Model(NeighbourModel[Settings]):
     """score_j = STAN's sum, each term times exp(-a(i*) / λ_ipw), and the whole times (1 + λ_idf idf_j).
 
     i* is the most recent item that the session so far shares with the neighbour, a(i*) the clicks since, idf_j =
@@ -59,28 +51,9 @@ class Model(ArrayModel[Settings]):
         + FALLBACK
         + "."
     )
-    random: ClassVar[bool] = False
-    sequential: ClassVar[bool] = False
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
-        index = build_index(train, self.settings.sample_size)
-        self.arrays = {"levels": ItemOrder.by(train.supports()).levels, **vars(index)}
-        return FitReport(facts={"sessions": len(index.ends), "indexed_clicks": len(index.item_sessions)})
-
-    def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        yield from self._neighbourhood.blocks(sessions)
-
-    @cached_property
-    def _neighbourhood(self) -> Neighbourhood:
-        index = NeighbourIndex.of(self.arrays)
-        voting = Voting(
+    def voting(self, index: NeighbourIndex) -> Voting:
+        return Voting(
             self.settings.k,
             self.settings.sample_size,
             cosine=True,
@@ -90,4 +63,3 @@ class Model(ArrayModel[Settings]):
             reach=exponential(self.settings.lambda_inh),
             item_factor=1.0 + self.settings.lambda_idf * inverse_frequency(index, len(self.order)),
         )
-        return Neighbourhood(index, voting, self.order)

@@ -71,7 +71,7 @@ def all_scores(model: Recommender, sessions: Sessions) -> npt.NDArray[np.floatin
 
 def test_kinds_are_found_by_their_files():
     assert {"gru4rec", "markov", "official", "popularity"} <= set(registry.kinds())
-    assert not {"base", "registry"} & set(registry.kinds())
+    assert not {"base", "registry", "neighbourhood"} & set(registry.kinds())
 
 
 @every_kind
