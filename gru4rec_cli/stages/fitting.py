@@ -40,7 +40,7 @@ def study_fits(config: StudyConfig, section: str) -> list[Fit]:
 
 def is_random(kind: str) -> bool:
     """Whether a model of this kind depends on its seed."""
-    return bool(getattr(registry.model_class(kind), "random", True))
+    return registry.model_class(kind).random
 
 
 def fit_models(work: StageWork, section: str) -> None:
