@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Work = TypeVar("Work")
@@ -19,12 +20,11 @@ def limit_threads(count: int) -> None:
 
 
 def training_threads() -> int:
-    """Threads of training: as many as were asked for, else one.
+    """Threads of a training step: as many as were asked for or, by default, there are cores, but at most two.
 
-    A step is many small operations. A second thread gains little on small ones and, where something else keeps its core
-    busy, every operation waits for it; and with one, the weights do not depend on how many cores a machine has.
+    More would have nothing to do. The weights do not depend on how many they are.
     """
-    return int(os.environ.get(_ASKED, "1"))
+    return min(2, int(os.environ.get(_ASKED) or thread_count()))
 
 
 def thread_count() -> int:
@@ -32,6 +32,19 @@ def thread_count() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(cores, int(asked))) if asked.isdigit() else cores
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch compute on `count` threads meanwhile."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def in_threads(function: Callable[[Work], Result], work: Iterable[Work]) -> Iterator[Result]:

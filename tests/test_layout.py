@@ -22,7 +22,7 @@ LAYERS = [
     ["evaluation"],
     ["data"],
     ["vendoring"],
-    ["settings", "files", "git", "measuring", "yaml_loader", "scores", "threads", "compiling"],
+    ["settings", "files", "git", "measuring", "yaml_loader", "scores", "threads", "team", "intrinsics", "compiling"],
     ["progress", "columns", "errors", "__init__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

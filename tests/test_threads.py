@@ -20,11 +20,13 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-def test_all_cores_compute_and_one_trains_unless_told_otherwise():
+def test_all_cores_compute_and_at_most_two_train_unless_told_otherwise():
     cores = len(os.sched_getaffinity(0))
-    assert (thread_count(), training_threads()) == (cores, 1)
-    limit_threads(2)
-    assert (thread_count(), training_threads()) == (min(2, cores), 2)
+    assert (thread_count(), training_threads()) == (cores, min(2, cores))
+    limit_threads(1)
+    assert (thread_count(), training_threads()) == (1, 1)
+    limit_threads(9)
+    assert (thread_count(), training_threads()) == (min(9, cores), 2)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -56,7 +58,7 @@ def test_an_error_of_work_ahead_reaches_its_user():
         next(pieces)
 
 
-@pytest.mark.parametrize(("options", "threads"), [([], 1), (["--threads", "2"], 2)])
+@pytest.mark.parametrize(("options", "threads"), [(["--threads", "1"], 1), (["--threads", "2"], 2)])
 def test_the_option_reaches_training(tmp_path: Path, options: list[str], threads: int):
     config = write_config(tmp_path)
     common = ["--config", str(config), "--run-dir", str(tmp_path / "run"), "--quiet"]
@@ -66,11 +68,11 @@ from gru4rec_cli.cli import app
 for stage in ("synth", "split"):
     app([stage, *{common!r}], standalone_mode=False)
 from gru4rec_cli.models.gru4rec import training
-step = training.Trainer.step
+learn = training.Trainer.learn
 def told(self, *arguments):
-    told.threads = training.torch.get_num_threads()
-    return step(self, *arguments)
-training.Trainer.step = told
+    told.threads = self.stepper._team.size
+    return learn(self, *arguments)
+training.Trainer.learn = told
 app(["train", *{common!r}, *{options!r}], standalone_mode=False)
 print("THREADS", told.threads)
 """

@@ -1,75 +1,124 @@
 """The product floor: how long the matrix products of training steps take when nothing else is done."""
 
 import time
+from typing import NamedTuple
 
 import numpy as np
-import torch
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
+from gru4rec_cli.compiling import compiled
 from gru4rec_cli.data.sessions import Int64Array
 from gru4rec_cli.models.gru4rec.settings import Settings
-from gru4rec_cli.models.gru4rec.training import threads as torch_threads
+from gru4rec_cli.team import Progress, Team, meet
+
+Floats = npt.NDArray[np.float32]
 
 _SEED = 1
 
 
-class Products:
-    """The products of steps at the sizes of `settings` (shared or separate inputs), on random numbers in place.
+class Products(NamedTuple):
+    """The matrices of a step's products, random numbers that stay in place; layers as arrays of (layers, …) flat.
 
     With B lanes, D units, W the width of the input and U distinct columns: per layer (B, W)(W, 3D) and (B, D)(D, 3D)
-    forward, (3D, B)(B, W), (3D, B)(B, D) and (B, 3D)(3D, W) backward; once (B, D)(D, U) for the scores, and
+    forward, (3D, B)(B, W), (3D, B)(B, D) and (B, 3D)(3D, W) backward; once (U, D)(D, B) for the scores, and
     (U, B)(B, D) and (B, U)(U, D) for their gradients.
     """
 
-    def __init__(self, settings: Settings, most_columns: int) -> None:
-        random = torch.Generator().manual_seed(_SEED)
-
-        def matrix(rows: int, columns: int) -> torch.Tensor:
-            return torch.rand(rows, columns, generator=random) - 0.5
-
-        lanes, last = settings.batch_size, settings.layers[-1]
-        self.query = matrix(lanes, last)
-        self.columns = matrix(most_columns, last)
-        self.scores = matrix(1, lanes * most_columns)[0]  # room for (B, U)
-        self.scores_gradient = matrix(1, lanes * most_columns)[0]
-        self.items_gradient = matrix(most_columns, last)
-        self.query_gradient = matrix(lanes, last)
-        self.layers = []
-        width = settings.input_width
-        for units in settings.layers:
-            inputs, state, gates = matrix(lanes, width), matrix(lanes, units), matrix(lanes, 3 * units)
-            self.layers.append((inputs, state, gates, matrix(3 * units, width), matrix(3 * units, units)))
-            width = units
-
-    def step(self, n_columns: int) -> None:
-        """The products of one step with so many distinct columns."""
-        lanes = len(self.query)
-        columns = self.columns[:n_columns]
-        scores = self.scores[: lanes * n_columns].view(lanes, n_columns)
-        gradient = self.scores_gradient[: lanes * n_columns].view(lanes, n_columns)
-        for inputs, state, _, w, u in self.layers:
-            torch.mm(inputs, w.T)
-            torch.mm(state, u.T)
-        torch.mm(self.query, columns.T, out=scores)
-        torch.mm(gradient.T, self.query, out=self.items_gradient[:n_columns])
-        torch.mm(gradient, columns, out=self.query_gradient)
-        for inputs, state, gates, w, _ in self.layers:
-            torch.mm(gates.T, inputs)
-            torch.mm(gates.T, state)
-            torch.mm(gates, w)
-
-
-def products_per_second(products: Products, columns: Int64Array, skipped: int, threads: int) -> float:
-    """Steps a second, products alone, through steps with these numbers of distinct columns; the first are not timed."""
-    numbers = columns.tolist()
-    with torch_threads(threads):
-        for n_columns in numbers[:skipped]:
-            products.step(n_columns)
-        start = time.perf_counter()
-        for n_columns in numbers[skipped:]:
-            products.step(n_columns)
-        return (len(numbers) - skipped) / (time.perf_counter() - start)
+    query: Floats  # (B, D)
+    columns: Floats  # (U, D)
+    scores: Floats  # flat (U, B)
+    items_gradient: Floats  # (U, D)
+    query_gradients: Floats  # (2, B, D)
+    sizes: Int64Array  # (layers, 2): W, D
+    inputs: Floats  # flat (B, W), the largest layer's; also all below
+    gates: Floats  # (B, 3D)
+    w: Floats  # (3D, W)
+    u: Floats  # (3D, D)
+    from_x: Floats
+    from_h: Floats
+    d_w: Floats
+    d_u: Floats
+    d_x: Floats
 
 
 def products_for(settings: Settings, columns: Int64Array) -> Products:
     """Room for steps with these numbers of distinct columns."""
-    return Products(settings, int(np.max(columns)))
+    random = np.random.default_rng(_SEED)
+
+    def matrix(*shape: int) -> Floats:
+        return random.random(shape, dtype=np.float32) - np.float32(0.5)
+
+    most, lanes, last = int(np.max(columns)), settings.batch_size, settings.layers[-1]
+    widths = [settings.input_width, *settings.layers[:-1]]
+    wide, units = max(*widths, *settings.layers), max(settings.layers)
+    return Products(
+        query=matrix(lanes, last),
+        columns=matrix(most, last),
+        scores=matrix(lanes * most),
+        items_gradient=matrix(most, last),
+        query_gradients=matrix(2, lanes, last),
+        sizes=np.array(list(zip(widths, settings.layers, strict=True)), dtype=np.int64),
+        inputs=matrix(lanes * wide),
+        gates=matrix(lanes * 3 * units),
+        w=matrix(3 * units * wide),
+        u=matrix(3 * units * units),
+        from_x=matrix(lanes * 3 * units),
+        from_h=matrix(lanes * 3 * units),
+        d_w=matrix(3 * units * wide),
+        d_u=matrix(3 * units * units),
+        d_x=matrix(lanes * wide),
+    )
+
+
+@compiled()
+def multiply(progress: Progress, me: int, products: Products, numbers: Int64Array) -> None:
+    """The products of steps with these numbers of distinct columns, shared by two threads as the step shares them."""
+    p, lanes = products, len(products.query)
+    first, second = me == 0, me == len(progress) - 1
+    for n_columns in numbers:
+        middle = n_columns // 2
+        scores = p.scores[: n_columns * lanes].reshape(n_columns, lanes)
+        for layer in range(len(p.sizes)):
+            width, units = p.sizes[layer, 0], p.sizes[layer, 1]
+            w, u, x = _matrix(p.w, 3 * units, width), _matrix(p.u, 3 * units, units), _matrix(p.inputs, lanes, width)
+            if first:
+                np.dot(x, w.T, _matrix(p.from_x, lanes, 3 * units))
+            if second:
+                np.dot(_matrix(p.gates, lanes, units), u.T, _matrix(p.from_h, lanes, 3 * units))
+        meet(progress, me)
+        if first:
+            np.dot(p.columns[:middle], p.query.T, scores[:middle])
+            np.dot(scores[:middle].T, p.columns[:middle], p.query_gradients[0])
+        if second:
+            np.dot(p.columns[middle:n_columns], p.query.T, scores[middle:])
+            np.dot(scores[middle:].T, p.columns[middle:n_columns], p.query_gradients[1])
+        meet(progress, me)
+        for layer in range(len(p.sizes)):
+            width, units = p.sizes[layer, 0], p.sizes[layer, 1]
+            gates, x = _matrix(p.gates, lanes, 3 * units), _matrix(p.inputs, lanes, width)
+            if first:
+                np.dot(gates, _matrix(p.w, 3 * units, width), _matrix(p.d_x, lanes, width))
+                np.dot(gates.T, x, _matrix(p.d_w, 3 * units, width))
+            if second:
+                np.dot(gates.T, _matrix(p.gates, lanes, units), _matrix(p.d_u, 3 * units, units))
+        if first:
+            np.dot(scores[:middle], p.query, p.items_gradient[:middle])
+        if second:
+            np.dot(scores[middle:], p.query, p.items_gradient[middle:n_columns])
+        meet(progress, me)
+
+
+@compiled()
+def _matrix(flat: Floats, rows: int, columns: int) -> Floats:
+    return flat[: rows * columns].reshape(rows, columns)
+
+
+def products_per_second(products: Products, columns: Int64Array, skipped: int, threads: int) -> float:
+    """Steps a second, products alone, through steps with these numbers of distinct columns; the first are not timed."""
+    team = Team(min(threads, 2))
+    with threadpool_limits(1, user_api="blas"):
+        team.run(multiply, products, columns[:skipped])
+        start = time.perf_counter()
+        team.run(multiply, products, columns[skipped:])
+        return (len(columns) - skipped) / (time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""The clock on training steps, of ours and of the author's code: a time at the end of each step."""
+"""The clock on training steps, of ours and of the author's code."""
 
 import time
 from collections.abc import Mapping
@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from gru4rec_cli.bench.clicks import SEED
 from gru4rec_cli.data.sessions import Int64Array, Sessions
 from gru4rec_cli.models import gru4rec
-from gru4rec_cli.models.gru4rec.cells import Masks
-from gru4rec_cli.models.gru4rec.minibatch import MiniBatch
+from gru4rec_cli.models.gru4rec.minibatch import MiniBatches
 from gru4rec_cli.models.gru4rec.training import Trainer
 from gru4rec_cli.progress import SILENT
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 class StepTimes:
     """Of consecutive steps from the first on, all (steps,)."""
 
-    ends: npt.NDArray[np.float64]  # seconds on some clock
+    ends: npt.NDArray[np.float64]  # seconds on some clock; of steps that are taken together, the end of the last
     events: Int64Array  # learnt from in each
     columns: Int64Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # distinct ones; ours only
 
@@ -41,20 +39,22 @@ class _EnoughSteps(Exception):  # noqa: N818 - it ends a training, it is no erro
 
 
 class TimedTrainer(Trainer):
-    """Our training, unchanged, that stops after so many steps and remembers when each ended."""
+    """Our training, unchanged, that stops after the chunk with so many steps and remembers when each chunk ended."""
 
     def __init__(self, train: Sessions, settings: Mapping[str, Any], steps: int, *, n_threads: int = 1) -> None:
         on_cpu = {**settings, "device": "cpu"}  # the step that is timed is the CPU's
         super().__init__(train, gru4rec.Settings.model_validate(on_cpu), SEED, n_threads=n_threads)
         self.steps = steps
         self.ends: list[float] = []
-        self.sizes: list[tuple[int, int]] = []  # lanes, distinct columns
+        self.widths: list[int] = []  # lanes
+        self.columns: list[int] = []
 
-    def step(self, batch: MiniBatch, states: list[Tensor], masks: Masks) -> tuple[float, list[Tensor]]:
-        learnt = super().step(batch, states, masks)
-        self.ends.append(time.perf_counter())
-        self.sizes.append((len(batch.targets), batch.n_columns))
-        if len(self.ends) == self.steps:
+    def learn(self, batches: MiniBatches) -> list[float]:
+        learnt = super().learn(batches)
+        self.ends += [time.perf_counter()] * len(batches)
+        self.widths += batches.lanes.widths.tolist()
+        self.columns += batches.n_columns.tolist()
+        if len(self.ends) >= self.steps:
             raise _EnoughSteps
         return learnt
 
@@ -62,12 +62,11 @@ class TimedTrainer(Trainer):
         """Run the steps, or the epoch where it is shorter."""
         with suppress(_EnoughSteps):
             self.run(progress=SILENT)
-        lanes, columns = np.array(self.sizes, dtype=np.int64).T
-        return StepTimes(np.array(self.ends), lanes, columns)
+        return StepTimes(np.array(self.ends), np.array(self.widths), np.array(self.columns))
 
 
 def time_ours(train: Sessions, settings: Mapping[str, Any], steps: int, threads: int) -> StepTimes:
-    """The first `steps` steps of our training."""
+    """The first `steps` steps of our training, and those that are taken together with them."""
     return TimedTrainer(train, settings, steps, n_threads=threads).times()
 
 

@@ -10,8 +10,8 @@ from gru4rec_cli.conformance.recording import Recording, Trace
 from gru4rec_cli.errors import DataError
 from gru4rec_cli.models.gru4rec.dropout import masks_of
 from gru4rec_cli.models.gru4rec.model import Model
-from gru4rec_cli.models.gru4rec.network import zero_states
-from gru4rec_cli.models.gru4rec.training import Trainer, carry, threads
+from gru4rec_cli.models.gru4rec.training import Trainer
+from gru4rec_cli.threads import torch_threads
 
 
 def replay(recording: Recording) -> Trace:
@@ -22,18 +22,19 @@ def replay(recording: Recording) -> Trace:
         value.copy_(torch.from_numpy(recording.weights("init")[name]).reshape(value.shape))
     losses: list[float] = []
     batches: list[tuple[list[int], list[int]]] = []
-    with threads(1):
+    with torch_threads(1):
         for _ in range(settings.epochs):
-            states = zero_states(settings.batch_size, settings)
+            trainer.stepper.begin()
             for lanes in trainer.lanes():
                 step = len(losses)
                 if step == recording.n_steps:
                     return Trace([*losses, float("nan")], batches)  # more steps than recorded: told as a deviation
                 inputs, targets = trainer.items[lanes.rows], trainer.items[lanes.rows + 1]
-                batch = trainer.assembler.one(inputs, targets, recording.negatives(step).astype(np.int64))
+                negatives = recording.negatives(step).astype(np.int64)
                 masks = masks_of(settings, partial(_recorded_noise, recording, step, len(inputs)))
-                loss, states = trainer.step(batch, carry(states, lanes), masks)
-                losses.append(loss)
+                losses += trainer.learn(
+                    trainer.assembler.chunk(trainer.items, lanes.alone(), negatives[None, :], masks)
+                )
                 batches.append((inputs.tolist(), targets.tolist()))
         model = Model(settings, seed=0)
         model.parameters = trainer.parameters
@@ -46,4 +47,4 @@ def _recorded_noise(recording: Recording, step: int, lanes: int, name: str, unit
     noise = recording.noise(step, name)
     if noise is None:
         raise DataError(f"{recording.name} has dropout but no recorded noise step/noise.{name}")
-    return noise[:lanes]
+    return noise[None, :lanes]

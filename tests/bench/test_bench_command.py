@@ -165,6 +165,6 @@ def test_growth_gives_time_and_memory_along_events_and_items(tmp_path: Path):
             assert {m["subject"] for m in found} == subjects
             assert all(m["low"] > 0 and m["unit"] == UNITS[quantity] for m in found)
     cut = [m for m in document["measurements"] if (m["subject"], m["quantity"]) == ("fit gru4rec", "events_used")]
-    assert max(m["high"] for m in cut) == 400
+    assert max(m["high"] for m in cut) == 64 * 8  # a chunk of steps more than 400 events
     assert (tmp_path / "growth.png").exists()
     assert "Peak memory" in (tmp_path / "growth.svg").read_text()

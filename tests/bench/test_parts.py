@@ -1,5 +1,6 @@
 """The parts of the bench: turns, clicks, the clock on steps, the products, the points in processes of their own."""
 
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 import torch
 import yaml
 
+from gru4rec_cli.bench import floor
 from gru4rec_cli.bench.clicks import make_clicks
-from gru4rec_cli.bench.floor import Products
+from gru4rec_cli.bench.floor import products_for
 from gru4rec_cli.bench.latency import histories_of
 from gru4rec_cli.bench.notebook import Notebook
 from gru4rec_cli.bench.plan import QUICK, RETAILROCKET, RSC15, full_grid
@@ -19,7 +21,11 @@ from gru4rec_cli.bench.processes import run_point
 from gru4rec_cli.bench.steps import StepTimes, TimedTrainer, time_official
 from gru4rec_cli.errors import ExternalError
 from gru4rec_cli.models import gru4rec, official
+from gru4rec_cli.models.gru4rec import step_loops
+from gru4rec_cli.models.gru4rec.lanes import STEPS_AT_ONCE
+from gru4rec_cli.models.gru4rec.step_loops import learn
 from gru4rec_cli.models.gru4rec.training import Trainer
+from gru4rec_cli.team import Team
 from tests.fetched import needs_fetch
 from tests.worlds import sessions_of
 
@@ -93,25 +99,23 @@ def test_timed_steps_are_the_steps_of_training():
     weights = plain.run()
     assert all(torch.equal(weights[name], value) for name, value in timed.parameters.items())
     assert whole.events.sum() == train.n_targets
-    first = TimedTrainer(train, settings, steps=5).times()
-    assert np.array_equal(first.events, whole.events[:5])
-    assert np.array_equal(first.columns, whole.columns[:5])
-    assert (np.diff(first.ends) > 0).all()
+    first = TimedTrainer(train, settings, steps=STEPS_AT_ONCE + 1).times()
+    assert np.array_equal(first.events, whole.events[: 2 * STEPS_AT_ONCE])
+    assert np.array_equal(first.columns, whole.columns[: 2 * STEPS_AT_ONCE])
+    assert np.flatnonzero(np.diff(first.ends)).tolist() == [STEPS_AT_ONCE - 1]  # one end a chunk
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_training_runs_on_the_threads_that_are_asked_for(threads: int):
-    seen = []
+def test_training_runs_on_the_threads_that_are_asked_for(threads: int, monkeypatch: pytest.MonkeyPatch):
+    seen = set()
 
-    class Watched(TimedTrainer):
-        def step(self, *given):
-            seen.append(torch.get_num_threads())
-            return super().step(*given)
+    def watched(progress, me, *arguments):
+        seen.add(threading.get_ident())
+        learn(progress, me, *arguments)
 
-    before = torch.get_num_threads()
-    Watched(make_clicks(500, 50).train, QUICK.settings, 3, n_threads=threads).times()
-    assert seen == [threads] * 3
-    assert torch.get_num_threads() == before
+    monkeypatch.setattr("gru4rec_cli.models.gru4rec.stepping.learn", watched)
+    TimedTrainer(make_clicks(500, 50).train, QUICK.settings, 3, n_threads=threads).times()
+    assert len(seen) == threads
 
 
 @needs_fetch
@@ -128,14 +132,32 @@ def test_the_authors_steps_are_timed_one_by_one():
     assert len(model.fit(train).curve) == 1  # the process is as good as new
 
 
-def test_the_products_are_those_of_a_step():
-    """Multiplications by hand: B = 8 lanes, W = D = 8, U = 20 columns."""
-    products = Products(gru4rec.Settings.model_validate(QUICK.settings), 30)
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], with_flops=True) as profiled:
-        products.step(20)
-    layer = 8 * 8 * 24
-    expected = 5 * layer + 3 * 8 * 8 * 20
-    assert sum(row.flops for row in profiled.key_averages() if row.key == "aten::mm") == 2 * expected
+@pytest.mark.parametrize("step", ["the floor's", "training's"])
+def test_the_products_are_those_of_a_step(step: str, monkeypatch: pytest.MonkeyPatch):
+    """Multiplications by hand, the loops run uncompiled: B = 8 lanes, W = D = 8."""
+    multiplications = 0
+
+    def counted(a, b, out):
+        nonlocal multiplications
+        multiplications += a.shape[0] * a.shape[1] * b.shape[1]
+        out[:] = a @ b
+
+    settings = gru4rec.Settings.model_validate(QUICK.settings)
+    trainer = Trainer(make_clicks(2_000, 50).train, settings, 1, n_threads=1)
+    batches = next(trainer._chunks(1))
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "dot", counted)
+        for name in [name for name, value in vars(step_loops).items() if hasattr(value, "py_func")]:
+            patched.setattr(step_loops, name, getattr(step_loops, name).py_func)
+        patched.setattr("gru4rec_cli.models.gru4rec.stepping.learn", step_loops.learn)
+        if step == "training's":
+            trainer.learn(batches)
+        else:
+            products = products_for(settings, batches.sizes[:, 0])
+            floor.multiply.py_func(Team(1).progress, 0, products, batches.sizes[:, 0])
+    lanes, layer = batches.lanes.widths, 8 * 24
+    assert (lanes == 8).all()
+    assert multiplications == (5 * lanes * layer + 3 * lanes * 8 * batches.sizes[:, 0]).sum()
 
 
 def test_histories_are_the_clicks_before_every_event():

@@ -12,8 +12,9 @@ from gru4rec_cli.conformance.replay import replay
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = sorted(path.stem for path in GOLDEN.glob("*.npz"))
 # Tighter than the command's tolerances: loss relative, weights absolute, both float32 in another order of operations.
-LOSS_TOLERANCE = 3e-5
-WEIGHT_TOLERANCE = 4.2e-5
+LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-6, 5e-6
+# Roundings grow here; at the end they make 3.2e-5 of the loss and 4.4e-5 of a weight.
+GROWING = {"xe_shared_momentum_two_layers": (5e-5, 6e-5)}
 
 
 @pytest.fixture(params=CASES)
@@ -22,14 +23,15 @@ def recording(request: pytest.FixtureRequest) -> Recording:
 
 
 def test_training_replays_step_by_step(recording: Recording):
+    loss_tolerance, weight_tolerance = GROWING.get(recording.name, (LOSS_TOLERANCE, WEIGHT_TOLERANCE))
     trace = replay(recording)
     assert trace.batches == recording.batches()
-    np.testing.assert_allclose(trace.losses, recording.arrays["step/loss"], rtol=LOSS_TOLERANCE)
+    np.testing.assert_allclose(trace.losses, recording.arrays["step/loss"], rtol=loss_tolerance)
     assert trace.weights is not None
     expected = recording.weights("final")
     assert set(trace.weights) == set(expected)
     for name, value in trace.weights.items():
-        np.testing.assert_allclose(value, expected[name], rtol=0, atol=WEIGHT_TOLERANCE, err_msg=name)
+        np.testing.assert_allclose(value, expected[name], rtol=0, atol=weight_tolerance, err_msg=name)
 
 
 def test_the_trained_model_gives_the_recorded_scores_ranks_and_metrics(recording: Recording):

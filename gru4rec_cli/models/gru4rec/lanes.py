@@ -21,6 +21,10 @@ class LaneStep:
     starts: BoolArray  # (lanes,) the lane begins a session here: its hidden state is zero
     kept: Int64Array  # (lanes,) where each lane stood in the step before; lanes in between were removed
 
+    def alone(self) -> "LaneChunk":
+        """The step as a chunk of one."""
+        return LaneChunk(self.rows[None], self.starts[None], self.kept[None], np.array([len(self.rows)]))
+
 
 @dataclass(frozen=True)
 class LaneChunk:

@@ -1,15 +1,19 @@
 """The loops of training; compiled by numba at first use and kept on disk, without the interpreter's lock."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from gru4rec_cli.compiling import compiled
+from gru4rec_cli.intrinsics import fetch
 
 Floats = npt.NDArray[np.floating]
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_TINY = 1e-24  # inside the logarithms, as in the author's implementation
+_AHEAD = 4  # rows that are fetched from memory before their turn
+_LINE = 64  # bytes of a cache line
 
 _compiled = compiled()
 # Sums may be taken in another order than written, so that they are vectorised; NaN and infinity stay what they are.
@@ -88,40 +92,37 @@ def put_together(
     target_places: Int64Array,
     input_places: Int64Array,
     input_rows: Int64Array,
+    own: Floats,
 ) -> tuple[int, int, int]:
-    """Number the distinct items of a step's columns, and of its inputs; how many columns, rows in all, own inputs.
+    """Number the distinct items of a step: how many in all, how many of them only inputs, how many inputs.
 
     Column j holds an item of `targets`, then of `negatives`; the first `batch_size` weigh `as_target[item]`, the others
-    `as_sample[item]`, and `weights` sums these by item. With `shared` inputs are numbered with the columns, else by
-    themselves. `place_of` (V,) is -1 throughout, before and after.
+    `as_sample[item]`, and `weights` sums these by item. With `shared` the inputs come first, among them those that are
+    no columns, of weight 0; else inputs are numbered by themselves. `own` (lanes,) is the share of a lane's target
+    column in its item's weight. `place_of` (V,) is -1 throughout, before and after.
     """
+    unknown, column_only = -1, -2
     width = len(targets)
-    n_columns = 0
-    for column in range(width + len(negatives)):
-        item = targets[column] if column < width else negatives[column - width]
-        place = place_of[item]
-        if place < 0:
-            place = n_columns
-            place_of[item] = place
-            rows[place] = item
-            weights[place] = 0.0
-            n_columns += 1
-        weights[place] += as_target[item] if column < batch_size else as_sample[item]
-        if column < width:
-            target_places[column] = place
-    n_rows = n_columns
+    n_columns = width + len(negatives)
+    n_rows = 0
     if shared:
+        for column in range(n_columns):
+            place_of[targets[column] if column < width else negatives[column - width]] = column_only
+        for wanted in (unknown, column_only):  # inputs alone, then those that are columns too
+            if wanted == column_only:
+                alone = n_rows
+            for lane in range(width):
+                item = inputs[lane]
+                if place_of[item] == wanted:
+                    place_of[item] = n_rows
+                    rows[n_rows] = item
+                    weights[n_rows] = 0.0
+                    n_rows += 1
+        n_inputs = n_rows
         for lane in range(width):
-            item = inputs[lane]
-            if place_of[item] < 0:
-                place_of[item] = n_rows
-                rows[n_rows] = item
-                n_rows += 1
-            input_places[lane] = place_of[item]
-    for place in range(n_rows):
-        place_of[rows[place]] = -1
-    n_inputs = 0
-    if not shared:
+            input_places[lane] = place_of[inputs[lane]]
+    else:
+        alone = n_inputs = 0
         for lane in range(width):
             item = inputs[lane]
             if place_of[item] < 0:
@@ -130,8 +131,24 @@ def put_together(
                 n_inputs += 1
             input_places[lane] = place_of[item]
         for place in range(n_inputs):
-            place_of[input_rows[place]] = -1
-    return n_columns, n_rows, n_inputs
+            place_of[input_rows[place]] = unknown
+    for column in range(n_columns):
+        item = targets[column] if column < width else negatives[column - width]
+        place = place_of[item]
+        if place < 0:
+            place = n_rows
+            place_of[item] = place
+            rows[place] = item
+            weights[place] = 0.0
+            n_rows += 1
+        weights[place] += as_target[item] if column < batch_size else as_sample[item]
+        if column < width:
+            target_places[column] = place
+    for lane in range(width):
+        own[lane] = as_target[targets[lane]] / weights[target_places[lane]]
+    for place in range(n_rows):
+        place_of[rows[place]] = unknown
+    return n_rows, alone, n_inputs
 
 
 @_compiled
@@ -150,6 +167,7 @@ def put_all_together(
     target_places: Int64Array,
     input_places: Int64Array,
     input_rows: Int64Array,
+    own: Floats,
     sizes: Int64Array,
 ) -> None:
     """`put_together` for every step of a chunk: all arrays by step, `sizes` (steps, 3)."""
@@ -160,104 +178,9 @@ def put_all_together(
             inputs[lane], targets[lane] = items[lane_rows[step, lane]], items[lane_rows[step, lane] + 1]
         found = put_together(
             inputs, targets, negatives[step], as_target, as_sample, batch_size, shared, place_of,
-            rows[step], weights[step], target_places[step], input_places[step], input_rows[step],
+            rows[step], weights[step], target_places[step], input_places[step], input_rows[step], own[step],
         )  # fmt: skip
         sizes[step, 0], sizes[step, 1], sizes[step, 2] = found
-
-
-@_compiled
-def carry_state(state: Floats, kept: Int64Array, starts: BoolArray) -> None:
-    """Move the states (lanes, D) of the lanes that are `kept` together, those of a new session to zero."""
-    for lane in range(len(kept)):
-        if starts[lane]:
-            state[lane, :] = 0.0
-        elif kept[lane] != lane:
-            state[lane, :] = state[kept[lane], :]
-
-
-@_vectorised
-def cross_entropy_gradient(
-    shares: Floats, targets: Int64Array, own_shares: Floats, batch_size: int, column_sums: Floats
-) -> float:
-    """See `losses.cross_entropy`: turn softmax shares into gradients in place; the loss."""
-    lanes, n_columns = shares.shape
-    column_sums[:] = 0.0
-    loss = 0.0
-    for lane in range(lanes):
-        own = shares[lane, targets[lane]] * own_shares[lane]
-        loss -= np.log(np.float64(own) + _TINY)
-        factor = shares.dtype.type(own / (np.float64(own) + _TINY) / batch_size)
-        for column in range(n_columns):
-            shares[lane, column] *= factor
-        shares[lane, targets[lane]] -= factor
-        for column in range(n_columns):
-            column_sums[column] += shares[lane, column]
-    return loss / batch_size
-
-
-@_vectorised
-def bpr_max_gradient(
-    scores: Floats,
-    weights: Floats,
-    wins: Floats,
-    targets: Int64Array,
-    elu_param: float,
-    regularisation: float,
-    batch_size: int,
-    column_sums: Floats,
-) -> float:
-    """See `losses.bpr_max`: turn scores into gradients in place; the loss."""
-    lanes, n_columns = scores.shape
-    column_sums[:] = 0.0
-    number = scores.dtype.type
-    one, alpha, bpreg = number(1.0), number(elu_param), number(regularisation)
-    total = 0.0
-    for lane in range(lanes):
-        likelihood, penalty, pull = number(0.0), number(0.0), number(0.0)
-        for column in range(n_columns):
-            weight, win, score = weights[lane, column], wins[lane, column], scores[lane, column]
-            likelihood += weight * win
-            penalty += weight * score * score
-            pull += weight * win * (one - win)
-        total += bpreg * penalty - np.log(np.float64(likelihood) + _TINY)
-        scale = number(1.0 / batch_size)
-        push = number(1.0 / (np.float64(likelihood) + _TINY))
-        target = targets[lane]
-        own_slope = one
-        if elu_param > 0.0 and scores[lane, target] < 0.0:
-            own_slope = scores[lane, target] + alpha
-        for column in range(n_columns):
-            weight, win, score = weights[lane, column], wins[lane, column], scores[lane, column]
-            gradient = push * weight * (likelihood - win + win * (one - win))
-            gradient += bpreg * weight * (score * score - penalty + score + score)
-            if elu_param > 0.0:
-                gradient *= score + alpha if score < number(0.0) else one
-            scores[lane, column] = gradient * scale
-        scores[lane, target] -= push * pull * own_slope * scale
-        for column in range(n_columns):
-            column_sums[column] += scores[lane, column]
-    return total / batch_size
-
-
-@_vectorised
-def gru_gate_gradients(
-    gradient: Floats, gates: Floats, candidate: Floats, from_state: Floats, state: Floats, d_x: Floats, d_h: Floats
-) -> None:
-    """See `cells.GruCell.backward`: gradients of what enters the gates from the input (lanes, 3D) and the state."""
-    lanes, units = candidate.shape
-    for lane in range(lanes):
-        for unit in range(units):
-            r, z, n = gates[lane, unit], gates[lane, units + unit], candidate[lane, unit]
-            d = gradient[lane, unit]
-            d_n = d * (1 - z) * (1 - n * n)
-            d_z = d * (state[lane, unit] - n) * z * (1 - z)
-            d_r = d_n * from_state[lane, 2 * units + unit] * r * (1 - r)
-            d_x[lane, unit] = d_r
-            d_h[lane, unit] = d_r
-            d_x[lane, units + unit] = d_z
-            d_h[lane, units + unit] = d_z
-            d_x[lane, 2 * units + unit] = d_n
-            d_h[lane, 2 * units + unit] = d_n * r
 
 
 @_compiled
@@ -268,31 +191,55 @@ def add_rows(gradient: Floats, places: Int64Array, added: Floats) -> None:
             gradient[places[lane], column] += added[lane, column]
 
 
+@_compiled
+def _fetch_row(matrix: Floats, row: int) -> None:
+    """Begin to bring a row into the cache."""
+    for column in range(0, matrix.shape[1], _LINE // matrix.itemsize):
+        fetch(matrix, row * matrix.shape[1] + column)
+
+
+class Rate(NamedTuple):
+    """How far Adagrad moves."""
+
+    learning_rate: float
+    momentum: float
+    epsilon: float
+
+
 @_vectorised
 def adagrad_rows(
-    values: Floats,
-    accumulators: Floats,
-    momenta: Floats,
-    rows: Int64Array,
-    gradients: Floats,
-    learning_rate: float,
-    momentum: float,
-    epsilon: float,
+    values: Floats, accumulators: Floats, momenta: Floats, rows: Int64Array, gradients: Floats, rate: Rate
 ) -> None:
     """See `optimizer.Adagrad`: update the given rows of (V, D) matrices, each named once, with gradients (rows, D)."""
     number = values.dtype.type
-    rate, decay, tiny = number(learning_rate), number(momentum), number(epsilon)
-    for index in range(len(rows)):
-        row = rows[index]
-        if momentum > 0.0:
+    learning_rate, momentum, epsilon = number(rate.learning_rate), number(rate.momentum), number(rate.epsilon)
+    for place in range(len(rows)):
+        row = rows[place]
+        if place + _AHEAD < len(rows):
+            coming = rows[place + _AHEAD]
+            _fetch_row(values, coming)
+            _fetch_row(accumulators, coming)
+            _fetch_row(momenta, coming)
+        if rate.momentum > 0.0:
             for column in range(values.shape[1]):
-                g = gradients[index, column]
+                g = gradients[place, column]
                 accumulators[row, column] += g * g
-                step = rate * g / np.sqrt(accumulators[row, column] + tiny)
-                momenta[row, column] = decay * momenta[row, column] - step
+                step = learning_rate * g / np.sqrt(accumulators[row, column] + epsilon)
+                momenta[row, column] = momentum * momenta[row, column] - step
                 values[row, column] += momenta[row, column]
         else:
             for column in range(values.shape[1]):
-                g = gradients[index, column]
+                g = gradients[place, column]
                 accumulators[row, column] += g * g
-                values[row, column] -= rate * g / np.sqrt(accumulators[row, column] + tiny)
+                values[row, column] -= learning_rate * g / np.sqrt(accumulators[row, column] + epsilon)
+
+
+@_vectorised
+def read_rows(matrix: Floats, rows: Int64Array, found: Floats) -> None:
+    """found[i] = matrix[rows[i]]."""
+    for place in range(len(rows)):
+        row = rows[place]
+        if place + _AHEAD < len(rows):
+            _fetch_row(matrix, rows[place + _AHEAD])
+        for column in range(matrix.shape[1]):
+            found[place, column] = matrix[row, column]

@@ -1,39 +1,49 @@
-"""What a step computes on: its clicks, with equal items put together.
+"""What steps compute on: their clicks, with equal items put together.
 
 Sampled columns repeat. Scores of equal items are equal, so loss and gradients are computed once for each distinct
 item, which weighs as much as its columns together: the same numbers from smaller products, and distinct gradient rows.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from gru4rec_cli.data.sessions import Int64Array
-from gru4rec_cli.models.gru4rec.lanes import LaneChunk
+from gru4rec_cli.models.gru4rec.cells import NO_MASKS, Masks
+from gru4rec_cli.models.gru4rec.lanes import LaneChunk, LaneStep
 from gru4rec_cli.models.gru4rec.network import ITEMS, input_table
 from gru4rec_cli.models.gru4rec.settings import Settings
 
 Float64Array = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class MiniBatch:
-    """One step. Places are places in `rows`, or in `input_rows` where inputs have a table of their own."""
+class MiniBatches:
+    """Consecutive steps. Places are places in a step's `rows`, or in `input_rows` where inputs have their own table."""
 
-    rows: Int64Array  # (rows,) distinct items: those of the columns, then, with shared inputs, those of inputs alone
-    n_columns: int  # U, how many of them are columns
-    input_rows: Int64Array  # distinct inputs, where they have a table of their own
-    inputs: Tensor  # int64 (lanes,) place of each lane's input
-    targets: Int64Array  # (lanes,) place of each lane's target
-    # Cross-entropy: log of the summed weights e^-correction of an item's columns, (U,), and the share that a lane's own
-    # target column has in its item's, (lanes,). BPR-max: log of the number of columns of an item, and of the columns of
-    # its target but its own.
-    log_weights: Tensor
-    own: npt.NDArray[np.floating]
+    lanes: LaneChunk
+    # (steps, 3): distinct items, how many of them (the first ones) are only inputs, and distinct inputs: with shared
+    # inputs they are the first items, else they are counted by themselves.
+    sizes: Int64Array
+    rows: Int64Array  # (steps, most items) the distinct items
+    # (steps, most items) cross-entropy: summed weights e^-correction of an item's columns; BPR-max: how many they are
+    weights: Floats
+    targets: Int64Array  # (steps, B) place of each lane's target
+    own: Floats  # (steps, B) cross-entropy: share of a lane's own target column in its item's weight; BPR-max: not used
+    inputs: Int64Array  # (steps, B) place of each lane's input
+    input_rows: Int64Array  # (steps, B) distinct inputs, where they have a table of their own
+    masks: Masks  # (steps, B, units) each
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def n_columns(self) -> Int64Array:
+        """How many distinct items are columns, (steps,)."""
+        return self.sizes[:, 0] - self.sizes[:, 1]
 
 
 class Assembler:
@@ -48,31 +58,31 @@ class Assembler:
 
     def __init__(self, supports: Int64Array, settings: Settings, dtype: torch.dtype = torch.float32) -> None:
         self.settings = settings
-        self.dtype = dtype
+        self.dtype = np.float64 if dtype == torch.float64 else np.float32
         self.shared = input_table(settings) == ITEMS
-        strength = settings.logq_strength if settings.loss == "cross-entropy" else 0.0
         support = np.maximum(supports, 1).astype(np.float64)
-        self.as_target: Float64Array = support**-strength
-        self.as_sample: Float64Array = support ** (-strength * settings.sample_alpha)
+        self.as_target: Float64Array = support**-settings.logq_strength
+        self.as_sample: Float64Array = support ** (-settings.logq_strength * settings.sample_alpha)
         self._place_of = np.full(len(supports), -1, dtype=np.int64)
 
-    def one(self, inputs: Int64Array, targets: Int64Array, negatives: Int64Array) -> MiniBatch:
-        """A single mini-batch of item indices."""
+    def one(
+        self, inputs: Int64Array, targets: Int64Array, negatives: Int64Array, masks: Masks = NO_MASKS
+    ) -> MiniBatches:
+        """A single step of item indices, whose lanes all begin a session; `masks` (lanes, units)."""
         clicks = np.stack([inputs, targets], axis=1).reshape(-1)
-        rows = np.arange(0, len(clicks), 2)[None, :]
-        lanes = LaneChunk(rows, np.zeros_like(rows, dtype=bool), rows, np.array([len(inputs)]))
-        (batch,) = self.chunk(clicks, lanes, negatives[None, :])
-        return batch
+        rows = np.arange(0, len(clicks), 2)
+        lanes = LaneStep(rows, np.ones_like(rows, dtype=bool), rows // 2)
+        return self.chunk(clicks, lanes.alone(), negatives[None, :], {name: mask[None] for name, mask in masks.items()})
 
-    def chunk(self, items: Int64Array, lanes: LaneChunk, negatives: Int64Array) -> Iterator[MiniBatch]:
-        """The mini-batches of a chunk: `items` are all clicks, `negatives` (steps, n_sample)."""
+    def chunk(self, items: Int64Array, lanes: LaneChunk, negatives: Int64Array, masks: Masks = NO_MASKS) -> MiniBatches:
+        """The steps of a chunk: `items` are all clicks, `negatives` (steps, n_sample)."""
         from gru4rec_cli.models.gru4rec.loops import put_all_together
 
         steps, width = lanes.rows.shape
-        n_columns = width + negatives.shape[1]
-        rows = np.empty((steps, n_columns + width), dtype=np.int64)
-        weights = np.empty((steps, n_columns))
-        targets, inputs, input_rows = (np.empty((steps, width), dtype=np.int64) for _ in range(3))
+        most = 2 * width + negatives.shape[1]
+        rows, weights = np.zeros((steps, most), dtype=np.int64), np.zeros((steps, most))
+        targets, inputs, input_rows = (np.zeros((steps, width), dtype=np.int64) for _ in range(3))
+        own = np.zeros((steps, width))
         sizes = np.empty((steps, 3), dtype=np.int64)
         put_all_together(
             items,
@@ -89,25 +99,9 @@ class Assembler:
             targets,
             inputs,
             input_rows,
+            own,
             sizes,
         )
-        for step, (columns, all_rows, own_inputs) in enumerate(sizes.tolist()):
-            lanes_here = lanes.widths[step]
-            places = targets[step, :lanes_here]
-            yield MiniBatch(
-                rows[step, :all_rows],
-                columns,
-                input_rows[step, :own_inputs],
-                torch.from_numpy(inputs[step, :lanes_here]),
-                places,
-                torch.from_numpy(np.log(weights[step, :columns])).to(self.dtype),
-                self._own(weights[step], places, rows[step]),
-            )
-
-    def _own(self, weights: Float64Array, places: Int64Array, rows: Int64Array) -> npt.NDArray[np.floating]:
-        if self.settings.loss == "cross-entropy":
-            own = self.as_target[rows[places]] / weights[places]
-        else:
-            with np.errstate(divide="ignore"):
-                own = np.log(weights[places] - 1.0)
-        return own.astype(np.float64 if self.dtype == torch.float64 else np.float32)
+        return MiniBatches(
+            lanes, sizes, rows, weights.astype(self.dtype), targets, own.astype(self.dtype), inputs, input_rows, masks
+        )

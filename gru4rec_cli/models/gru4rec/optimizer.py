@@ -1,12 +1,7 @@
-"""Adagrad with momentum, for whole parameters and for the rows of a matrix that a step touched."""
+"""Adagrad with momentum: what it keeps. What it does is compiled: `loops.adagrad` and `loops.adagrad_rows`."""
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
-
-from gru4rec_cli.data.sessions import Int64Array
-from gru4rec_cli.models.gru4rec.loops import adagrad_rows
 
 EPSILON = 1e-6
 
@@ -23,22 +18,6 @@ class Adagrad:
         self.momentum = momentum
         self.accumulators = {name: torch.zeros_like(value) for name, value in parameters.items()}
         self.momenta = {name: torch.zeros_like(value) for name, value in parameters.items()} if momentum > 0 else {}
-        # The same memory as matrices (rows, columns); without momentum the last one is not looked at.
-        self._matrices = {
-            name: tuple(_matrix(part) for part in (value, self.accumulators[name], self.momenta.get(name, value)))
-            for name, value in parameters.items()
-        }
-        self._all_rows = {name: np.arange(len(found[0])) for name, found in self._matrices.items()}
-
-    def update(self, name: str, gradient: Tensor) -> None:
-        """Update a whole parameter."""
-        self.update_rows(name, self._all_rows[name], gradient.numpy())
-
-    def update_rows(self, name: str, rows: Int64Array, gradient: npt.NDArray[np.floating]) -> None:
-        """Update the given rows, each named once, with their gradients (rows, …)."""
-        values, accumulators, momenta = self._matrices[name]
-        by_row = gradient.reshape(len(rows), values.shape[1])
-        adagrad_rows(values, accumulators, momenta, rows, by_row, self.learning_rate, self.momentum, EPSILON)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that a continued training needs, by name."""
@@ -50,7 +29,3 @@ class Adagrad:
         """Take over what `state` returned."""
         for name, value in self.state().items():
             value.copy_(state[name])
-
-
-def _matrix(value: Tensor) -> npt.NDArray[np.floating]:
-    return value.numpy().reshape(len(value), -1)

@@ -1,23 +1,28 @@
-"""One step of learning: forward, loss, gradient, update."""
+"""Steps of learning on the CPU: what the compiled step works on, laid out for it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from gru4rec_cli.data.sessions import Int64Array
-from gru4rec_cli.models.gru4rec.cells import Layers, Masks
-from gru4rec_cli.models.gru4rec.loops import add_rows
-from gru4rec_cli.models.gru4rec.losses import bpr_max, cross_entropy
-from gru4rec_cli.models.gru4rec.minibatch import MiniBatch
-from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, input_table
-from gru4rec_cli.models.gru4rec.optimizer import Adagrad
+from gru4rec_cli.models.gru4rec.cells import Masks
+from gru4rec_cli.models.gru4rec.loops import Rate
+from gru4rec_cli.models.gru4rec.loss_loops import N_SUMS
+from gru4rec_cli.models.gru4rec.minibatch import MiniBatches
+from gru4rec_cli.models.gru4rec.network import BIAS, GRU_CELL, ITEMS, ONE_HOT_CELL, input_table
+from gru4rec_cli.models.gru4rec.optimizer import EPSILON, Adagrad
 from gru4rec_cli.models.gru4rec.settings import Settings
+from gru4rec_cli.models.gru4rec.step_loops import Batches, Form, Network, Room, Rules, Table, learn
+from gru4rec_cli.team import Team
 
 Parameters = dict[str, Tensor]
+Floats = npt.NDArray[np.floating]
+
+PARTS = 2  # of the items of a step; more threads would have nothing to do
 
 
 @dataclass(frozen=True)
@@ -26,88 +31,200 @@ class StepGradients:
 
     loss: float  # divided by the configured batch size
     states: list[Tensor]  # one (lanes, D_L) a layer
-    rows: dict[str, tuple[Int64Array, npt.NDArray[np.floating]]]  # matrix: (row indices, each once; their gradients)
+    rows: dict[str, tuple[Int64Array, Floats]]  # matrix: (row indices, each once; their gradients)
     whole: Parameters
 
 
 class Stepper:
-    """Forward and backward through mini-batches, by hand; the room for the large matrices is kept between steps."""
+    """Learns from mini-batches; keeps the parameters, the optimiser's state and the hidden states of the lanes.
 
-    def __init__(self, parameters: Parameters, settings: Settings) -> None:
-        self.parameters = parameters
+    `parameters` are the given ones: item matrices the same tensors, those of the layers copies that lie side by side in
+    one vector. On one thread or two; the weights do not depend on how many.
+    """
+
+    def __init__(self, parameters: Parameters, settings: Settings, n_threads: int = 1) -> None:
         self.settings = settings
-        self.table = input_table(settings)
-        self.layers = Layers(parameters, settings)
-        self._room: dict[str, Tensor] = {}
+        self.dtype = parameters[ITEMS].numpy().dtype
+        self._cell_names = _cell_names(settings)
+        self.parameters, values = self._side_by_side(parameters)
+        self.optimizer = Adagrad(self.parameters, settings.learning_rate, settings.momentum)
+        self.optimizer.accumulators, accumulators = self._side_by_side(self.optimizer.accumulators)
+        momenta = values
+        if self.optimizer.momenta:
+            self.optimizer.momenta, momenta = self._side_by_side(self.optimizer.momenta)
+        self._network = Network(
+            self._table(ITEMS),
+            self._table(BIAS),
+            self._table(input_table(settings)),
+            Table(values, accumulators, momenta),
+        )
+        self._form = self._make_form()
+        self._rules = Rules(
+            settings.loss == "cross-entropy",
+            settings.elu,
+            settings.regularisation,
+            Rate(settings.learning_rate, settings.momentum, EPSILON),
+        )
+        self._room = self._make_room(values.shape[1])
+        self._team = Team(min(n_threads, PARTS))
 
-    @torch.no_grad()
-    def gradients(self, batch: MiniBatch, states: list[Tensor], masks: Masks) -> StepGradients:
-        """Everything a step computes before it changes anything. `states` one (lanes, D_L) a layer."""
-        rows = torch.from_numpy(batch.rows)
-        items = self._rows_of(self.parameters[ITEMS], rows, "items")  # (rows, D)
-        columns = items[: batch.n_columns]  # (U, D)
-        x = self._inputs(batch, items)
-        new_states = self.layers.forward(x, states, masks)
-        query = new_states[-1]  # (lanes, D)
+    def begin(self) -> None:
+        """Every lane's hidden states to zero."""
+        self._room.after[:] = 0.0
 
-        scores = self._empty("scores", len(query), batch.n_columns)
-        offsets = self.parameters[BIAS].index_select(0, rows[: batch.n_columns])  # (U,)
-        if self.settings.loss == "cross-entropy":
-            offsets += batch.log_weights
-        torch.addmm(offsets, query, columns.T, out=scores)
-        bias_gradient = np.empty(batch.n_columns, dtype=scores.numpy().dtype)
-        loss = self._loss(scores, batch, bias_gradient)  # scores now hold their gradient
+    def learn(self, batches: MiniBatches) -> Floats:
+        """Learn from steps one after the other; their losses, divided by the configured batch size, (steps,)."""
+        return self._run(batches, update=True)
 
-        item_gradient = self._empty("gradient", len(items), items.shape[1])
-        torch.mm(scores.T, query, out=item_gradient[: batch.n_columns])
-        if len(items) > batch.n_columns:
-            item_gradient[batch.n_columns :] = 0.0
-        layers = self.layers.backward(scores @ columns, masks)
+    def gradients(self, batch: MiniBatches, states: list[Tensor] | None = None) -> StepGradients:
+        """Everything that a single step computes before it changes anything; `states` (lanes, D_L) are carried on."""
+        settings, room = self.settings, self._room
+        starts = self._form.batch_size * np.concatenate([[0], np.cumsum(self._form.units)])
+        lanes = int(batch.lanes.widths[0])
+        for start, state in zip(starts[:-1], states or [], strict=False):
+            room.after[start : start + state.numel()] = state.reshape(-1).numpy()
+            batch.lanes.starts[:] = False
+        (loss,) = self._run(batch, update=False)
+        new = [
+            torch.from_numpy(room.after[start : start + lanes * units].reshape(lanes, units).copy())
+            for start, units in zip(starts[:-1], settings.layers, strict=True)
+        ]
+        n_items, alone, n_inputs = batch.sizes[0].tolist()
+        rows = {
+            ITEMS: (batch.rows[0, :n_items], room.gradients[:n_items].copy()),
+            BIAS: (batch.rows[0, alone:n_items], room.bias_gradients[alone:n_items].copy()),
+        }
+        if not self._form.shared:
+            rows[input_table(settings)] = batch.input_rows[0, :n_inputs], room.own_inputs[:n_inputs].copy()
+        cells, _ = self._views(room.cells.copy())
+        return StepGradients(float(loss), new, rows, cells)
 
-        found = {ITEMS: (batch.rows, item_gradient.numpy()), BIAS: (batch.rows[: batch.n_columns], bias_gradient)}
-        if self.table == ITEMS:
-            add_rows(item_gradient.numpy(), batch.inputs.numpy(), layers.inputs.numpy())
-        else:
-            own = np.zeros((len(batch.input_rows), x.shape[1]), dtype=bias_gradient.dtype)
-            add_rows(own, batch.inputs.numpy(), layers.inputs.numpy())
-            found[self.table] = batch.input_rows, own
-        return StepGradients(loss, new_states, found, layers.parameters)
+    def _run(self, batches: MiniBatches, *, update: bool) -> Floats:
+        losses = np.empty(len(batches), dtype=np.float64)
+        with threadpool_limits(1, user_api="blas"):
+            self._team.run(
+                learn, self._network, self._form, self._rules, self._laid_out(batches), self._room, losses, update
+            )
+        return losses
 
-    def _inputs(self, batch: MiniBatch, items: Tensor) -> Tensor:
-        """The input row of every lane, (lanes, width)."""
-        if self.table == ITEMS:
-            return items.index_select(0, batch.inputs)
-        own = self.parameters[self.table].index_select(0, torch.from_numpy(batch.input_rows))
-        return own.index_select(0, batch.inputs)
-
-    def _loss(self, scores: Tensor, batch: MiniBatch, column_sums: npt.NDArray[Any]) -> float:
-        settings = self.settings
-        if settings.loss == "cross-entropy":
-            return cross_entropy(scores, batch, batch_size=settings.batch_size, column_sums=column_sums)
-        return bpr_max(
-            scores,
-            batch,
-            regularisation=settings.regularisation,
-            elu_param=settings.elu,
-            batch_size=settings.batch_size,
-            column_sums=column_sums,
+    def _laid_out(self, batches: MiniBatches) -> Batches:
+        lanes = batches.lanes
+        return Batches(
+            lanes.widths,
+            lanes.kept,
+            lanes.starts,
+            batches.sizes,
+            batches.rows,
+            batches.weights,
+            batches.targets,
+            batches.own,
+            batches.inputs,
+            batches.input_rows,
+            self._mask(batches.masks, "embed"),
+            self._hidden_masks(batches.masks, lanes.rows.shape),
         )
 
-    def _rows_of(self, matrix: Tensor, rows: Tensor, name: str) -> Tensor:
-        return torch.index_select(matrix, 0, rows, out=self._empty(name, len(rows), matrix.shape[1]))
+    def _mask(self, masks: Masks, name: str) -> Floats:
+        if name not in masks:
+            return np.empty((0, 0, 0), dtype=self.dtype)
+        return masks[name].numpy().astype(self.dtype, copy=False)
 
-    def _empty(self, name: str, rows: int, columns: int) -> Tensor:
-        """A contiguous matrix in room that is used again: what lies in it is gone with the next step."""
-        size = rows * columns
-        room = self._room.get(name)
-        if room is None or len(room) < size:
-            room = self._room[name] = torch.empty(size + size // 4, dtype=self.parameters[ITEMS].dtype)
-        return room[:size].view(rows, columns)
+    def _hidden_masks(self, masks: Masks, shape: tuple[int, ...]) -> Floats:
+        """Those of all layers, one after the other; 1 where a layer has none."""
+        names = [f"hidden.{layer}" for layer in range(len(self.settings.layers))]
+        if not any(name in masks for name in names):
+            return np.empty((0, 0), dtype=self.dtype)
+        steps, width = shape
+        found = np.ones((steps, self._form.batch_size * sum(self.settings.layers)), dtype=self.dtype)
+        start = 0
+        for name, units in zip(names, self.settings.layers, strict=True):
+            if name in masks:
+                found[:, start : start + width * units] = masks[name].numpy().reshape(steps, -1)
+            start += self._form.batch_size * units
+        return found
+
+    def _table(self, name: str) -> Table:
+        optimizer = self.optimizer
+        parts = (
+            self.parameters[name],
+            optimizer.accumulators[name],
+            optimizer.momenta.get(name, self.parameters[name]),
+        )
+        return Table(*(part.numpy().reshape(len(part), -1) for part in parts))
+
+    def _side_by_side(self, tensors: Parameters) -> tuple[Parameters, Floats]:
+        """The tensors, those of the layers as parts of one vector (1, …), which comes too."""
+        flat = np.concatenate([tensors[name].numpy().reshape(-1) for half in self._cell_names for name in half])[
+            None, :
+        ]
+        shapes = {name: tensors[name].shape for half in self._cell_names for name in half}
+        views, _ = self._views(flat, shapes)
+        return tensors | views, flat
+
+    def _views(self, flat: Floats, shapes: dict[str, torch.Size] | None = None) -> tuple[Parameters, Int64Array]:
+        """Every tensor in the vector, and where each half of a layer begins."""
+        shapes = shapes or {name: value.shape for name, value in self.parameters.items()}
+        views: Parameters = {}
+        starts, start = [], 0
+        for half in self._cell_names:
+            starts.append(start)
+            for name in half:
+                stop = start + shapes[name].numel()
+                views[name] = torch.from_numpy(flat[0, start:stop]).view(shapes[name])
+                start = stop
+        return views, np.array([*starts, start, start], dtype=np.int64).reshape(-1, 2)
+
+    def _make_form(self) -> Form:
+        settings = self.settings
+        units = np.array(settings.layers, dtype=np.int64)
+        one_hot = settings.embedding == "none"
+        width = 3 * settings.layers[0] if one_hot else settings.input_width
+        _, starts = self._views(np.zeros((1, self._network.cells.values.shape[1]), dtype=self.dtype))
+        widths = np.array([width, *settings.layers[:-1]], dtype=np.int64)
+        return Form(widths, units, starts, settings.batch_size, input_table(settings) == ITEMS, one_hot)
+
+    def _make_room(self, n_cells: int) -> Room:
+        settings = self.settings
+        lanes, last, all_units = settings.batch_size, settings.layers[-1], sum(settings.layers)
+        most, all_widths = 2 * lanes + settings.n_sample, int(self._form.widths.sum())
+
+        def room(*shape: int) -> Floats:
+            return np.zeros(shape, dtype=self.dtype)
+
+        compared = most * lanes if settings.loss == "bpr-max" else 0
+        return Room(
+            items=room(most, last),
+            gradients=room(most, last),
+            bias_gradients=room(most),
+            scores=room(most * lanes),
+            weights=room(compared),
+            wins=room(compared),
+            sums=room(PARTS, N_SUMS * lanes),
+            own=room(lanes),
+            query_gradients=room(PARTS, lanes * last),
+            before=room(lanes * all_units),
+            after=room(lanes * all_units),
+            state_gradients=room(lanes * all_units),
+            inputs=room(lanes * all_widths),
+            input_gradients=room(lanes * all_widths),
+            from_x=room(3 * lanes * all_units),
+            from_h=room(3 * lanes * all_units),
+            gates=room(3 * lanes * all_units),
+            d_x=room(3 * lanes * all_units),
+            d_h=room(3 * lanes * all_units),
+            own_inputs=room(lanes, 1 if self._form.shared else int(self._form.widths[0])),
+            cells=room(1, n_cells),
+            losses=np.zeros(PARTS),
+        )
 
 
-def update(optimizer: Adagrad, gradients: StepGradients) -> None:
-    """Move every touched parameter."""
-    for name, (rows, gradient) in gradients.rows.items():
-        optimizer.update_rows(name, rows, gradient)
-    for name, whole in gradients.whole.items():
-        optimizer.update(name, whole)
+def _cell_names(settings: Settings) -> list[list[str]]:
+    """The parameters of the layers as they lie: of each layer those of its input, then those of its state."""
+    halves: list[list[str]] = []
+    for layer in range(len(settings.layers)):
+        if layer == 0 and settings.embedding == "none":
+            halves += [[], [*ONE_HOT_CELL]]
+        else:
+            w, u, b, c = (f"gru.{layer}.{part}" for part in GRU_CELL)
+            halves += [[w, b], [u, c]]
+    return halves

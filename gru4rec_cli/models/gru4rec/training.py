@@ -1,7 +1,6 @@
 """Training: one pass over the lanes an epoch, validation if asked for, the best epoch kept."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -13,31 +12,27 @@ from torch import Tensor
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.errors import CheckError
 from gru4rec_cli.models.gru4rec.accelerated.epoch import DeviceTraining
-from gru4rec_cli.models.gru4rec.cells import Masks
 from gru4rec_cli.models.gru4rec.checkpoints import Checkpoint, Curve, load_checkpoint, save_checkpoint
 from gru4rec_cli.models.gru4rec.devices import find_device
 from gru4rec_cli.models.gru4rec.dropout import masks_of
 from gru4rec_cli.models.gru4rec.lanes import LaneStep, count_events, lane_chunks, lane_steps
-from gru4rec_cli.models.gru4rec.loops import carry_state
-from gru4rec_cli.models.gru4rec.minibatch import Assembler, MiniBatch
+from gru4rec_cli.models.gru4rec.minibatch import Assembler, MiniBatches
 from gru4rec_cli.models.gru4rec.negatives import NegativeSampler
-from gru4rec_cli.models.gru4rec.network import initial_parameters, zero_states
-from gru4rec_cli.models.gru4rec.optimizer import Adagrad
+from gru4rec_cli.models.gru4rec.network import initial_parameters
 from gru4rec_cli.models.gru4rec.settings import Settings
-from gru4rec_cli.models.gru4rec.stepping import Stepper, update
+from gru4rec_cli.models.gru4rec.stepping import Stepper
 from gru4rec_cli.progress import SILENT, Progress
 from gru4rec_cli.threads import ahead, training_threads
 
 Parameters = dict[str, Tensor]
 Validate = Callable[[Parameters], float]
-Chunk = list[tuple[LaneStep, MiniBatch, Masks]]
 
 
 class Trainer:
     """Parameters, optimiser and data of one training.
 
     `validate` gives the value, higher is better, that decides which epoch is kept; without it the last one is.
-    `n_threads` share the matrix products; by default as many as `training_threads` says.
+    `n_threads` share each step; by default as many as `training_threads` says.
     """
 
     def __init__(
@@ -55,9 +50,8 @@ class Trainer:
         self.validate = validate
         self.n_threads = n_threads or training_threads()
         self.items = train.items.astype(np.int64)
-        self.parameters = initial_parameters(train.n_items, settings, seed)
-        self.optimizer = Adagrad(self.parameters, settings.learning_rate, settings.momentum)
-        self.stepper = Stepper(self.parameters, settings)
+        self.stepper = Stepper(initial_parameters(train.n_items, settings, seed), settings, self.n_threads)
+        self.parameters, self.optimizer = self.stepper.parameters, self.stepper.optimizer
         self.assembler = Assembler(train.supports(), settings)
         self.sampler = NegativeSampler(train.supports(), settings.sample_alpha)
         self.best: Parameters = {}  # weights of the best epoch so far, with `validate`
@@ -71,11 +65,10 @@ class Trainer:
         """Train, continuing from the newest checkpoint if there is one; the weights of the epoch that is kept."""
         if checkpoints and (checkpoint := load_checkpoint(checkpoints)):
             self._restore(checkpoint)
-        with threads(self.n_threads):
-            while len(self.curve) < self.settings.epochs and not self._stops_early():
-                self._learn(len(self.curve) + 1, progress)
-                if checkpoints:
-                    save_checkpoint(checkpoints, Checkpoint(self._state(), self.curve))
+        while len(self.curve) < self.settings.epochs and not self._stops_early():
+            self._learn(len(self.curve) + 1, progress)
+            if checkpoints:
+                save_checkpoint(checkpoints, Checkpoint(self._state(), self.curve))
         return self.best or self.parameters
 
     def _learn(self, number: int, progress: Progress) -> None:
@@ -112,7 +105,7 @@ class Trainer:
         total, events, steps = 0.0, 0, 0
         n_events = count_events(self.train, settings.batch_size, min_lanes=self.min_lanes)
         with progress.task(f"epoch {number}/{settings.epochs}", total=n_events, unit="events") as task:
-            learn = self._learn_by_hand if self.device.type == "cpu" else self._learn_on_device
+            learn = self._learn_on_cpu if self.device.type == "cpu" else self._learn_on_device
             for losses, shown in learn(number):
                 for loss in losses:
                     total += loss
@@ -128,19 +121,11 @@ class Trainer:
             )
         return total * settings.batch_size / events
 
-    def _learn_by_hand(self, number: int) -> Iterator[tuple[Iterator[float], int]]:
-        """The losses of an epoch's steps, a chunk at a time, each step taken as its loss is asked for, and how many
-        events a chunk shows."""
-        states = zero_states(self.settings.batch_size, self.settings)
-
-        def losses(chunk: Chunk) -> Iterator[float]:
-            nonlocal states
-            for lanes, batch, masks in chunk:
-                loss, states = self.step(batch, carry(states, lanes), masks)
-                yield loss
-
-        for chunk in ahead(self._chunks(number)):
-            yield losses(chunk), sum(len(lanes.rows) for lanes, _, _ in chunk)
+    def _learn_on_cpu(self, number: int) -> Iterator[tuple[list[float], int]]:
+        """The losses of an epoch's steps, a chunk at a time, and how many events a chunk shows."""
+        self.stepper.begin()
+        for batches in ahead(self._chunks(number)):
+            yield self.learn(batches), int(batches.lanes.widths.sum())
 
     def _learn_on_device(self, number: int) -> Iterator[tuple[list[float], int]]:
         """The same on an accelerator, where a chunk's steps have all been taken when their losses are told."""
@@ -148,7 +133,7 @@ class Trainer:
             self._on_device = DeviceTraining(self.train, self.settings, self.parameters, self.optimizer, self.device)
         return self._on_device.epoch(epoch_seed(self.seed, number), self.min_lanes)
 
-    def _chunks(self, number: int) -> Iterator[Chunk]:
+    def _chunks(self, number: int) -> Iterator[MiniBatches]:
         """The steps of an epoch with all that they draw, some at a time."""
         settings = self.settings
         generator = np.random.Generator(np.random.PCG64(epoch_seed(self.seed, number)))
@@ -156,21 +141,16 @@ class Trainer:
             steps, width = lanes.rows.shape
             negatives = self.sampler.draw(generator, steps, settings.n_sample)
             masks = masks_of(settings, partial(_noise, generator, steps, width))
-            batches = self.assembler.chunk(self.items, lanes, negatives)
-            yield [
-                (lanes.step(s), batch, {name: mask[s, : lanes.widths[s]] for name, mask in masks.items()})
-                for s, batch in enumerate(batches)
-            ]
+            yield self.assembler.chunk(self.items, lanes, negatives, masks)
 
     def lanes(self) -> Iterator[LaneStep]:
-        """The mini-batches of an epoch."""
+        """The lanes of an epoch, step by step."""
         return lane_steps(self.train, self.settings.batch_size, min_lanes=self.min_lanes)
 
-    def step(self, batch: MiniBatch, states: list[Tensor], masks: Masks) -> tuple[float, list[Tensor]]:
-        """Learn from one mini-batch; its loss and the states to carry on."""
-        gradients = self.stepper.gradients(batch, states, masks)
-        update(self.optimizer, gradients)
-        return gradients.loss, gradients.states
+    def learn(self, batches: MiniBatches) -> list[float]:
+        """Learn from mini-batches one after the other; their losses."""
+        losses: list[float] = self.stepper.learn(batches).tolist()
+        return losses
 
     def _state(self) -> Parameters:
         best = {f"best.{name}": value for name, value in self.best.items()}
@@ -197,24 +177,6 @@ def _diverged(what: str, epoch: int) -> CheckError:
     )
 
 
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Let torch compute on `count` threads meanwhile."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def epoch_seed(seed: int, epoch: int) -> int:
     """An independent seed for every epoch of every seed."""
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
-
-
-def carry(states: list[Tensor], step: LaneStep) -> list[Tensor]:
-    """Hidden states for the lanes of `step`, moved in place: removed lanes gone, lanes that begin a session at zero."""
-    for state in states:
-        carry_state(state.numpy(), step.kept, step.starts)
-    return [state[: len(step.rows)] for state in states]

@@ -35,8 +35,8 @@ def noise(name: str, units: int, lanes: int = 3) -> Any:
 
 
 def gradients_at(parameters: dict[str, Tensor], settings: Settings, states: list[Tensor]) -> StepGradients:
-    batch = Assembler(SUPPORTS, settings, torch.float64).one(INPUTS, TARGETS, NEGATIVES)
-    return Stepper(parameters, settings).gradients(batch, states, masks_of(settings, noise))
+    batch = Assembler(SUPPORTS, settings, torch.float64).one(INPUTS, TARGETS, NEGATIVES, masks_of(settings, noise))
+    return Stepper(parameters, settings, 1).gradients(batch, states)
 
 
 def perturbed(parameters: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
@@ -100,9 +100,17 @@ def test_gradients_are_those_of_finite_differences(
     st.integers(1, 12),
     st.integers(2, 9),
     st.integers(0, 10**6),
+    st.sampled_from([1, 2]),
 )
 def test_a_step_is_that_of_autograd(
-    loss: str, embedding: str | int, layers: list[int], lanes: int, n_sample: int, n_items: int, seed: int
+    loss: str,
+    embedding: str | int,
+    layers: list[int],
+    lanes: int,
+    n_sample: int,
+    n_items: int,
+    seed: int,
+    n_threads: int,
 ):
     settings = Settings.model_validate(
         {**LOSSES[loss], "embedding": embedding, "layers": tuple(layers), "batch_size": max(lanes, 3)}
@@ -114,9 +122,9 @@ def test_a_step_is_that_of_autograd(
     negatives = rng.integers(0, n_items, n_sample)
     parameters = perturbed(initial_parameters(n_items, settings, seed=seed, dtype=torch.float64), seed)
     states = some_states(tuple(layers), lanes, seed)
-    batch = Assembler(supports, settings, torch.float64).one(inputs, targets, negatives)
     masks = masks_of(settings, lambda name, units: noise(name, units, lanes))
-    found = Stepper(parameters, settings).gradients(batch, [state.clone() for state in states], masks)
+    batch = Assembler(supports, settings, torch.float64).one(inputs, targets, negatives, masks)
+    found = Stepper(parameters, settings, n_threads).gradients(batch, states)
     expected = autograd.step(
         parameters,
         torch.from_numpy(supports).double(),

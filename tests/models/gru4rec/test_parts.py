@@ -1,55 +1,94 @@
 """Losses, negatives and updates against plain definitions."""
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
-from gru4rec_cli.models.gru4rec import Settings
+from gru4rec_cli.models.gru4rec import Settings, loss_loops
 from gru4rec_cli.models.gru4rec.cells import Layers
 from gru4rec_cli.models.gru4rec.dropout import masks_of
-from gru4rec_cli.models.gru4rec.losses import bpr_max, cross_entropy
-from gru4rec_cli.models.gru4rec.minibatch import Assembler, MiniBatch
+from gru4rec_cli.models.gru4rec.loops import Rate, adagrad_rows
+from gru4rec_cli.models.gru4rec.minibatch import Assembler, MiniBatches
 from gru4rec_cli.models.gru4rec.negatives import NegativeSampler
 from gru4rec_cli.models.gru4rec.network import initial_parameters, zero_states
-from gru4rec_cli.models.gru4rec.optimizer import Adagrad
+from gru4rec_cli.models.gru4rec.optimizer import EPSILON
 
 SMALL = Settings(layers=(3,), dropout_p_hidden=0.0)
 
 
-def batch_of(settings: Settings, targets: list[int], negatives: list[int], supports: list[int]) -> MiniBatch:
-    """A mini-batch whose scores a test gives itself, item by item in the order of `rows`."""
+class Looked(NamedTuple):
+    """What both looks at the scores say."""
+
+    loss: float
+    gradient: npt.NDArray[np.float64]  # (lanes, items)
+    item_sums: npt.NDArray[np.float64]
+
+
+def batch_of(settings: Settings, targets: list[int], negatives: list[int], supports: list[int]) -> MiniBatches:
+    """A step whose scores a test gives itself, item by item in the order of `rows`; inputs are by themselves."""
+    settings = settings.model_copy(update={"embedding": "layersize"})
     assembler = Assembler(np.array(supports), settings, torch.float64)
     return assembler.one(np.zeros(len(targets), dtype=np.int64), np.array(targets), np.array(negatives))
 
 
-def test_cross_entropy_by_hand():
+def both_parts(batch: MiniBatches, values: npt.ArrayLike, middle: int, settings: Settings) -> Looked:
+    """Loss and gradient of scores (lanes, items) that are looked at in two parts, as a step does it."""
+    scores = np.array(values).T.copy()
+    n_items, lanes = scores.shape
+    targets, own, ends = batch.targets[0], np.zeros(lanes), [(0, middle), (middle, n_items)]
+    sums = np.zeros((2, loss_loops.N_SUMS, lanes))
+    weights, wins, item_sums = np.zeros_like(scores), np.zeros_like(scores), np.zeros(n_items)
+    cross_entropy = settings.loss == "cross-entropy"
+    for part, (start, stop) in enumerate(ends):
+        if not cross_entropy and settings.elu > 0:
+            loss_loops.bend(scores[start:stop], settings.elu)
+        loss_loops.highest(scores[start:stop], sums[part, loss_loops.TOP])
+        loss_loops.own_scores(scores[start:stop], start, targets, own)
+    for part, (start, stop) in enumerate(ends):
+        counts = batch.weights[0, start:stop]
+        if cross_entropy:
+            loss_loops.add_exponentials(scores[start:stop], counts, sums[part])
+            loss_loops.own_scores(scores[start:stop], start, targets, own)
+        else:
+            loss_loops.add_comparisons(
+                scores[start:stop], counts, sums[part], start, targets, own, weights[start:stop], wins[start:stop]
+            )
+    loss = 0.0
+    for part, (start, stop) in enumerate(ends):
+        common: list[Any] = [scores[start:stop], sums[part], sums[1 - part], start, targets, own]
+        last: list[Any] = [settings.batch_size, item_sums[start:stop]]
+        if cross_entropy:
+            loss += loss_loops.cross_entropy_gradient(*common, batch.own[0], *last)  # type: ignore[call-arg]
+        else:
+            weighed: list[Any] = [weights[start:stop], wins[start:stop], settings.elu, settings.regularisation]
+            loss += loss_loops.bpr_max_gradient(*common, *weighed, *last)
+    return Looked(loss, scores.T, item_sums)
+
+
+@pytest.mark.parametrize("middle", [0, 1, 2, 3])
+def test_cross_entropy_by_hand(middle: int):
     # Two lanes with targets 0 and 1, one negative 2. Divided by the configured batch size, not by the lanes.
     settings = Settings(batch_size=8, logq=0.0)
     batch = batch_of(settings, [0, 1], [2], [1, 1, 1])
-    scores = torch.log(torch.tensor([[2.0, 1.0, 1.0], [1.0, 3.0, 6.0]], dtype=torch.float64))
-    sums = np.empty(3)
-    loss = cross_entropy(scores, batch, batch_size=8, column_sums=sums)
-    assert loss == pytest.approx((-np.log(2 / 4) - np.log(3 / 10)) / 8, rel=1e-12)
+    found = both_parts(batch, np.log([[2.0, 1.0, 1.0], [1.0, 3.0, 6.0]]), middle, settings)
+    assert found.loss == pytest.approx((-np.log(2 / 4) - np.log(3 / 10)) / 8, rel=1e-12)
     expected = np.array([[2 / 4 - 1, 1 / 4, 1 / 4], [1 / 10, 3 / 10 - 1, 6 / 10]]) / 8
-    assert scores.numpy() == pytest.approx(expected)
-    assert sums == pytest.approx(expected.sum(axis=0))
+    assert found.gradient == pytest.approx(expected)
+    assert found.item_sums == pytest.approx(expected.sum(axis=0))
 
 
 def bpr_max_loss(values: list[list[float]], regularisation: float, elu_param: float, batch_size: int) -> float:
     """Of scores whose first columns are the lanes' targets, all items distinct."""
     lanes, columns = np.shape(values)
-    settings = Settings(loss="bpr-max", batch_size=batch_size)
+    settings = Settings(loss="bpr-max", batch_size=batch_size, bpreg=regularisation, elu_param=elu_param)
     batch = batch_of(settings, list(range(lanes)), list(range(lanes, columns)), [1] * columns)
-    return bpr_max(
-        torch.tensor(values, dtype=torch.float64),
-        batch,
-        regularisation=regularisation,
-        elu_param=elu_param,
-        batch_size=batch_size,
-        column_sums=np.empty(columns),
-    )
+    losses = [both_parts(batch, values, middle, settings).loss for middle in range(columns + 1)]
+    assert losses == pytest.approx([losses[0]] * len(losses), rel=1e-12)
+    return losses[0]
 
 
 def test_bpr_max_by_hand():
@@ -70,17 +109,36 @@ def test_equal_columns_weigh_together_and_logq_takes_supports_for_the_first_ones
     # Columns: targets 2 and 1, negatives 2, 1, 1; with three lanes configured the first negative counts as a target.
     settings = Settings(batch_size=3, logq=2.0, sample_alpha=0.5)
     batch = batch_of(settings, [2, 1], [2, 1, 1], [1, 4, 9])
-    assert batch.rows[: batch.n_columns].tolist() == [2, 1]
+    assert batch.rows[0, :2].tolist() == [2, 1]
+    assert batch.sizes.tolist() == [[2, 0, 1]]
     of_2 = 9**-2 + 9**-2  # as a target, twice
     of_1 = 4**-2 + 4**-1 + 4**-1  # as a target, then twice as a sample: (4^0.5)^-2
-    assert batch.log_weights.tolist() == pytest.approx([math.log(of_2), math.log(of_1)])
-    assert batch.own == pytest.approx([9**-2 / of_2, 4**-2 / of_1])
+    assert batch.weights[0, :2].tolist() == pytest.approx([of_2, of_1])
+    assert batch.own[0].tolist() == pytest.approx([9**-2 / of_2, 4**-2 / of_1])
 
 
 def test_bpr_max_counts_columns_and_leaves_the_own_one_out():
-    batch = batch_of(Settings(loss="bpr-max", batch_size=3), [2, 1], [2, 1, 1], [1, 4, 9])
-    assert batch.log_weights.tolist() == pytest.approx([math.log(2), math.log(3)])
-    assert batch.own == pytest.approx([math.log(1), math.log(2)])
+    settings = Settings(loss="bpr-max", batch_size=2, bpreg=0.0, elu_param=0.0)
+    batch = batch_of(settings, [2, 1], [2, 1, 1], [1, 4, 9])
+    assert batch.weights[0, :2].tolist() == [2, 3]
+
+    # Lane 0, target 2 (score 1): one other column of item 2, three of item 1 (score 0). Lane 1: two of each.
+    def lane(own: float, same: float, other: float) -> float:
+        total = same * math.exp(own) + other
+        return -math.log((same * math.exp(own) * 0.5 + other / (1 + math.exp(-own))) / total)
+
+    found = both_parts(batch, [[1.0, 0.0], [0.0, 1.0]], 1, settings)
+    assert found.loss == pytest.approx((lane(1.0, 1, 3) + lane(1.0, 2, 2)) / 2, rel=1e-12)
+
+
+def test_inputs_stand_first_and_those_that_are_no_columns_weigh_nothing():
+    assembler = Assembler(np.array([1, 4, 9, 2, 2]), Settings(batch_size=3, logq=1.0), torch.float64)
+    batch = assembler.one(np.array([1, 4, 1]), np.array([2, 3, 2]), np.array([1]))
+    assert batch.sizes.tolist() == [[4, 1, 2]]
+    assert batch.rows[0, :4].tolist() == [4, 1, 2, 3]
+    assert batch.weights[0, :4].tolist() == pytest.approx([0, 4**-0.5, 2 / 9, 1 / 2])
+    assert batch.inputs[0].tolist() == [1, 0, 1]
+    assert batch.targets[0].tolist() == [2, 3, 2]
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
@@ -106,33 +164,34 @@ def test_negatives_are_those_of_a_search_in_the_cumulative_weights(seed: int):
 
 
 def test_adagrad_with_momentum_by_hand():
-    parameters = {"p": torch.tensor([1.0])}
-    optimizer = Adagrad(parameters, learning_rate=0.1, momentum=0.5)
-    optimizer.update("p", torch.tensor([2.0]))
+    parts = np.array([[1.0]]), np.zeros((1, 1)), np.zeros((1, 1))
+    rate = Rate(learning_rate=0.1, momentum=0.5, epsilon=EPSILON)
+    adagrad_rows(*parts, np.array([0]), np.array([[2.0]]), rate)
     first = 0.1 * 2 / np.sqrt(4 + 1e-6)
-    assert parameters["p"].item() == pytest.approx(1 - first, rel=1e-6)
-    optimizer.update("p", torch.tensor([1.0]))
+    assert parts[0] == pytest.approx(1 - first, rel=1e-12)
+    adagrad_rows(*parts, np.array([0]), np.array([[1.0]]), rate)
     second = 0.5 * -first - 0.1 * 1 / np.sqrt(5 + 1e-6)
-    assert parameters["p"].item() == pytest.approx(1 - first + second, rel=1e-6)
+    assert parts[0] == pytest.approx(1 - first + second, rel=1e-12)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.3])
-def test_untouched_rows_keep_weights_accumulators_and_momenta(momentum: float):
-    generator = torch.Generator().manual_seed(0)
-    start = torch.rand(6, 3, generator=generator)
-    by_rows, whole = ({"m": start.clone()} for _ in range(2))
-    sparse, dense = Adagrad(by_rows, 0.1, momentum), Adagrad(whole, 0.1, momentum)
-    gradient = torch.rand(2, 3, generator=generator)
-    full = torch.zeros(6, 3)
-    full[[4, 1]] = gradient
-    sparse.update_rows("m", np.array([4, 1]), gradient.numpy())
-    dense.update("m", full)  # from zero accumulators a zero gradient moves nothing
-    torch.testing.assert_close(by_rows["m"], whole["m"], rtol=0, atol=0)
-    before = {name: value.clone() for name, value in (by_rows | sparse.state()).items()}
-    sparse.update_rows("m", np.array([4]), gradient[:1].numpy())
-    for name, value in (by_rows | sparse.state()).items():
-        changed = (value != before[name]).any(dim=1)
-        assert changed.tolist() == [False, False, False, False, True, False], name
+def test_only_the_given_rows_move_and_those_as_if_they_were_all(momentum: float):
+    random = np.random.default_rng(0)
+    start: list[Any] = [random.random((6, 37)) for _ in range(3)]
+    rows, gradient = np.array([4, 1, 5, 0, 2]), random.random((5, 37)) - 0.5
+    rate = Rate(0.1, momentum, EPSILON)
+    found: list[Any] = [part.copy() for part in start]
+    whole: list[Any] = [part[rows] for part in start]
+    adagrad_rows(*found, rows, gradient, rate)  # type: ignore[call-arg]
+    adagrad_rows(*whole, np.arange(5), gradient, rate)  # type: ignore[call-arg]
+    for part, given, moved in zip(found, start, whole, strict=True):
+        assert np.array_equal(part[rows], moved)
+        assert np.array_equal(part[3], given[3])
+    accumulators = start[1][rows] + gradient**2
+    step = 0.1 * gradient / np.sqrt(accumulators + EPSILON)
+    assert whole[1] == pytest.approx(accumulators, rel=1e-12)
+    moved = momentum * start[2][rows] - step if momentum else -step
+    assert whole[0] == pytest.approx(start[0][rows] + moved, rel=1e-12)
 
 
 def test_dropout_drops_the_given_share_and_keeps_the_expectation():

@@ -15,7 +15,7 @@ from gru4rec_cli.models.gru4rec.dropout import masks_of
 from gru4rec_cli.models.gru4rec.minibatch import Assembler
 from gru4rec_cli.models.gru4rec.network import initial_parameters
 from gru4rec_cli.models.gru4rec.optimizer import Adagrad
-from gru4rec_cli.models.gru4rec.stepping import Stepper, update
+from gru4rec_cli.models.gru4rec.stepping import Stepper
 from tests.models.gru4rec import autograd
 from tests.models.gru4rec.accelerated.batches import padded_batch, tensor_step
 from tests.models.gru4rec.test_gradients import LOSSES, noise, perturbed, some_states
@@ -94,31 +94,32 @@ def test_its_gradients_are_those_of_autograd_also_where_lanes_are_gone(
     st.integers(1, 5),
     st.integers(2, 7),
     st.integers(0, 10**6),
+    st.sampled_from([1, 2]),
 )
 def test_steps_move_everything_as_those_by_hand_do(
-    loss: str, embedding: str | int, momentum: float, lanes: int, n_items: int, seed: int
+    loss: str, embedding: str | int, momentum: float, lanes: int, n_items: int, seed: int, n_threads: int
 ):
     # With few items every row occurs several times; with momentum a row that is touched for nothing would move too.
-    settings = settings_of(loss, embedding, [3, 4], 5, n_sample=4, dropout_p_embed=0.0, dropout_p_hidden=0.0)
+    settings = settings_of(
+        loss, embedding, [3, 4], 5, n_sample=4, dropout_p_embed=0.0, dropout_p_hidden=0.0, momentum=momentum
+    )
     rng = np.random.default_rng(seed)
     supports = rng.integers(1, 30, n_items)
     start = perturbed(initial_parameters(n_items, settings, seed=seed, dtype=torch.float64), seed)
     ours, theirs = ({name: value.clone() for name, value in start.items()} for _ in range(2))
-    optimizer, other = Adagrad(ours, 0.1, momentum), Adagrad(theirs, 0.1, momentum)
+    optimizer = Adagrad(ours, settings.learning_rate, momentum)
     step = tensor_step(ours, optimizer, supports, settings)
-    stepper, assembler = Stepper(theirs, settings), Assembler(supports, settings, torch.float64)
-    states = [state[:lanes].clone() for state in step.states]
-    for _ in range(4):
+    stepper, assembler = Stepper(theirs, settings, n_threads), Assembler(supports, settings, torch.float64)
+    for number in range(4):
         inputs, targets = rng.integers(0, n_items, (2, lanes))
         negatives = rng.integers(0, n_items, 4)
         found = step.learn(padded_batch(settings, n_items, inputs, targets, negatives, {}))
-        expected = stepper.gradients(assembler.one(inputs, targets, negatives), states, {})
-        update(other, expected)
-        states = expected.states
-        assert found.item() == pytest.approx(expected.loss, rel=1e-6)
+        batch = assembler.one(inputs, targets, negatives)
+        batch.lanes.starts[:] = number == 0
+        assert found.item() == pytest.approx(stepper.learn(batch)[0], rel=1e-6)
     step.tables.download()
     for name, value in (ours | optimizer.state()).items():
-        torch.testing.assert_close(value, (theirs | other.state())[name], rtol=1e-5, atol=1e-8)
+        torch.testing.assert_close(value, (stepper.parameters | stepper.optimizer.state())[name], rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("embedding", EMBEDDINGS)

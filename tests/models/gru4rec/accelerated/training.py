@@ -7,7 +7,7 @@ from gru4rec_cli.progress import SILENT, Progress
 class ByTensors(Trainer):
     """Trains on the CPU as it would on an accelerator; can be interrupted before an epoch."""
 
-    _learn_by_hand = Trainer._learn_on_device  # type: ignore[assignment]
+    _learn_on_cpu = Trainer._learn_on_device
     stop_before = 0
 
     def epoch(self, number: int, progress: Progress = SILENT) -> float:
