@@ -1,5 +1,6 @@
 """Section `training`: steps of ours, of the author's code, and of the matrix products alone, in turns."""
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -26,6 +27,8 @@ Rates = tuple[float, float]  # steps and events a second
 
 def measure_training(notebook: Notebook, plan: Plan, *, with_official: bool) -> None:
     """Every case of the plan that fits into memory."""
+    # The author's process waits as OpenMP does by default: spinning is faster for it where the machine is quiet.
+    os.environ.pop("OMP_WAIT_POLICY", None)
     for case in plan.training:
         needed = _bytes_needed(case, with_official=with_official)
         if needed > available_memory():
