@@ -73,7 +73,10 @@ class EventFile:
         self._require_columns()
         schema = self._attempt(lambda: self._scan().collect_schema())
         self._require_types(schema)
-        events = self._collect(self._expressions(schema))
+        common = self._common_times(schema)
+        events = self._collect(self._expressions(schema, common))
+        if common and events[TIME].has_nulls():  # some are written in another way, or are no times
+            events = events.with_columns(self._collect([self._time(schema)]))
         if events.is_empty():
             raise DataError(f"{self.path}: has column names but no events", "is this the right file?")
         last = _EMPTY + schema.names()[-1]
@@ -91,11 +94,25 @@ class EventFile:
             events = events.with_columns(pl.when(pl.col(_DAY).is_not_null()).then(first + pl.col(TIME)).alias(TIME))
         return self._sorted_out(events.select(SESSION, ITEM, TIME, KEPT))
 
-    def _expressions(self, schema: pl.Schema) -> list[pl.Expr]:
+    def _common_times(self, schema: pl.Schema) -> str | None:
+        """How the first time is written, if in one of the common ways."""
+        column = self.layout.time
+        if column is None or self.layout.unit != "iso8601" or schema[column] != pl.String:
+            return None
+        first = self._attempt(lambda: self._scan().select(column).head(1).collect())
+        return times.common_iso(first.item()) if first.height else None
+
+    def _time(self, schema: pl.Schema, common: str | None = None) -> pl.Expr:
+        column = str(self.layout.time)
+        if common:
+            return times.common_to_microseconds(pl.col(column), common).alias(TIME)
+        return times.to_microseconds(pl.col(column), schema[column], self.layout.unit).alias(TIME)
+
+    def _expressions(self, schema: pl.Schema, common: str | None) -> list[pl.Expr]:
         layout = self.layout
         exprs = [_integer_id(self.session, schema).alias(SESSION), _integer_id(layout.item, schema).alias(ITEM)]
         if layout.time is not None:
-            exprs.append(times.to_microseconds(pl.col(layout.time), schema[layout.time], layout.unit).alias(TIME))
+            exprs.append(self._time(schema, common))
         if layout.day is not None:
             exprs.append(times.to_microseconds(pl.col(layout.day), schema[layout.day], "iso8601").alias(_DAY))
         if layout.kind is not None and self.keep:

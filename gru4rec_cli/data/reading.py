@@ -22,7 +22,7 @@ STEP = "reading"
 _SOURCE = "data.source"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reading:
     """A log (SESSION, ITEM, TIME) and, ready for JSON, how it came to be.
 
@@ -32,6 +32,12 @@ class Reading:
 
     events: pl.DataFrame
     facts: dict[str, Any]
+
+    def take(self) -> pl.DataFrame:
+        """The events, which are kept here no longer: large ones should not be in memory twice."""
+        events = self.events
+        self.events = events.clear()
+        return events
 
 
 def read_events(path: str | Path, settings: DataSettings, progress: Progress = SILENT) -> pl.DataFrame:

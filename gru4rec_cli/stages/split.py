@@ -20,17 +20,18 @@ def run(work: StageWork) -> None:
     readings: dict[str, Reading] = {}
     if data.train is not None and data.test is not None:
         readings = {part: read_log(str(getattr(data, part)), data, work.progress) for part in ("train", "test")}
-        split = split_given(readings["train"].events, readings["test"].events, settings, work.progress)
+        split = split_given(readings["train"].take(), readings["test"].take(), settings, work.progress)
     elif work.config.synthetic:
         split = split_log(read_event_table(work.inputs["synth"] / EVENTS_FILE), settings, work.progress)
     else:
         readings = {"log": read_log(str(data.source), data, work.progress)}
-        split = split_log(readings["log"].events, settings, work.progress)
+        split = split_log(readings["log"].take(), settings, work.progress)
     statistics = with_readings(split.statistics, readings)
     fingerprint = check_fingerprint(statistics, data.format, read_as_published(data))
     split = replace(split, statistics=statistics | ({} if fingerprint is None else {"preset": fingerprint}))
     with work.progress.task("writing and proving the split"):
         write_split(split, work.folder)
+        del split
         verify_split(work.folder, settings)
 
 
