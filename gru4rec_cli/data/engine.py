@@ -34,6 +34,9 @@ class Engine(Protocol):
     def shifted(self, events: Table, column: str, by: int, name: str) -> Table:
         """Events with the value of the event that is `by` places earlier (negative: later) in its session, or null."""
 
+    def running(self, events: Table, column: str, name: str) -> Table:
+        """Events with the sum of a column up to each of them, in order of session, time and ROW."""
+
     def visiting_order(self, events: Table) -> Any:
         """SESSION, ITEM, TIME as a frame of the engine, ids as they were: sessions by (start, id), events by time."""
 
@@ -66,7 +69,7 @@ class PolarsEngine:
                 logs[place] = logs[place].with_columns(codes.encoded(logs[place][name]).rechunk())
         coded = []
         while logs:
-            coded.append(lazy(_in_order(logs.pop(0).rechunk())))
+            coded.append(lazy(in_order(logs.pop(0).rechunk())))
         return coded
 
     def hold(self, table: Table) -> Table:
@@ -92,6 +95,9 @@ class PolarsEngine:
     def shifted(self, events: Table, column: str, by: int, name: str) -> Table:
         same = pl.col(SESSION) == pl.col(SESSION).shift(by)
         return lazy(events.to_native().with_columns(pl.when(same).then(pl.col(column).shift(by)).alias(name)))
+
+    def running(self, events: Table, column: str, name: str) -> Table:
+        return lazy(events.to_native().with_columns(pl.col(column).cum_sum().alias(name)))
 
     def visiting_order(self, events: Table) -> pl.DataFrame:
         frame = native(events.select(SESSION, ITEM, TIME))
@@ -132,7 +138,7 @@ class _Codes:
         return self._ids.gather(codes).alias(codes.name)
 
 
-def _in_order(log: pl.DataFrame) -> pl.DataFrame:
+def in_order(log: pl.DataFrame) -> pl.DataFrame:
     """The log by session and time, equal times as they stood, with its rows numbered."""
     events = log.with_row_index(ROW)
     before, time = pl.col(SESSION).shift(1), pl.col(TIME)

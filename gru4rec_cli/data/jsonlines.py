@@ -12,7 +12,7 @@ from polars.exceptions import PanicException, PolarsError
 from gru4rec_cli.columns import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import BadRows, RecordError
-from gru4rec_cli.data.eventfile import FileEvents, removed
+from gru4rec_cli.data.eventfile import FileCounts, FileEvents, removed
 from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.removals import Counts
 from gru4rec_cli.errors import DataError
@@ -51,7 +51,8 @@ class SessionLines:
             )
         bad = Counts(sum(reason.rows for reason in lost.values()), 0, 0)
         table = kept.select(SESSION, ITEM, micros)
-        return FileEvents(table, events.height + bad.events, removed(events, kept), bad, list(lost.values()))
+        counts = FileCounts(events.height + bad.events, removed(events, kept), bad, list(lost.values()))
+        return FileEvents(table, counts)
 
     def _fast(self) -> pl.DataFrame | None:
         """The events, or None where Polars cannot read them; a value of another type than expected may be null."""

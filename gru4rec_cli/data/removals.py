@@ -46,6 +46,9 @@ class Counts(NamedTuple):
     items: int
 
 
+NONE = Counts(0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Removal:
     """What one rule took away in one step; sessions and items count where none of their events is left."""
@@ -75,7 +78,7 @@ class Tally:
             self._hold(self.engine.hold(left))
             self.engine.release(*held)
         removed = Counts(*(b - a for b, a in zip(before, self.after, strict=True)))
-        earlier = self._removed.get(reason, Counts(0, 0, 0))
+        earlier = self._removed.get(reason, NONE)
         self._removed[reason] = Counts(*(e + r for e, r in zip(earlier, removed, strict=True)))
         return removed.events > 0
 

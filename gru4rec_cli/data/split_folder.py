@@ -26,7 +26,7 @@ from gru4rec_cli.data.removals import EVENTS
 from gru4rec_cli.data.splitting import SHORTEST_SESSION, Split, SplitSettings, item_table
 from gru4rec_cli.errors import CheckError, StageError
 
-_FILES = {"train": TRAIN_FILE, "valid": VALID_FILE, "test": TEST_FILE}
+PART_FILES = {"train": TRAIN_FILE, "valid": VALID_FILE, "test": TEST_FILE}
 _START, _END = "start", "end"
 _REDO = "run split again with --force; if this comes back it is a bug here"
 
@@ -35,9 +35,14 @@ def write_split(split: Split, folder: Path) -> None:
     """Write the parts, the item table and the statistics into a folder that exists; equal splits give equal bytes."""
     for part, frame in (("train", split.train), ("valid", split.valid), ("test", split.test)):
         if frame is not None:
-            write_event_table(frame, folder / _FILES[part])
+            write_event_table(frame, folder / PART_FILES[part])
     write_table(split.items, folder / ITEMS_FILE)
-    text = json.dumps(split.statistics, indent=2, ensure_ascii=False)
+    write_statistics(split.statistics, folder)
+
+
+def write_statistics(statistics: dict[str, Any], folder: Path) -> None:
+    """Write the statistics of a split."""
+    text = json.dumps(statistics, indent=2, ensure_ascii=False)
     (folder / STATISTICS_FILE).write_text(text + "\n", encoding="utf-8")
 
 
@@ -53,7 +58,7 @@ def verify_split(folder: Path, settings: SplitSettings) -> list[str]:
     """
     statistics = _read_statistics(folder / STATISTICS_FILE)
     proof, parts = _Proof(folder), dict[str, _Part]()
-    for part, file in _FILES.items():
+    for part, file in PART_FILES.items():
         if statistics["parts"][part] is not None:
             parts[part] = _Part.of(proof, part, read_event_table(folder / file))
     _prove_counts(proof, parts, statistics)

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from gru4rec_cli.columns import ITEM, SESSION, SUPPORT, TIME
 from gru4rec_cli.data import cleaning, presets
 from gru4rec_cli.data.cleaning import CleaningSettings, summary_of, without
-from gru4rec_cli.data.engine import Engine, PolarsEngine, Table, native
+from gru4rec_cli.data.engine import Engine, PolarsEngine, Table, lazy, native
 from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.removals import (
     AFTER_CUT,
@@ -117,8 +117,8 @@ def split_given(
     train_events: pl.DataFrame, test_events: pl.DataFrame, settings: SplitSettings, progress: Progress = SILENT
 ) -> Split:
     """Clean events that are already divided into training and test, as `divide_given` says."""
-    engine, logs = PolarsEngine(), [*_with_equal_id_types(train_events, test_events)]
-    _require_disjoint(*logs)
+    logs = [native(log) for log in given_logs(lazy(train_events), lazy(test_events))]
+    engine = PolarsEngine()
     train, test = engine.events(logs)
     return _finished(divide_given(engine, train, test, settings, progress), engine)
 
@@ -300,7 +300,7 @@ def _overlap(train: Table, test: Table) -> dict[str, Any]:
     events, sessions = native(late.select(nw.len().alias("events"), nw.col(SESSION).n_unique().alias("sessions"))).row(
         0
     )
-    return {"train_events_at_or_after_first_test_event": events, "of_sessions": sessions}
+    return {"train_events_at_or_after_first_test_event": events, "of_sessions": int(sessions or 0)}
 
 
 def _cut_fact(cut: int | None) -> dict[str, Any] | None:
@@ -360,17 +360,20 @@ def _move_cut(key: str, settings: SplitSettings, direction: Literal["earlier", "
     return f"raise split.{key}" if direction == "earlier" else f"lower split.{key}"
 
 
-def _require_disjoint(train: pl.DataFrame, test: pl.DataFrame) -> None:
-    shared = test.select(SESSION).unique().join(train.select(SESSION).unique(), on=SESSION, how="semi")
+def given_logs(train: Table, test: Table) -> tuple[Table, Table]:
+    """Logs that are already divided, ids as text in both where one of them has ids that are not integers.
+
+    Raises:
+        DataError: a session id occurs in both.
+    """
+    types, others = train.collect_schema(), test.collect_schema()
+    casts = [nw.col(name).cast(nw.String) for name in (SESSION, ITEM) if types[name] != others[name]]
+    if casts:
+        train, test = train.with_columns(*casts), test.with_columns(*casts)
+    shared = native(test.select(SESSION).unique().join(train.select(SESSION).unique(), on=SESSION, how="semi"))
     if shared.height:
         raise DataError(
             f"{shared.height} session ids occur in both data.train and data.test, {shared[SESSION].min()!r} among them",
             "give every session an id of its own, or give the whole log as data.source and let split divide it",
         )
-
-
-def _with_equal_id_types(train: pl.DataFrame, test: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Ids as text in both where one of them has ids that are not integers."""
-    mixed = [name for name in (SESSION, ITEM) if train.schema[name] != test.schema[name]]
-    casts = [pl.col(name).cast(pl.String) for name in mixed]
-    return train.with_columns(casts), test.with_columns(casts)
+    return train, test

@@ -11,7 +11,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 LATEST = (datetime(2200, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND  # later times betray a wrong unit
 _COMMON = ("%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%d %H:%M:%S%.f UTC", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
-_PER_UNIT = {"seconds": 1e6, "milliseconds": 1e3}
+MICROS_PER = {"seconds": 1e6, "milliseconds": 1e3}
 
 
 def to_microseconds(time: pl.Expr, dtype: pl.DataType, unit: TimeUnit) -> pl.Expr:
@@ -22,7 +22,7 @@ def to_microseconds(time: pl.Expr, dtype: pl.DataType, unit: TimeUnit) -> pl.Exp
     if unit == "iso8601":
         micros = _instant(time, dtype).dt.timestamp("us")
     else:
-        micros = (time.cast(pl.Float64, strict=False) * _PER_UNIT[unit]).round().cast(pl.Int64, strict=False)
+        micros = (time.cast(pl.Float64, strict=False) * MICROS_PER[unit]).round().cast(pl.Int64, strict=False)
     return pl.when(micros.is_between(0, LATEST)).then(micros)
 
 
@@ -62,7 +62,7 @@ def explain(value: object, unit: TimeUnit) -> tuple[str, str]:
         return f"{shown} is not a time", "give every event a finite time"
     if number < 0:
         return f"{shown} is a negative time", "times count from 1970-01-01 UTC"
-    if number * _PER_UNIT[unit] <= LATEST:
+    if number * MICROS_PER[unit] <= LATEST:
         return f"{shown} is not a number of {unit}", "write numbers without spaces or separators"
     wanted = "data.time_unit: milliseconds" if unit == "seconds" else "milliseconds or seconds in the file"
     return f"{shown} {unit} is after the year 2200", f"is the unit right? times this large need {wanted}"
