@@ -15,6 +15,7 @@ from gru4rec_cli.data.eventfile import EventFile, FileCounts
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.jsonlines import SessionLines
 from gru4rec_cli.data.layout import GENERIC, Layout, files_of, layout_of
+from gru4rec_cli.data.memory import require_memory
 from gru4rec_cli.data.removals import BAD, BRIEF, OTHER, Counts, Removal
 from gru4rec_cli.data.sessionising import SessionSettings, cut_at_gaps, without_brief
 from gru4rec_cli.errors import DataError
@@ -58,11 +59,14 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
     Raises:
         DataError: a file is missing, unreadable or empty, a column is missing or of the wrong type,
             or a value is not an id or not a time; names the row (text files: the line), column and value.
+        UsageError: the events do not fit into memory.
     """
     layout = layout_for(settings)
     events: list[pl.DataFrame] = []
     counts: list[FileCounts] = []
-    for path in files_to_read(source, settings):
+    paths = files_to_read(source, settings)
+    require_memory(paths, layout)
+    for path in paths:
         with progress.task(f"read {path.name}"):
             found = _reader(path, layout, settings).read()
         events.append(found.events)

@@ -153,10 +153,8 @@ def divide_log(engine: Engine, events: Table, settings: SplitSettings, progress:
         before, test, cut = _divide(cleaned, settings.test, settings, "test cut")
         _keep_recent(before, settings)
         _require_before(before, cut, "test", settings)
-        later = Tally("test", test, engine)
-        del test
-        cleaned.release()
-        division = _finish(_Draft("log", given, cut, [cleaned, before], before), later, SHORTEST_SESSION, settings)
+        draft = _Draft("log", given, cut, [cleaned, before], before)
+        division = _finish(draft, Tally("test", test, engine), SHORTEST_SESSION, settings)
         task.advance()
     return division
 
@@ -209,8 +207,6 @@ def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSetti
         _require_before(train, valid_cut, "valid", settings)
         tallies = [*tallies, train]
         later = {"valid": (Tally("validation", after, test.engine), SHORTEST_SESSION), **later}
-        del after
-        draft.train.release()
     unseen: dict[str, Any] = {"valid": None, "test": None}
     parts = {"train": train}
     for part, (tally, shortest) in later.items():
@@ -245,20 +241,26 @@ def _summary(tally: Tally) -> dict[str, Any]:
 
 
 def _divide(whole: Tally, amount: float | str, settings: SplitSettings, step: str) -> tuple[Tally, Table, int]:
-    """What starts before the cut, straddling sessions dealt with; what starts at or after it; the cut."""
-    engine, events = whole.engine, whole.events
+    """What starts before the cut, straddling sessions dealt with; what starts at or after it; the cut.
+
+    `whole` is let go.
+    """
+    engine = whole.engine
     cut = _find_cut(whole, amount, settings.by)
-    spans = events.group_by(SESSION).agg(nw.col(TIME).min().alias(_START), nw.col(TIME).max().alias(_END))
+    spans = whole.events.group_by(SESSION).agg(nw.col(TIME).min().alias(_START), nw.col(TIME).max().alias(_END))
     first_of_later = _END if settings.straddle == "test" else _START
     later = engine.hold(spans.filter(nw.col(first_of_later) >= cut))
-    before = Tally(step, engine.without(events, later, SESSION), engine)
+    over = engine.hold(spans.filter(nw.col(_START) < cut, nw.col(_END) >= cut))
+    del spans
+    after = engine.hold(engine.within(whole.events, later, SESSION))
+    before = Tally(step, engine.without(whole.events, later, SESSION), engine)
+    whole.release()
     if settings.straddle == "drop":
-        over = spans.filter(nw.col(_START) < cut, nw.col(_END) >= cut)
         before.apply(STRADDLES, lambda tally: without(tally, over, SESSION))
     elif settings.straddle == "truncate":
         before.apply(AFTER_CUT, lambda tally: tally.events.filter(nw.col(TIME) < cut))
         before.apply(SHORT, cleaning.long_enough(SHORTEST_SESSION))
-    return before, engine.within(events, later, SESSION), cut
+    return before, after, cut
 
 
 def _keep_recent(training: Tally, settings: SplitSettings) -> None:
