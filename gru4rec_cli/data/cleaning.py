@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from gru4rec_cli.columns import ITEM, SESSION, TIME
-from gru4rec_cli.data.engine import ROW, PolarsEngine, Table, lazy, native
+from gru4rec_cli.data.engine import ROW, Choice, PolarsEngine, Table, lazy, native
 from gru4rec_cli.data.removals import DUPLICATE, EVENTS, LONG, RARE, REPEAT, SHORT, Removal, Rule, Tally
 from gru4rec_cli.data.times import iso
 from gru4rec_cli.settings import Settings
@@ -87,7 +87,7 @@ def limit_lengths(tally: Tally, settings: CleaningSettings) -> None:
         tally.apply(LONG, no_longer_than(settings.max_session_length, settings.overlong))
 
 
-def without_duplicates(tally: Tally) -> Table | None:
+def without_duplicates(tally: Tally) -> Choice | None:
     """Keep the first of the events with equal session, item and time; only equal times are looked at closely."""
     timed = tally.engine.shifted(tally.events, TIME, 1, _TIME_BEFORE)
     timed = tally.engine.shifted(timed, TIME, -1, _TIME_AFTER)
@@ -97,11 +97,11 @@ def without_duplicates(tally: Tally) -> Table | None:
     return without(tally, tied.join(firsts, on=ROW, how="anti"), ROW)
 
 
-def without_repeats(tally: Tally) -> Table:
+def without_repeats(tally: Tally) -> Choice:
     """Keep the first of each run of events on one item within a session."""
     events = tally.engine.shifted(tally.events, ITEM, 1, _PREVIOUS)
     is_new = nw.col(_PREVIOUS).is_null() | (nw.col(_PREVIOUS) != nw.col(ITEM))
-    return events.filter(is_new).drop(_PREVIOUS)
+    return tally.engine.choice(events, is_new)
 
 
 def long_enough(minimum: int) -> Rule:
@@ -117,7 +117,7 @@ def supported(minimum: int) -> Rule:
 def no_longer_than(maximum: int, overlong: Literal["drop", "cut"]) -> Rule:
     """Drop sessions of more than `maximum` events, or cut them after their first `maximum` ones."""
 
-    def rule(tally: Tally) -> Table | None:
+    def rule(tally: Tally) -> Choice | None:
         longer = tally.engine.hold(tally.lengths.filter(nw.col(EVENTS) > maximum))
         if overlong == "drop":
             return without(tally, longer, SESSION)
@@ -127,7 +127,7 @@ def no_longer_than(maximum: int, overlong: Literal["drop", "cut"]) -> Rule:
     return rule
 
 
-def without(tally: Tally, gone: Table, column: str) -> Table | None:
+def without(tally: Tally, gone: Table, column: str) -> Choice | None:
     """Events less those with a value of a column (sessions, items, rows) that a table holds; None where it is empty."""
     held = tally.engine.hold(gone.select(column))
     return tally.engine.without(tally.events, held, column) if native(held.head(1)).height else None

@@ -13,7 +13,11 @@ from gru4rec_cli.columns import ITEM, SESSION, TIME
 
 Table = nw.LazyFrame[Any]  # events: SESSION, ITEM, TIME and ROW; or whatever was made of them
 
+_KEPT = "kept"
 ROW = "row"  # orders the events of one session and time as they stood in the input
+
+
+Choice = Any  # which of a tally's events stay, as the engine has it
 
 
 class Engine(Protocol):
@@ -22,14 +26,17 @@ class Engine(Protocol):
     def hold(self, table: Table) -> Table:
         """The table, computed."""
 
-    def release(self, *tables: Table) -> None:
-        """Forget tables that were held."""
+    def choice(self, events: Table, predicate: nw.Expr) -> Choice:
+        """Those of a tally's events, seen with further columns if need be, for which a predicate holds."""
 
-    def without(self, events: Table, gone: Table, column: str) -> Table:
+    def without(self, events: Table, gone: Table, column: str) -> Choice:
         """Events less those whose value of a column stands in that of a held table."""
 
     def within(self, events: Table, kept: Table, column: str) -> Table:
         """Only those events."""
+
+    def chosen(self, events: Table, choice: Choice) -> Table:
+        """What was chosen of events, held; nobody else should refer to these, whose memory is used again."""
 
     def shifted(self, events: Table, column: str, by: int, name: str) -> Table:
         """Events with the value of the event that is `by` places earlier (negative: later) in its session, or null."""
@@ -80,11 +87,18 @@ class PolarsEngine:
             frame = frame.with_columns(pl.col(SESSION).set_sorted())
         return lazy(frame)
 
-    def release(self, *tables: Table) -> None:
-        """Nothing to do: what nobody refers to is gone."""
+    def choice(self, events: Table, predicate: nw.Expr) -> pl.Series:
+        mask: pl.DataFrame = events.select(predicate.alias(_KEPT)).to_native().collect(engine="in-memory")
+        return mask[_KEPT]
 
-    def without(self, events: Table, gone: Table, column: str) -> Table:
-        return events.filter(~nw.col(column).is_in(self._values(gone, column)))
+    def without(self, events: Table, gone: Table, column: str) -> pl.Series:
+        return self.choice(events, ~nw.col(column).is_in(self._values(gone, column)))
+
+    def chosen(self, events: Table, choice: pl.Series) -> Table:
+        frame: pl.DataFrame = events.to_native().collect(engine="in-memory")
+        del events
+        # One column after the other: the log is never in memory twice.
+        return self.hold(lazy(pl.DataFrame([frame.drop_in_place(name).filter(choice) for name in frame.columns])))
 
     def within(self, events: Table, kept: Table, column: str) -> Table:
         return events.filter(nw.col(column).is_in(self._values(kept, column)))

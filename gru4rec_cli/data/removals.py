@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import narwhals as nw
 
 from gru4rec_cli.columns import ITEM, SESSION
-from gru4rec_cli.data.engine import Engine, Table, native
+from gru4rec_cli.data.engine import Choice, Engine, Table, native
 from gru4rec_cli.errors import DataError
 
 EVENTS = "events"  # column of counts
@@ -72,20 +72,19 @@ class Tally:
 
     def apply(self, reason: str, rule: "Rule") -> bool:
         """Put the events through a rule; tell whether it removed any."""
-        before, left = self.after, rule(self)
-        if left is not None:
-            held = self.events, self.lengths, self.supports
-            self._hold(self.engine.hold(left))
-            self.engine.release(*held)
+        before, choice = self.after, rule(self)
+        if choice is not None:
+            self._hold(self.engine.chosen(self.take(), choice))
         removed = Counts(*(b - a for b, a in zip(before, self.after, strict=True)))
         earlier = self._removed.get(reason, NONE)
         self._removed[reason] = Counts(*(e + r for e, r in zip(earlier, removed, strict=True)))
         return removed.events > 0
 
-    def release(self) -> None:
-        """Forget the events; the counts stay."""
-        self.engine.release(self.events, self.lengths, self.supports)
+    def take(self) -> Table:
+        """The events, which are kept here no longer; the counts stay."""
+        events = self.events
         del self.events, self.lengths, self.supports
+        return events
 
     @property
     def removals(self) -> list[Removal]:
@@ -105,7 +104,7 @@ class Tally:
         self.after = Counts(int(sums[EVENTS][0] or 0), int(sums["sessions"][0]), int(items.item()))
 
 
-Rule = Callable[[Tally], Table | None]  # the events that it leaves; None where it leaves all
+Rule = Callable[[Tally], Choice | None]  # which events it leaves; None where it leaves all
 
 
 def require_events(tally: Tally, what: str, hint: str) -> None:

@@ -40,15 +40,16 @@ class SparkSettings(Settings):
 
 
 class SparkEngine:
-    """Events lie in Spark's memory or on its disks, in no order; a session's events are sorted where order counts."""
+    """Events lie on the disks of Spark, in no order; a session's events are sorted where order counts."""
 
     def hold(self, table: Table) -> Table:
-        return _lazy(
-            table.to_native().localCheckpoint(eager=False)
-        )  # also forgets its plan, which would grow with every rule
+        return _lazy(kept(table.to_native()))
 
-    def release(self, *tables: Table) -> None:
-        """Nothing to do: Spark cleans up what nobody refers to."""
+    def choice(self, events: Table, predicate: nw.Expr) -> Table:
+        return events.filter(predicate).select(SESSION, ITEM, TIME, ROW)
+
+    def chosen(self, events: Table, choice: Table) -> Table:
+        return self.hold(choice)
 
     def without(self, events: Table, gone: Table, column: str) -> Table:
         return events.join(gone.select(column), on=column, how="anti")
@@ -72,6 +73,13 @@ class SparkEngine:
         ordered = events.with_columns(start).sort(_START, SESSION, TIME, ROW).select(SESSION, ITEM, TIME)
         frame: DataFrame = ordered.to_native()
         return frame
+
+
+def kept(frame: "DataFrame") -> "DataFrame":
+    """A frame computed once, on the disks of Spark; its plan, which would grow with every rule, is forgotten."""
+    from pyspark import StorageLevel
+
+    return frame.localCheckpoint(eager=False, storageLevel=StorageLevel.DISK_ONLY)
 
 
 def _lazy(frame: "DataFrame") -> Table:
@@ -124,7 +132,7 @@ def _defaults(master: str) -> dict[str, str]:
     }
     if not master.startswith("local"):
         return options
-    local = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.sql.shuffle.partitions": "8"}
+    local = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1"}
     return options | local
 
 

@@ -19,7 +19,7 @@ from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.reading import event_file, facts_of, files_to_read, layout_for, make_sessions
 from gru4rec_cli.data.removals import Counts
-from gru4rec_cli.data.spark import SparkEngine, location
+from gru4rec_cli.data.spark import SparkEngine, kept, location
 from gru4rec_cli.errors import DataError
 
 if TYPE_CHECKING:
@@ -66,15 +66,15 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
     schema = file.check()
     raw = _text(session, file) if file.separator is not None else _parquet(session, file)
     ids = {SESSION: sf.col(_quoted(file.session)), ITEM: sf.col(_quoted(layout.item))}
-    kept = sf.lit(True)
+    keeps = sf.lit(True)
     if layout.kind is not None and file.keep:
-        kept = sf.coalesce(sf.col(_quoted(layout.kind)).cast("string").isin(list(file.keep)), sf.lit(False))
+        keeps = sf.coalesce(sf.col(_quoted(layout.kind)).cast("string").isin(list(file.keep)), sf.lit(False))
     time = _micros(sf.col(_quoted(str(layout.time))), schema[str(layout.time)], layout)
     columns = {
         **{name: _text_id(column) for name, column in ids.items()},
         TIME: time,
         _DAY: _instant(sf.col(_quoted(layout.day))) if layout.day is not None else sf.lit(None).cast("bigint"),
-        _KEPT: kept,
+        _KEPT: keeps,
         _BAD: sf.col(_BAD),
         _LINE: sf.col(_LINE),
         ROW: sf.col(ROW) + sf.lit(number << _FILE_BITS),
@@ -83,7 +83,7 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
     if layout.day is not None:
         first = sf.min(_DAY).over(Window.partitionBy(SESSION))
         events = events.withColumn(TIME, sf.when(sf.col(_DAY).isNotNull(), first + sf.col(TIME)))
-    events = events.localCheckpoint()
+    events = kept(events)
     found = events.agg(
         sf.count("*").alias("rows"),
         sf.count_if(_KEPT).alias("kept"),

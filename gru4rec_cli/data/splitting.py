@@ -32,7 +32,7 @@ from gru4rec_cli.progress import SILENT, Progress
 SHORTEST_SESSION = 2  # events: one click to know, one to predict
 MICROSECONDS_PER_DAY = 86_400_000_000
 
-_START, _END = "start", "end"
+_START, _END, _FIRST = "start", "end", "first"
 
 
 class SplitSettings(CleaningSettings):
@@ -124,11 +124,7 @@ def split_given(
 
 
 def _finished(division: Division, engine: PolarsEngine) -> Split:
-    frames = {}
-    while division.parts:
-        part, events = division.parts.popitem()
-        frames[part] = engine.visiting_order(events)
-        del events
+    frames = {part: engine.visiting_order(division.parts.pop(part)) for part in [*division.parts]}
     items = item_table(frames["train"])
     return Split(frames["train"], frames.get("valid"), frames["test"], items, division.statistics)
 
@@ -232,7 +228,9 @@ def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSetti
 
 def item_table(train: pl.DataFrame) -> pl.DataFrame:
     """ITEM and SUPPORT (number of events) in order of first appearance."""
-    return train.group_by(ITEM, maintain_order=True).agg(pl.len().cast(pl.Int64).alias(SUPPORT))
+    rows = train.lazy().select(ITEM).with_row_index(_FIRST)
+    items = rows.group_by(ITEM).agg(pl.len().cast(pl.Int64).alias(SUPPORT), pl.col(_FIRST).min())
+    return items.sort(_FIRST).select(ITEM, SUPPORT).collect(engine="streaming")
 
 
 def _summary(tally: Tally) -> dict[str, Any]:
@@ -253,12 +251,12 @@ def _divide(whole: Tally, amount: float | str, settings: SplitSettings, step: st
     over = engine.hold(spans.filter(nw.col(_START) < cut, nw.col(_END) >= cut))
     del spans
     after = engine.hold(engine.within(whole.events, later, SESSION))
-    before = Tally(step, engine.without(whole.events, later, SESSION), engine)
-    whole.release()
+    earlier = engine.without(whole.events, later, SESSION)
+    before = Tally(step, engine.chosen(whole.take(), earlier), engine)
     if settings.straddle == "drop":
         before.apply(STRADDLES, lambda tally: without(tally, over, SESSION))
     elif settings.straddle == "truncate":
-        before.apply(AFTER_CUT, lambda tally: tally.events.filter(nw.col(TIME) < cut))
+        before.apply(AFTER_CUT, lambda tally: engine.choice(tally.events, nw.col(TIME) < cut))
         before.apply(SHORT, cleaning.long_enough(SHORTEST_SESSION))
     return before, after, cut
 

@@ -53,7 +53,7 @@ def test_events_are_counted_from_the_first_megabyte(tmp_path: Path, monkeypatch:
     text = LINES * 50
     path = tmp_path / name
     path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
-    for limit, refused in ((45 * 200_000, True), (55 * 200_000, False)):
+    for limit, refused in ((30 * 200_000, True), (45 * 200_000, False)):
         monkeypatch.setattr(memory, "headroom", lambda limit=limit: iter([(limit, "a test")]))
         if refused:
             with pytest.raises(UsageError, match="a test leaves this process"):
