@@ -53,6 +53,7 @@ def verify_split(folder: Path, settings: SplitSettings) -> list[str]:
     _prove_counts(proof, parts, statistics)
     _prove_order(proof, parts)
     _prove_lengths(proof, parts, statistics, settings)
+    _prove_window(proof, parts, statistics)
     _prove_cuts(proof, parts, statistics, settings)
     _prove_items(proof, parts, settings)
     return proof.statements
@@ -119,6 +120,16 @@ def _prove_lengths(
         longest = settings.max_session_length
         if longest is not None:
             proof.show(f"no session of {part} has more than {longest} events", bool((lengths <= longest).all()))
+
+
+def _prove_window(proof: _Proof, parts: dict[str, pl.DataFrame], statistics: dict[str, Any]) -> None:
+    """A session that starts in the window may last beyond its end, and may have lost its first events by cleaning."""
+    window = statistics.get("window")
+    if window is None:
+        return
+    for part, events in parts.items():
+        begins = bool((events[TIME] >= window["start_microseconds"]).all())
+        proof.show(f"no {part} event is before the window's start at {window['start']}", begins)
 
 
 def _prove_cuts(

@@ -1,7 +1,7 @@
 """A log of events divided by time into training, validation and test sessions."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from fractions import Fraction
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from gru4rec_cli.data.removals import (
     require_events,
 )
 from gru4rec_cli.data.times import LATEST, iso, parse_iso
+from gru4rec_cli.data.windows import MOST, WindowSettings, named, take_window
 from gru4rec_cli.errors import DataError
 from gru4rec_cli.progress import SILENT, Progress
 
@@ -64,6 +65,16 @@ class SplitSettings(CleaningSettings):
     recent: RecentSettings | None = Field(
         None, description="training sessions to keep, by share or days, the last ones; null: all"
     )
+    windows: int | None = Field(
+        None,
+        ge=2,
+        le=MOST,
+        description="cut the log into so many windows of equal length, each a run of its own with all stages, and sum "
+        "them up in one table; null: the log as a whole",
+    )
+    window: WindowSettings | None = Field(
+        None, description="keep only the sessions that start in one of so many windows of equal length; null: all"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -74,6 +85,14 @@ class SplitSettings(CleaningSettings):
     @classmethod
     def _date_as_text(cls, value: object) -> object:
         return value.isoformat() if isinstance(value, date) else value  # YAML reads 2014-09-01 as a date
+
+    @model_validator(mode="after")
+    def _windows_fit(self) -> "SplitSettings":
+        if self.windows is not None and self.window is not None:
+            raise ValueError("window: names one window, and windows asks for all of them; leave one of the two out")
+        if self.by == "time" and (self.windows or self.window):
+            raise ValueError("by: time names one moment, and every window needs a cut of its own: set ratio or days")
+        return self
 
     @model_validator(mode="after")
     def _amounts_fit(self) -> "SplitSettings":
@@ -103,20 +122,23 @@ def split_log(events: pl.DataFrame, settings: SplitSettings, progress: Progress 
     order of start; with `days`, it lies `test` days before the last event. Sessions that start at the cut
     or later are test sessions. The validation part is then taken from what remains, in the same way.
 
+    With `window`, all this is done to the sessions that start in it, as if there were no others.
+
     Raises:
         DataError: a part ends up empty, or the log has only one session or one item.
     """
-    with progress.task("clean and split", total=2, unit="steps") as task:
-        cleaned = cleaning.apply_rules(Tally("cleaning", cleaning.in_order(events)), settings)
+    with named(settings.window), progress.task("clean and split", total=2, unit="steps") as task:
+        log, earlier, facts = _windowed(cleaning.in_order(events), settings)
+        cleaned = cleaning.apply_rules(Tally("cleaning", log), settings)
         _require_log(cleaned)
         task.advance()
         before, test, cut = _divide(cleaned.events, settings.test, settings, "test cut")
         _keep_recent(before, settings)
         _require_before(before, cut, "test", settings)
-        draft = _Draft("log", {"log": summarise(events)}, cut, [cleaned, before], before.events)
+        draft = _Draft("log", {"log": summarise(events)}, cut, [*earlier, cleaned, before], before.events)
         split = _finish(draft, Tally("test", test), SHORTEST_SESSION, settings)
         task.advance()
-    return split
+    return replace(split, statistics=split.statistics | facts)
 
 
 def split_given(
@@ -195,6 +217,14 @@ def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSetti
 def item_table(train: pl.DataFrame) -> pl.DataFrame:
     """ITEM and SUPPORT (number of events) in order of first appearance."""
     return train.group_by(ITEM, maintain_order=True).agg(pl.len().cast(pl.Int64).alias(SUPPORT))
+
+
+def _windowed(log: Table, settings: SplitSettings) -> tuple[Table, list[Tally], dict[str, Any]]:
+    """The part of the log that is wanted, the step that took it, and what statistics say of it."""
+    if settings.window is None:
+        return log, [], {}
+    tally, window = take_window(log, settings.window)
+    return tally.events, [tally], {"window": window.as_facts()}
 
 
 def _divide(events: Table, amount: float | str, settings: SplitSettings, step: str) -> tuple[Tally, Table, int]:
