@@ -9,7 +9,7 @@ from polars.exceptions import PanicException, PolarsError
 from pydantic import Field, field_validator, model_validator
 
 from gru4rec_cli.columns import ITEM, SESSION, TIME
-from gru4rec_cli.data.layout import GENERIC, formats
+from gru4rec_cli.data.layout import GENERIC, formats, layout_of
 from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.times import TimeUnit
 from gru4rec_cli.errors import StageError
@@ -103,6 +103,8 @@ class DataSettings(Settings):
             for name in ("columns", "time_unit", "separator"):
                 if getattr(self, name) != fields[name].default:
                     raise ValueError(f"{name}: belongs to format: generic; {self.format} brings its own")
+            if self.events is not None and layout_of(self.format).kind is None:
+                raise ValueError(f"events: format {self.format} names no event types; leave this key out")
         elif self.events is not None and self.columns.event is None:
             raise ValueError("events: needs columns.event, the column of event types")
         elif self.sessions.by == "user" and (self.columns.user is None or self.sessions.gap_minutes is None):

@@ -11,7 +11,7 @@ from gru4rec_cli.columns import ITEM, SESSION
 from gru4rec_cli.data import delimited
 from gru4rec_cli.data.eventfile import EventFile, FileEvents, removed
 from gru4rec_cli.data.events import DataSettings
-from gru4rec_cli.data.jsonlines import SessionLines
+from gru4rec_cli.data.jsonlines import EventLines, SessionLines
 from gru4rec_cli.data.layout import GENERIC, Layout, files_of, layout_of
 from gru4rec_cli.data.removals import BAD, BRIEF, OTHER, Counts, Removal
 from gru4rec_cli.data.sessionising import SessionSettings, cut_at_gaps, without_brief
@@ -124,10 +124,12 @@ def _layout(settings: DataSettings) -> Layout:
     return Layout(**{**vars(layout), "by": by, "gap_minutes": gap, "keep": tuple(keep)})
 
 
-def _reader(path: Path, layout: Layout, settings: DataSettings) -> EventFile | SessionLines:
+def _reader(path: Path, layout: Layout, settings: DataSettings) -> EventFile | SessionLines | EventLines:
     skip, named = settings.on_error == "skip", settings.format != GENERIC
     if layout.nested:
         return SessionLines(path, layout, layout.keep, skip)
+    if layout.flat:
+        return EventLines(path, layout, skip)
     group = layout.session if layout.by == "session" else layout.user
     separator = layout.separator if named else delimited.separator_of(path, layout.separator)
     return EventFile(path, layout, str(group), separator, layout.keep, skip, named)
