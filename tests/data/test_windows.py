@@ -35,25 +35,25 @@ def test_borders_divide_the_span_evenly_and_leave_no_moment_out(first: int, last
 
 
 def test_a_session_is_in_the_window_in_which_it_starts_and_stays_whole():
-    # From second 0 to 99: the border lies half a microsecond after 49.5 s, rounded down.
+    # From second 0 to 100: the border is at 50 s (half a microsecond later, rounded down), just where a session starts.
     events = log(
         ("ab", (0, 1)), ("ab", (20, 90)), ("ab", (30, 31)), ("ba", (49, 50)),
-        ("ba", (50, 51)), ("ab", (60, 61)), ("ab", (80, 81)), ("ab", (98, 99)),
+        ("ba", (50, 51)), ("ab", (60, 61)), ("ab", (80, 81)), ("ab", (98, 100)),
     )  # fmt: skip
     first, second = (split_log(events, settings(number, 2, straddle="train")) for number in (1, 2))
     assert walks(first.train) == {1: "ab", 2: "ab"}
     assert walks(first.test) == {3: "ab", 4: "ba"}
     assert walks(second.train) == {5: "ba", 6: "ab"}
     assert walks(second.test) == {7: "ab", 8: "ab"}
-    border = (99 * SECOND + 1) // 2
+    border = 50 * SECOND
     assert first.statistics["window"] == {
         "start": "1970-01-01T00:00:00Z",
-        "end": "1970-01-01T00:00:49.500000Z",
+        "end": "1970-01-01T00:00:50Z",
         "start_microseconds": 0,
         "end_microseconds": border,
     }
     assert second.statistics["window"]["start_microseconds"] == border
-    assert second.statistics["window"]["end_microseconds"] == 99 * SECOND + 1
+    assert second.statistics["window"]["end_microseconds"] == 100 * SECOND + 1
 
 
 def test_days_and_recent_sessions_are_those_of_the_window():
