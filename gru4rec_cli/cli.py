@@ -18,6 +18,7 @@ from gru4rec_cli.threads import limit_threads
 
 if TYPE_CHECKING:
     from gru4rec_cli.pipeline import Outcome, Study
+    from gru4rec_cli.windowed import WindowedStudy
 
 STAGE_HELP = {
     "synth": "Plant hidden session interests and draw a click log from them.",
@@ -219,17 +220,17 @@ def bench(
 
 
 @contextmanager
-def _study(options: Options) -> "Iterator[Study]":
+def _study(options: Options) -> "Iterator[Study | WindowedStudy]":
     """The study that the options describe."""
     with errors(debug=options.debug):
         if options.threads:
             limit_threads(options.threads)
         from gru4rec_cli.config import load_config
-        from gru4rec_cli.pipeline import Study
+        from gru4rec_cli.windowed import study_of
 
         config = load_config(options.config, options.overrides)
         with console.progress(quiet=options.quiet) as progress:
-            yield Study(
+            yield study_of(
                 config,
                 options.run_dir,
                 progress=progress,
@@ -256,7 +257,7 @@ def _show(outcome: "Outcome", options: Options, head: dict[str, Any]) -> None:
         console.show_status(f"the report is in {outcome.results.document['report']}")
 
 
-def _show_plan(study: "Study", options: Options) -> None:
+def _show_plan(study: "Study | WindowedStudy", options: Options) -> None:
     from gru4rec_cli.reporting.tables import Table
 
     plan = study.plan()

@@ -25,7 +25,7 @@ from gru4rec_cli.reporting.html import page_html
 from gru4rec_cli.reporting.page import sections_markdown
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.reporting.words import ENGLISH, Words, words_of
-from gru4rec_cli.rundir import CONFIG, Manifest, RunDirectory
+from gru4rec_cli.rundir import CONFIG, WINDOWS, Manifest, RunDirectory
 from gru4rec_cli.stages.showing import costs_by_model
 
 _STAGES = ("split", "evaluate")  # that a run must have finished
@@ -52,8 +52,8 @@ class Comparison:
 def compare(paths: Sequence[Path], *, apart: bool = False) -> Comparison:
     """Read the runs in these directories and put them together.
 
-    Raises `StageError` where a run is missing, unfinished or damaged, and `CheckError` where the runs have different
-    test sets or protocols and are not to be shown `apart`.
+    Raises `StageError` where a run is missing, unfinished or damaged, `UsageError` where one holds several, and
+    `CheckError` where the runs have different test sets or protocols and are not to be shown `apart`.
     """
     labels = _labels(paths)
     groups = grouped([load_run(path, label) for path, label in zip(paths, labels, strict=True)])
@@ -99,6 +99,8 @@ def load_run(path: Path, label: str) -> RunResults:
     """What a finished run holds; its artifacts are checked against their hashes first."""
     if not path.is_dir():
         raise StageError(f"there is no run directory {path}", "give the directory of a finished run, such as runs/demo")
+    if (path / WINDOWS).is_dir():
+        raise UsageError(f"{path} holds windows, each a run of its own", f"give some of {path}/{WINDOWS}/*")
     directory = RunDirectory(path)
     manifests = {stage: _finished(directory, stage) for stage in _STAGES}
     again = _again(path, "evaluate")

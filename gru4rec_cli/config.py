@@ -23,6 +23,7 @@ from gru4rec_cli.settings import Settings
 from gru4rec_cli.yaml_loader import StrictLoader
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
+_LONGEST_NAME = 64 - len(".100-of-100")  # of a run with windows, whose own names end like this
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_+-]{0,63}$"  # without dots: --set and folders use them
 
 
@@ -191,9 +192,25 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
             for name, entry in getattr(config, section).models.items()
             if entry.get("validate_on") is not None
         ]
+    if config is not None:
+        problems += _window_problems(config)
     if config is not None and not owners:
         problems.append("baseline.models, train.models: no model is named; give at least one, such as popularity: {}")
     return config, problems
+
+
+def _window_problems(config: StudyConfig) -> list[str]:
+    """What stands against cutting the log into windows."""
+    key = "windows" if config.split.windows else "window" if config.split.window else None
+    problems = []
+    if key and config.data.train is not None:
+        problems.append(
+            f"split.{key}: windows are cut from a whole log, and data.train and data.test are already divided; give it "
+            "as data.source, or leave this key out"
+        )
+    if config.split.windows and len(config.name) > _LONGEST_NAME:
+        problems.append(f"name: with split.windows at most {_LONGEST_NAME} characters; every window's run adds to it")
+    return problems
 
 
 def _filled(raw: dict[str, Any]) -> dict[str, Any]:

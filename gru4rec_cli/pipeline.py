@@ -1,7 +1,7 @@
 """The stages, what each needs, and the one way in which any of them is run."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from gru4rec_cli.config import StudyConfig, resolved
 from gru4rec_cli.data.reading import input_files
 from gru4rec_cli.errors import StageError, UsageError
 from gru4rec_cli.files import hash_json
-from gru4rec_cli.measuring import measured
+from gru4rec_cli.measuring import Cost, measured
 from gru4rec_cli.models import registry
 from gru4rec_cli.progress import SILENT, Progress
 from gru4rec_cli.provenance import code_hash, device, differences, raw_hashes, versions
@@ -100,7 +100,12 @@ class Study:
         command: str = "",
         options: str = "",
     ) -> None:
-        """`command` is recorded in manifests; `options` are those that a hint has to repeat."""
+        """`command` is recorded in manifests; `options` are those that a hint has to repeat.
+
+        Raises `UsageError` where the configuration asks for several windows; `study_of` makes a study of any.
+        """
+        if config.split.windows is not None:
+            raise UsageError("split.windows asks for several runs, and this is one", "use study_of, or split.window")
         self.config = config
         self.directory = RunDirectory(run_dir or Path("runs") / config.name)
         self.progress = progress
@@ -120,18 +125,19 @@ class Study:
                 self._check_models(name)
             return self._run(name, force=force)
 
-    def run(self, *, force: bool = False) -> Iterator[Outcome]:
-        """Run all configured stages in order, skipping what is up to date."""
+    def run(self, *, force: bool = False, only: Container[str] = tuple(STAGES)) -> Iterator[Outcome]:
+        """Run all configured stages in order, or only some of them, skipping what is up to date."""
         with self._locked():
             for name, status in self.plan():
                 if force or status.state == "to run":
                     self._check_models(name)  # nothing runs for hours only to find that something is missing
             for name in configured_stages(self.config):
-                yield self._run(name, force=force)
+                if name in only:
+                    yield self._run(name, force=force)
 
     def plan(self) -> list[tuple[str, Status]]:
         """What `run` would do, and why; nothing is written."""
-        self._check_owner()
+        check_owner(self.directory, self.config)
         plan: list[tuple[str, Status]] = []
         rerun: list[str] = []
         for name in configured_stages(self.config):
@@ -147,24 +153,8 @@ class Study:
     def status(self, name: str) -> Status:
         """Whether a stage's artifacts are what this configuration asks for."""
         manifest = self.directory.manifest(name)
-        if manifest is None:
-            self._inputs(name)  # a missing file is told also by a dry run
-            return Status("to run", "it has not run yet")
-        damage = self.directory.damage(name)
-        if damage:
-            return Status("damaged", damage)
-        changed = differences(manifest["config"], self._slice(name))
-        if changed:
-            return Status("to run", f"the configuration changed: {'; '.join(changed)}")
-        inputs = self._inputs(name, recorded=manifest["inputs"])
-        changed = [
-            label for label in {**inputs, **manifest["inputs"]} if inputs.get(label) != manifest["inputs"].get(label)
-        ]
-        if changed:
-            return Status("to run", f"its input changed: {', '.join(changed)}")
-        if manifest["code"] != self._code(name):
-            return Status("to run", "the code of gru4rec-study changed")
-        return Status("up to date", "same configuration, inputs and code")
+        inputs = self._inputs(name, recorded=manifest["inputs"] if manifest else None)  # what is missing is told
+        return judge(self.directory, name, self._slice(name), inputs, self._code(name))
 
     def _run(self, name: str, *, force: bool) -> Outcome:
         stage = STAGES[name]
@@ -181,20 +171,8 @@ class Study:
         partial = self.directory.begin(name, fresh=force or not stage.resumable)
         with self.progress.task(name), measured() as cost:
             module.run(StageWork(self.config, partial, needs, previous, self.progress))
-        self.directory.finish(
-            name,
-            {
-                "stage": name,
-                "config": self._slice(name),
-                "inputs": inputs,
-                "code": self._code(name),
-                "seed": self.config.seed,
-                "versions": versions(),
-                "device": device(),
-                **cost.as_dict(),
-                "command": self.command,
-            },
-        )
+        made_from = {"config": self._slice(name), "inputs": inputs, "code": self._code(name)}
+        self.directory.finish(name, {"stage": name, **made_from, **circumstances(self.config, cost, self.command)})
         return Outcome(name, "ran", status.reason, module.results(folder, needs))
 
     def _check_models(self, name: str) -> None:
@@ -226,23 +204,8 @@ class Study:
         return " ".join(part for part in ("gru4rec-study", name, self.options) if part)
 
     def _locked(self) -> AbstractContextManager[None]:
-        self._check_owner()
+        check_owner(self.directory, self.config)
         return self.directory.lock(self.command, self.plain)
-
-    def _check_owner(self) -> None:
-        path = self.directory.path / CONFIG
-        if not path.exists():
-            return
-        try:
-            owner = yaml.safe_load(path.read_text(encoding="utf-8"))["name"]
-        except (OSError, yaml.YAMLError, TypeError, KeyError, UnicodeDecodeError) as error:
-            raise StageError(f"{path} is damaged", "give another --run-dir, or remove that file") from error
-        if owner != self.config.name:
-            raise UsageError(
-                f"{self.directory.path} belongs to the run {owner!r}, and this configuration is named "
-                f"{self.config.name!r}",
-                "give another --run-dir",
-            )
 
     def _slice(self, name: str) -> dict[str, Any]:
         """The part of the configuration that decides what a stage writes."""
@@ -261,6 +224,55 @@ class Study:
     def _code(self, name: str) -> str:
         models = self.config.fitted(name).values() if name in ("baseline", "train") else ()
         return code_hash(name, {source for model in models for source in registry.source_files(model.kind)})
+
+
+def judge(directory: RunDirectory, name: str, config: dict[str, Any], inputs: dict[str, str], code: str) -> Status:
+    """Whether a stage's artifacts are there, whole, and made from this configuration, these inputs and this code."""
+    manifest = directory.manifest(name)
+    if manifest is None:
+        return Status("to run", "it has not run yet")
+    damage = directory.damage(name)
+    if damage:
+        return Status("damaged", damage)
+    changed = differences(manifest["config"], config)
+    if changed:
+        return Status("to run", f"the configuration changed: {'; '.join(changed)}")
+    labels = {**inputs, **manifest["inputs"]}
+    changed = [label for label in labels if inputs.get(label) != manifest["inputs"].get(label)]
+    if changed:
+        return Status("to run", f"its input changed: {', '.join(changed)}")
+    if manifest["code"] != code:
+        return Status("to run", "the code of gru4rec-study changed")
+    return Status("up to date", "same configuration, inputs and code")
+
+
+def circumstances(config: StudyConfig, cost: Cost, command: str) -> dict[str, Any]:
+    """What a manifest says beside what a stage was made from."""
+    costs = cost.as_dict()
+    return {"seed": config.seed, "versions": versions(), "device": device(), **costs, "command": command}
+
+
+def check_owner(directory: RunDirectory, config: StudyConfig) -> None:
+    """Raise `UsageError` where the directory is that of another run, or holds windows and this is a run without them,
+    or the other way round; `StageError` where its configuration cannot be read."""
+    path = directory.path / CONFIG
+    if not path.exists():
+        return
+    try:
+        owner = yaml.safe_load(path.read_text(encoding="utf-8"))
+        name, windows = owner["name"], owner.get("split", {}).get("windows")
+    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, UnicodeDecodeError) as error:
+        raise StageError(f"{path} is damaged", "give another --run-dir, or remove that file") from error
+    if name != config.name:
+        raise UsageError(
+            f"{directory.path} belongs to the run {name!r}, and this configuration is named {config.name!r}",
+            "give another --run-dir",
+        )
+    if (windows is None) != (config.split.windows is None):
+        held, asked = ("windows", "none") if windows else ("a run of the whole log", "windows")
+        raise UsageError(
+            f"{directory.path} holds {held}, and this configuration asks for {asked}", "give another --run-dir"
+        )
 
 
 def _not_configured(name: str) -> str:

@@ -15,7 +15,7 @@ _RECORDED_VERSIONS = ("numpy", "polars", "pandas", "torch", "safetensors", "matp
 # Files that decide what is shown or fetched, but not what a stage writes.
 _WITHOUT_RESULTS = (
     "cli.py", "official_commands.py", "shell.py", "__main__.py", "console.py", "comparing.py", "vendoring.py", "git.py",
-    "conformance", "bench", "describe_command.py", "describing.py",
+    "conformance", "bench", "describe_command.py", "describing.py", "windowed.py",
 )  # fmt: skip
 
 _SOURCES = ("py", "toml", "jinja", "css", "js")  # programs, and what pages are made of

@@ -15,6 +15,7 @@ from gru4rec_cli.errors import UsageError
 from gru4rec_cli.files import MANIFEST, hash_file, hash_folder, read_json, write_json, write_text
 
 CONFIG = "config.yaml"
+WINDOWS = "windows"  # holds the run directories of the windows of a log
 _LOCK = ".lock"
 _HOLDER = ".lock-holder.json"
 

@@ -115,6 +115,30 @@ def test_each_mistake_has_its_message(tmp_path: Path, text: str, message: str):
     assert any(message in problem for problem in problems(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        ("{windows: 1}", "split.windows: given 1; input should be greater than or equal to 2"),
+        ("{windows: 3, by: time, test: 2024-01-08}", "split.by: time names one moment, and every window needs a cut"),
+        ("{windows: 3, window: {number: 1, of: 3}}", "split.window: names one window, and windows asks for all"),
+        ("{window: {number: 4, of: 3}}", "split.window.number: there is no window 4 of 3"),
+        ("{window: {numbr: 1, of: 3}}", "split.window.numbr: unknown key, did you mean 'number'?"),
+    ],
+)
+def test_windows_that_cannot_be_are_told(tmp_path: Path, split: str, told: str):
+    assert any(problem.startswith(told) for problem in problems(tmp_path, f"{SMALLEST}split: {split}\n"))
+
+
+def test_windows_need_a_whole_log_and_a_name_with_room(tmp_path: Path):
+    text = SMALLEST.replace("{source: synth}", "{train: a.tsv, test: b.tsv}")
+    for split in ("{windows: 3}", "{window: {number: 1, of: 3}}"):
+        (problem,) = problems(tmp_path, f"{text}split: {split}\n")
+        assert "windows are cut from a whole log, and data.train and data.test are already divided" in problem
+    text = SMALLEST.replace("name: x", f"name: {'x' * 54}") + "split: {windows: 3}\n"
+    assert problems(tmp_path, text) == ["name: with split.windows at most 53 characters; every window's run adds to it"]
+    assert load(tmp_path, text.replace("x" * 54, "x" * 53)).split.windows == 3
+
+
 def test_validate_on_without_validation_sessions_is_told_before_anything_runs(tmp_path: Path):
     text = SMALLEST + "train: {models: {gru4rec: {validate_on: recall@20}}}\n"
     assert problems(tmp_path, text)[0].startswith("train.models.gru4rec.validate_on: needs validation sessions")

@@ -15,11 +15,13 @@ from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.splitting import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
+from gru4rec_cli.data.windows import WindowSettings
 from gru4rec_cli.errors import DataError, UsageError
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.files import read_json
 from gru4rec_cli.models import registry
 from gru4rec_cli.pipeline import Study
+from gru4rec_cli.windowed import study_of
 from tests.fetched import skip_unless_fetched
 from tests.small import write_config
 
@@ -76,6 +78,9 @@ SPLIT: dict[str, tuple[dict[str, Any], Any]] = {
     "preset": ({"test": 0.4}, "rsc15"),
     "filtering": ({"min_item_support": 40, "min_session_length": 4}, "once"),
     "recent": ({}, {"share": "1/2"}),
+    "window": ({}, {"number": 1, "of": 2}),
+    "window.number": ({"window": {"number": 1, "of": 2}}, {"number": 2, "of": 2}),
+    "window.of": ({"window": {"number": 1, "of": 2}}, {"number": 1, "of": 3}),
     "recent.share": ({"recent": {"share": "1/2"}}, {"share": 0.25}),
     "recent.days": ({"recent": {"days": 5}}, {"days": 3}),
 }
@@ -224,11 +229,26 @@ def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("clicks")
-@pytest.mark.parametrize("field", [*SplitSettings.model_fields, *(f"recent.{n}" for n in RecentSettings.model_fields)])
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(name for name in SplitSettings.model_fields if name != "windows"),
+        *(f"recent.{name}" for name in RecentSettings.model_fields),
+        *(f"window.{name}" for name in WindowSettings.model_fields),
+    ],
+)
 def test_every_field_of_split(tmp_path: Path, field: str):
     both, value = SPLIT[field]
     one = merged(FROM_FILE, "split", both)
     check(tmp_path, one, merged(one, "split", {field.partition(".")[0]: value}), "split")
+
+
+@pytest.mark.usefixtures("clicks")
+def test_windows_are_several_runs(tmp_path: Path):
+    several = study_of(
+        load_config(write_config(tmp_path, merged(FROM_FILE, "split", {"windows": 2}))), tmp_path / "run"
+    )
+    assert len({name.rpartition("/")[0] for name, _ in several.plan()} - {""}) == 2
 
 
 @pytest.mark.usefixtures("clicks")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -77,6 +78,7 @@ def test_training_killed_after_an_epoch_continues_with_the_next(
     assert any(checkpoints.glob(".gru4rec.*.checkpoints/latest.json"))
     done = study("run", "--config", config, "--run-dir", run, "--json")
     assert done.returncode == 0, done.stderr
+    assert re.search(r"^training goes on after epoch [123] of 4$", done.stderr, flags=re.MULTILINE)
     assert artifact_hashes(run) == uninterrupted
     assert not any(run.rglob("*.checkpoints"))
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "gru4rec_cli"
 # From the shell down to the foundations; a file may import from its own layer and from those after it.
 LAYERS = [
     ["cli", "describe_command", "official_commands", "shell", "__main__", "console"],
-    ["pipeline", "comparing", "describing"],
+    ["windowed", "pipeline", "comparing", "describing"],
     ["stages", "conformance", "bench"],
     ["rundir", "config"],
     ["provenance"],

@@ -16,6 +16,7 @@ from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.spark import SparkSettings
 from gru4rec_cli.data.splitting import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
+from gru4rec_cli.data.windows import WindowSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
 
@@ -60,6 +61,7 @@ def page() -> str:
         section("`synth`: the planted process (with `data: {source: synth}`)", SynthSettings),
         section("`split`: cleaning, then the division by time", SplitSettings),
         section("`split.recent`", RecentSettings),
+        section("`split.window`", WindowSettings),
         section("`evaluate`", EvaluateSettings),
         section("`report`", ReportSettings),
         *models,

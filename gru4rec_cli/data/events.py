@@ -108,6 +108,8 @@ class DataSettings(Settings):
             for name in ("columns", "time_unit", "separator"):
                 if getattr(self, name) != fields[name].default:
                     raise ValueError(f"{name}: belongs to format: generic; {self.format} brings its own")
+            if self.events is not None and layout_of(self.format).kind is None:
+                raise ValueError(f"events: format {self.format} names no event types; leave this key out")
         elif self.events is not None and self.columns.event is None:
             raise ValueError("events: needs columns.event, the column of event types")
         elif self.sessions.by == "user" and (self.columns.user is None or self.sessions.gap_minutes is None):

@@ -1,4 +1,5 @@
-"""JSON lines that hold a session each, its events in a list: read fast, and explained line by line where wrong."""
+"""JSON lines that hold a session each, its events in a list, or an event each: read fast, and explained line by line
+where wrong."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from polars.exceptions import PanicException, PolarsError
 from gru4rec_cli.columns import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import BadRows, RecordError
-from gru4rec_cli.data.eventfile import FileCounts, FileEvents, removed
+from gru4rec_cli.data.eventfile import MICROSECONDS_PER_SECOND, FileCounts, FileEvents, removed
 from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.removals import Counts
 from gru4rec_cli.errors import DataError
@@ -76,25 +77,16 @@ class SessionLines:
             try:
                 session, events = self._session(line)
             except ValueError as error:
-                self._lose(lost, number, str(error))
+                _lose(self, lost, number, str(error))
                 continue
             for event in events:
                 try:
                     yield session, *self._event(event)
                 except ValueError as error:
-                    self._lose(lost, number, str(error))
-
-    def _lose(self, lost: dict[str, BadRows], number: int, reason: str) -> None:
-        if not self.skip:
-            raise RecordError(f"{self.path}: line {number}: {reason}", "correct it, or set data.on_error: skip")
-        earlier = lost.get(reason, BadRows(reason, 0, f"{self.path.name}, line {number}"))
-        lost[reason] = BadRows(reason, earlier.rows + 1, earlier.first)
+                    _lose(self, lost, number, str(error))
 
     def _session(self, line: bytes) -> tuple[int, list[Any]]:
-        try:
-            found = json.loads(line)
-        except ValueError:
-            raise ValueError("not JSON in UTF-8") from None
+        found = _parsed(line)
         events = found.get("events") if isinstance(found, dict) else None
         if not isinstance(events, list) or not _integer(found.get(self.layout.session)):
             raise ValueError("not a session: an integer id and a list of events are needed")
@@ -110,6 +102,99 @@ class SessionLines:
         if not isinstance(kind, str):
             raise ValueError("an event without a type")
         return item, time, kind
+
+
+@dataclass(frozen=True)
+class EventLines:
+    """A file of lines `{USER: ID, ITEM: ID, TIME: SECONDS, …}`, ids text; an event that names no item is on none."""
+
+    path: Path
+    layout: Layout
+    skip: bool = False
+
+    def read(self) -> FileEvents:
+        """SESSION (the user), ITEM, TIME in file order; events on no item are counted as others.
+
+        Raises:
+            DataError: a line is no event, or no line is an event on an item; names the line.
+        """
+        lost: dict[str, BadRows] = {}
+        events = self._fast()
+        if events is None:
+            events = pl.DataFrame(
+                list(self._slow(lost)), schema={SESSION: pl.String, ITEM: pl.String, TIME: pl.Int64}, orient="row"
+            )
+        kept = events.drop_nulls(ITEM)
+        if kept.is_empty():
+            raise DataError(
+                f"{self.path}: none of its {events.height} events names an item in {self.layout.item!r}",
+                "is this the right file?",
+            )
+        bad = Counts(sum(reason.rows for reason in lost.values()), 0, 0)
+        table = kept.with_columns(pl.col(TIME) * MICROSECONDS_PER_SECOND)
+        return FileEvents(
+            table, FileCounts(events.height + bad.events, removed(events, kept), bad, list(lost.values()))
+        )
+
+    def _fast(self) -> pl.DataFrame | None:
+        """The events, or None where one must be looked at: Polars makes text of ids of any type."""
+        layout = self.layout
+        columns = {SESSION: str(layout.user), ITEM: layout.item, TIME: str(layout.time)}
+        types = (pl.String, pl.String, pl.Int64)
+        try:
+            lines = pl.scan_ndjson(self.path, schema=dict(zip(columns.values(), types, strict=True)))
+            read = lines.select(pl.col(column).alias(name) for name, column in columns.items()).collect()
+        except (PolarsError, PanicException, OSError):
+            return None
+        strange = pl.any_horizontal(pl.col(SESSION, ITEM).str.contains(r"^([\[{]|true$|false$|$)")).fill_null(
+            value=False
+        )
+        bad_time = ~pl.col(TIME).is_between(0, times.LATEST // MICROSECONDS_PER_SECOND).fill_null(value=False)
+        bad = pl.col(ITEM).is_not_null() & (pl.col(SESSION).is_null() | bad_time)
+        return None if read.select((strange | bad).any()).item() else read
+
+    def _slow(self, lost: dict[str, BadRows]) -> Iterator[tuple[str | None, str | None, int | None]]:
+        """Every good event; what is not is counted in `lost`, or refused."""
+        for number, line in delimited.numbered_lines(self.path):
+            if line.strip():
+                try:
+                    yield self._event(_parsed(line))
+                except ValueError as error:
+                    _lose(self, lost, number, str(error))
+
+    def _event(self, found: Any) -> tuple[str | None, str | None, int | None]:
+        if not isinstance(found, dict):
+            raise ValueError("not an event")
+        user, item, time = (found.get(name) for name in (self.layout.user, self.layout.item, self.layout.time))
+        if item is None:
+            return _id(user), None, None
+        if _id(item) is None:
+            raise ValueError("an event whose item id is not text")
+        if _id(user) is None:
+            raise ValueError("an event without a user id")
+        if not isinstance(time, int) or not _integer(time) or not 0 <= time <= times.LATEST // MICROSECONDS_PER_SECOND:
+            raise ValueError("an event whose time is not one in whole seconds")
+        return _id(user), _id(item), time
+
+
+def _id(value: object) -> str | None:
+    """An id as text, None where it is none."""
+    return str(value) if value != "" and (isinstance(value, str) or _integer(value)) else None
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        raise ValueError("not JSON in UTF-8") from None
+
+
+def _lose(file: SessionLines | EventLines, lost: dict[str, BadRows], number: int, reason: str) -> None:
+    """Count a bad line in `lost`, or refuse it."""
+    if not file.skip:
+        raise RecordError(f"{file.path}: line {number}: {reason}", "correct it, or set data.on_error: skip")
+    earlier = lost.get(reason, BadRows(reason, 0, f"{file.path.name}, line {number}"))
+    lost[reason] = BadRows(reason, earlier.rows + 1, earlier.first)
 
 
 def _integer(value: object) -> bool:

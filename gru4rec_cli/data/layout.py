@@ -33,6 +33,7 @@ class Layout:
     by: Literal["session", "user"] = "session"
     gap_minutes: float | None = None  # inactivity that ends a session by default
     nested: bool = False  # JSON lines, one session a line, its events in a list
+    flat: bool = False  # JSON lines, one event a line; those without an item are on none, and not kept
 
 
 def formats() -> list[str]:

@@ -107,6 +107,8 @@ def _not_applicable(
     other = [key for key, value in preset.values.items() if settings[key] != value]
     if other:
         return f"the preset is overridden: {', '.join(other)}"
+    if settings["window"] is not None:
+        return "a window of the log"
     if statistics["source"] == "given":
         return "the files were given already split"
     if format_name != preset.format:

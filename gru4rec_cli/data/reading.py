@@ -13,7 +13,7 @@ from gru4rec_cli.data import delimited
 from gru4rec_cli.data.engine import Engine, PolarsEngine, Table, in_order, lazy, native
 from gru4rec_cli.data.eventfile import EventFile, FileCounts
 from gru4rec_cli.data.events import DataSettings
-from gru4rec_cli.data.jsonlines import SessionLines
+from gru4rec_cli.data.jsonlines import EventLines, SessionLines
 from gru4rec_cli.data.layout import GENERIC, Layout, files_of, layout_of
 from gru4rec_cli.data.memory import require_memory
 from gru4rec_cli.data.removals import BAD, BRIEF, OTHER, Counts, Removal
@@ -181,9 +181,11 @@ def event_file(path: Path, layout: Layout, settings: DataSettings) -> EventFile:
     return EventFile(path, layout, str(group), separator, layout.keep, settings.on_error == "skip", named)
 
 
-def _reader(path: Path, layout: Layout, settings: DataSettings) -> EventFile | SessionLines:
+def _reader(path: Path, layout: Layout, settings: DataSettings) -> EventFile | SessionLines | EventLines:
     if layout.nested:
         return SessionLines(path, layout, layout.keep, settings.on_error == "skip")
+    if layout.flat:
+        return EventLines(path, layout, settings.on_error == "skip")
     return event_file(path, layout, settings)
 
 

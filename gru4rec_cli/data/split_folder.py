@@ -63,6 +63,7 @@ def verify_split(folder: Path, settings: SplitSettings) -> list[str]:
             parts[part] = _Part.of(proof, part, read_event_table(folder / file))
     _prove_counts(proof, parts, statistics)
     _prove_lengths(proof, parts, statistics, settings)
+    _prove_window(proof, parts, statistics)
     _prove_cuts(proof, parts, statistics, settings)
     _prove_items(proof, parts, settings)
     return proof.statements
@@ -143,6 +144,16 @@ def _prove_lengths(proof: _Proof, parts: dict[str, _Part], statistics: dict[str,
         longest = settings.max_session_length
         if longest is not None:
             proof.show(f"no session of {name} has more than {longest} events", bool((lengths <= longest).all()))
+
+
+def _prove_window(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, Any]) -> None:
+    """A session that starts in the window may last beyond its end, and may have lost its first events by cleaning."""
+    window = statistics.get("window")
+    if window is None:
+        return
+    for name, part in parts.items():
+        begins = bool((part.sessions[_START] >= window["start_microseconds"]).all())
+        proof.show(f"no {name} event is before the window's start at {window['start']}", begins)
 
 
 def _prove_cuts(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, Any], settings: SplitSettings) -> None:

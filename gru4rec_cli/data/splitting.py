@@ -26,6 +26,7 @@ from gru4rec_cli.data.removals import (
     require_events,
 )
 from gru4rec_cli.data.times import LATEST, iso, parse_iso
+from gru4rec_cli.data.windows import MOST, STEP, WindowSettings, named, take_window
 from gru4rec_cli.errors import DataError
 from gru4rec_cli.progress import SILENT, Progress
 
@@ -66,6 +67,16 @@ class SplitSettings(CleaningSettings):
     recent: RecentSettings | None = Field(
         None, description="training sessions to keep, by share or days, the last ones; null: all"
     )
+    windows: int | None = Field(
+        None,
+        ge=2,
+        le=MOST,
+        description="cut the log into so many windows of equal length, each a run of its own with all stages, and sum "
+        "them up in one table; null: the log as a whole",
+    )
+    window: WindowSettings | None = Field(
+        None, description="keep only the sessions that start in one of so many windows of equal length; null: all"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -76,6 +87,14 @@ class SplitSettings(CleaningSettings):
     @classmethod
     def _date_as_text(cls, value: object) -> object:
         return value.isoformat() if isinstance(value, date) else value  # YAML reads 2014-09-01 as a date
+
+    @model_validator(mode="after")
+    def _windows_fit(self) -> "SplitSettings":
+        if self.windows is not None and self.window is not None:
+            raise ValueError("window: names one window, and windows asks for all of them; leave one of the two out")
+        if self.by == "time" and (self.windows or self.window):
+            raise ValueError("by: time names one moment, and every window needs a cut of its own: set ratio or days")
+        return self
 
     @model_validator(mode="after")
     def _amounts_fit(self) -> "SplitSettings":
@@ -136,23 +155,24 @@ def divide_log(engine: Engine, events: Table, settings: SplitSettings, progress:
     order of start; with `days`, it lies `test` days before the last event. Sessions that start at the cut
     or later are test sessions. The validation part is then taken from what remains, in the same way.
 
+    With `window`, all this is done to the sessions that start in it, as if there were no others.
+
     Raises:
         DataError: a part ends up empty, or the log has only one session or one item.
     """
-    with progress.task("clean and split", total=2, unit="steps") as task:
-        cleaned = Tally("cleaning", events, engine)
+    with named(settings.window), progress.task("clean and split", total=2, unit="steps") as task:
+        cleaned, given, steps, facts = _windowed(engine, events, settings)
         del events
-        given = {"log": _summary(cleaned)}
         cleaning.apply_rules(cleaned, settings)
         _require_log(cleaned)
         task.advance()
         before, test, cut = _divide(cleaned, settings.test, settings, "test cut")
         _keep_recent(before, settings)
         _require_before(before, cut, "test", settings)
-        draft = _Draft("log", given, cut, [cleaned, before], before)
+        draft = _Draft("log", given, cut, [*steps, cleaned, before], before)
         division = _finish(draft, Tally("test", test, engine), SHORTEST_SESSION, settings)
         task.advance()
-    return division
+    return Division(division.parts, division.statistics | facts)
 
 
 def divide_given(
@@ -231,6 +251,19 @@ def item_table(train: pl.DataFrame) -> pl.DataFrame:
     rows = train.lazy().select(ITEM).with_row_index(_FIRST)
     items = rows.group_by(ITEM).agg(pl.len().cast(pl.Int64).alias(SUPPORT), pl.col(_FIRST).min())
     return items.sort(_FIRST).select(ITEM, SUPPORT).collect(engine="streaming")
+
+
+def _windowed(
+    engine: Engine, events: Table, settings: SplitSettings
+) -> tuple[Tally, dict[str, Any], list[Tally], dict[str, Any]]:
+    """The part of the log that is wanted, to be cleaned; the input summed up; the step that took it and its facts."""
+    if settings.window is None:
+        log = Tally("cleaning", events, engine)
+        return log, {"log": _summary(log)}, [], {}
+    log = Tally(STEP, events, engine)
+    given = {"log": _summary(log)}
+    window = take_window(log, settings.window)
+    return Tally("cleaning", log.take(), engine), given, [log], {"window": window.as_facts()}
 
 
 def _summary(tally: Tally) -> dict[str, Any]:

@@ -84,6 +84,9 @@ def _split_notes(statistics: Mapping[str, Any], words: Words) -> list[str]:
     if preset:
         told = {"name": preset["name"], "verdict": words.phrase(preset["verdict"]), "told": preset["told"]}
         notes.append(words("preset_note", **told))
+    window, chosen = statistics.get("window"), (statistics.get("settings") or {}).get("window")
+    if window and chosen:
+        notes.append(words("window_note", **chosen, start=window["start"], end=window["end"]))
     for part, cut in (statistics.get("cuts") or {"test": {}}).items():
         if cut is not None:
             notes.append(words("part_begins", part=words.phrase(part), time=cut.get("time", words("no_time"))))

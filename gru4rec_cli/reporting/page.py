@@ -1,31 +1,14 @@
 """The report as markdown: the same bytes for the same artifacts, so no timings and no dates of the run itself."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from gru4rec_cli.reporting.blocks import Block, Folded, Gap, Heading, Panels, Picture, Section, Sentences
-from gru4rec_cli.reporting.document import Artifacts, report_sections, summary_blocks
+from gru4rec_cli.reporting.document import Artifacts, summary_blocks
 from gru4rec_cli.reporting.drawing import Figure
 from gru4rec_cli.reporting.marking import escape_markdown as escape
 from gru4rec_cli.reporting.marking import markdown_row
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.reporting.words import ENGLISH, Sentence, Words
-
-
-def report_markdown(
-    *,
-    name: str,
-    metrics_json: Mapping[str, Any],
-    statistics: Mapping[str, Any],
-    fits: Mapping[str, Mapping[str, Any]],
-    figures: Sequence[Figure],
-    provenance: Mapping[str, Any],
-    figure_folder: str = "figures",
-    words: Words = ENGLISH,
-) -> str:
-    """The whole report. `figures` lie in `figure_folder`, relative to the report; the rest is as in `Artifacts`."""
-    artifacts = Artifacts(name, metrics_json, statistics, fits, figures, provenance)
-    return sections_markdown(name, report_sections(artifacts, words), words, figure_folder)
 
 
 def summary_markdown(artifacts: Artifacts, words: Words = ENGLISH, report: str = "report.md") -> str:

@@ -26,7 +26,7 @@ from gru4rec_cli.stages.showing import metrics_results
 from gru4rec_cli.stages.work import StageResults, StageWork
 
 FIGURES_FOLDER = "figures"
-_IDENTITY = 12  # digits of the hash that names a run's artifacts
+IDENTITY = 12  # digits of the hash that names a run's artifacts
 _FIRST = "en"  # the language whose files have no mark in their names
 
 
@@ -167,7 +167,7 @@ def _provenance(work: StageWork) -> dict[str, Any]:
     manifests = {name: read_json(folder / MANIFEST) for name, folder in work.inputs.items()}
     return {
         "run": work.config.name,
-        "id": hash_json({name: manifest["outputs"] for name, manifest in manifests.items()})[:_IDENTITY],
+        "id": hash_json({name: manifest["outputs"] for name, manifest in manifests.items()})[:IDENTITY],
         "inputs": {name: manifest["inputs"] for name, manifest in manifests.items() if manifest["inputs"]},
         "versions": manifests["evaluate"]["versions"],
     }

@@ -57,6 +57,18 @@ FILES: dict[str, dict[str, str]] = {
         "clicks/clicks_hour_000.csv": GLOBO + "0,1506825423271737,1506825423000,2,119592,1506826828020,4,3,20,1,20,2\n",
         "clicks/clicks_hour_001.csv": GLOBO + "0,1506825423271737,1506825423000,2,30970,1506830000000,4,3,20,1,20,2\n",
     },
+    "adressa": {  # the front page has no id; fields come in any order; a session may last over midnight
+        "20170101": '{"eventId":1,"userId":"cx:a:1","url":"http://adressa.no","activeTime":26,"deviceType":"Mobile",'
+        '"sessionStart":true,"sessionStop":false,"time":1483311000}\n'
+        '{"profile":[{"item":"0","groups":[{"count":1,"group":"adressa-importance","weight":1.0}]}],"title":"Bl\u00e5",'
+        '"id":"aa","time":1483311600,"userId":"cx:a:1","url":"http://adressa.no/x","sessionStop":true}\n'
+        '{"eventId":3,"userId":"cx:b:2","id":"bb","time":1483311599,"url":"http://adressa.no/y"}\n'
+        '{"eventId":4,"userId":"cx:c:3","id":null,"time":1483311700,"url":"http://adressa.no/sport"}\n',
+        "20170102.gz": '{"eventId":5,"userId":"cx:a:1","id":"bb","time":1483313400,"sessionStart":true}\n'
+        '{"eventId":6,"userId":"cx:b:2","id":"aa","time":1483313400}\n'
+        '{"eventId":7,"userId":"cx:a:1","id":"bb","time":1483313399,"query":"q"}\n',
+        "README.txt": "not a day",
+    },
     "trivago2019": {
         "train.csv": TRIVAGO + "U,s,1541037460,1,search for poi,Newtown,AU,Sydney,mobile,,,\n"
         "U,s,1541037522,2,interaction item image,666856,AU,Sydney,mobile,,,\n"
@@ -91,10 +103,18 @@ EXPECTED: dict[str, list[tuple[Any, Any, str]]] = {
         (1506825423271737, 119592, "2017-10-01T03:00:28.020000Z"),
         (1506825423271737, 30970, "2017-10-01T03:53:20Z"),
     ],
+    "adressa": [  # just half an hour after the article before: the same session; a second more: another
+        (0, "aa", "2017-01-01T23:00:00Z"),
+        (0, "bb", "2017-01-01T23:29:59Z"),
+        (0, "bb", "2017-01-01T23:30:00Z"),
+        (1, "bb", "2017-01-01T22:59:59Z"),
+        (2, "aa", "2017-01-01T23:30:00Z"),
+    ],
     "trivago2019": [("s", 666856, "2018-11-01T01:58:42Z"), ("s", 109038, "2018-11-01T01:59:02Z")],
 }
 OTHER_TYPES = {"retailrocket": (2, 1, 0), "rees46": (1, 0, 0), "coveo": (2, 0, 0), "otto": (2, 1, 1)}
 OTHER_TYPES |= {"trivago2019": (1, 0, 0)}  # a city is no item
+OTHER_TYPES |= {"adressa": (2, 1, 0)}  # nor is a front page
 
 
 def laid_out(folder, name):
@@ -168,6 +188,15 @@ def test_sessions_and_event_types_can_be_chosen(tmp_path):
             '{"session":2,"events":[{"aid":"x","ts":1,"type":"clicks"}]}',
             "line 3: an event without an integer item id",
         ),
+        ("adressa", "20170101", "{", "line 5: not JSON in UTF-8"),
+        ("adressa", "20170101", '["userId"]', "line 5: not an event"),
+        ("adressa", "20170101", '{"userId":"u","id":["x"],"time":5}', "line 5: an event whose item id is not text"),
+        ("adressa", "20170101", '{"userId":"u","id":"","time":5}', "line 5: an event whose item id is not text"),
+        ("adressa", "20170101", '{"userId":true,"id":"x","time":5}', "line 5: an event without a user id"),
+        ("adressa", "20170101", '{"id":"x","time":5}', "line 5: an event without a user id"),
+        ("adressa", "20170101", '{"userId":"u","id":"x"}', "line 5: an event whose time is not one in whole seconds"),
+        ("adressa", "20170101", '{"userId":"u","id":"x","time":5e9}', "line 5: an event whose time is not one in"),
+        ("adressa", "20170101", '{"userId":"u","id":"x","time":99999999999}', "line 5: an event whose time is not one"),
     ],
 )
 def test_bad_rows_are_refused_with_their_place_or_counted(tmp_path, name, file, line, message):
@@ -218,6 +247,8 @@ def test_a_named_format_brings_its_own_columns():
     for fields in ({"time_unit": "iso8601"}, {"separator": ";"}, {"columns": {"item": "x"}}):
         with pytest.raises(ValueError, match="belongs to format: generic"):
             DataSettings(format="coveo", source="x", **fields)
+    with pytest.raises(ValueError, match="events: format adressa names no event types"):
+        DataSettings(format="adressa", source="x", events=("view",))
     with pytest.raises(ValueError, match=r"did you mean 'yoochoose'"):
         DataSettings(format="yochoose", source="x")
 
@@ -227,6 +258,23 @@ def test_compressed_lines_of_sessions_read_equally(tmp_path):
         gzip.compress(FILES["otto"]["otto-recsys-train.jsonl"].encode())
     )
     assert rows(read(tmp_path, "otto").events) == EXPECTED["otto"]
+
+
+def test_lines_of_events_read_equally_fast_and_slowly(tmp_path):
+    laid_out(tmp_path, "adressa")
+    fast = read(tmp_path, "adressa")
+    with (tmp_path / "20170101").open("a") as day:
+        day.write('\n\n{"userId":12,"id":34,"time":1483311000}\n{"userId":"u","id":"x","time":null}\n')
+    slow = read(tmp_path, "adressa", on_error="skip")
+    assert rows(slow.events)[0] == (0, "34", "2017-01-01T22:50:00Z")  # "12" comes before "cx:…"
+    assert [(s + 1, *rest) for s, *rest in rows(fast.events)] == rows(slow.events)[1:]
+    assert slow.facts["rows"] == fast.facts["rows"] + 2
+
+
+def test_a_day_without_articles_is_told(tmp_path):
+    (tmp_path / "20170101").write_text('{"userId":"u","time":1483311000,"url":"http://adressa.no"}\n')
+    with pytest.raises(DataError, match="none of its 1 events names an item in 'id'"):
+        read(tmp_path, "adressa")
 
 
 def test_the_page_on_data_names_every_format_preset_and_published_count():

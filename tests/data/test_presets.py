@@ -15,11 +15,12 @@ from gru4rec_cli.errors import DataError
 from tests.data.logs import DAY, log, walks
 
 SMALL: dict[str, Any] = {"min_item_support": 1}
+WINDOWS = ("windows", "window")  # not of the preprocessing: what it is applied to
 
 
 def test_a_preset_gives_every_key_and_keys_beside_it_override():
     plain = SplitSettings(preset="retailrocket")
-    assert plain.model_dump(exclude={"preset", "overlong"}) == PRESETS["retailrocket"].values
+    assert plain.model_dump(exclude={"preset", "overlong", *WINDOWS}) == PRESETS["retailrocket"].values
     assert SplitSettings(preset="retailrocket", test=2.0, unseen="miss").test == 2.0
     assert SplitSettings.model_validate(plain.model_dump()) == plain
     with pytest.raises(ValidationError, match="there are yoochoose, rees46"):
@@ -108,4 +109,12 @@ def test_every_preset_names_a_format_and_its_counts_are_those_of_the_configurati
         text = (Path(__file__).parents[2] / "configs" / "published" / f"{name}.yaml").read_text()
         for number in (*preset.train, *preset.test, preset.items):
             assert f"{number:,}" in text, name
-    assert set(presets.PAPER_2023) == set(SplitSettings.model_fields) - {"preset", "test", "overlong"}
+    assert set(presets.PAPER_2023) == set(SplitSettings.model_fields) - {"preset", "test", "overlong", *WINDOWS}
+
+
+def test_no_verdict_on_a_window_of_the_log():
+    events = log(*[("ab", (k * DAY, k * DAY + 1)) for k in range(10)])
+    settings = SplitSettings.model_validate({"preset": "yoochoose", "window": {"number": 1, "of": 2}})
+    found = check_fingerprint(split_log(events, settings).statistics, "yoochoose", default_reading=True)
+    assert found is not None
+    assert (found["verdict"], found["told"]) == ("not applicable", "a window of the log")

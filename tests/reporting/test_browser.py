@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from gru4rec_cli.reporting.html import page_html
+from gru4rec_cli.reporting.windows import joint_sections
+from gru4rec_cli.reporting.words import words_of
 from tests.reporting.pages import write_page
 from tests.reporting.rich import metrics_json
+from tests.reporting.test_windows import joint_findings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -109,6 +113,19 @@ def test_a_column_sorts_when_its_heading_is_pressed(found: tuple[str, list[dict[
         assert ascending == descending[::-1]
         assert sorted(descending) == sorted(table["before"])
         assert table["names"] == sorted(table["names"], key=str.lower)
+
+
+def test_the_page_of_several_windows_fits_a_phone_and_can_be_read(tmp_path: Path):
+    words = words_of("en")
+    joint = joint_findings(*({f"model-number-{n}": 0.1 * n + 0.01 * k for n in range(1, 9)} for k in range(12)))
+    page = tmp_path / "joint.html"
+    page.write_text(page_html("demo", joint_sections(joint, {}, words), words, drawings={}), encoding="utf-8")
+    found, console = opened(tmp_path / "browser", [(page, DESKTOP), (page, PHONE)], "dark")
+    assert console == []
+    for seen in found:
+        assert seen["fetched"] == []
+        assert seen["scroll"] <= seen["width"]
+        assert seen["contrast"][0] >= 4.5, seen["contrast"]
 
 
 def test_the_checks_see_a_page_that_is_too_wide_faint_and_talks(tmp_path: Path):

@@ -3,8 +3,10 @@ from typing import Any
 
 import pytest
 
+from gru4rec_cli.reporting.document import Artifacts, report_sections
 from gru4rec_cli.reporting.drawing import Figure
-from gru4rec_cli.reporting.page import report_markdown
+from gru4rec_cli.reporting.page import sections_markdown
+from gru4rec_cli.reporting.words import ENGLISH
 
 
 def rows(model: str, recall: float, *, width: float | None = 0.01) -> list[dict[str, Any]]:
@@ -80,8 +82,9 @@ GIVEN: dict[str, Any] = {
 }
 
 
-def report(**changes: Any) -> str:
-    return report_markdown(**{**GIVEN, **changes})
+def report(figure_folder: str = "figures", **changes: Any) -> str:
+    artifacts = Artifacts(**copy.deepcopy({**GIVEN, **changes}))
+    return sections_markdown(artifacts.name, report_sections(artifacts, ENGLISH), ENGLISH, figure_folder)
 
 
 def with_metrics(metrics: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
@@ -151,7 +154,7 @@ def test_sections_stand_in_order():
 
 def test_the_same_inputs_give_the_same_page_and_no_timings():
     page = report()
-    assert page == report_markdown(**copy.deepcopy(GIVEN))
+    assert page == report()
     assert "987" not in page
     assert "9.87" not in page
     assert '| gru4rec | 2 | 5.0000 | 4.2500 | parameters: 123,456; best: {"epoch": 2} |' in page

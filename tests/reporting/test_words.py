@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gru4rec_cli.data import removals
+from gru4rec_cli.data import removals, windows
 from gru4rec_cli.evaluation import oracle
 from gru4rec_cli.models import registry
 from gru4rec_cli.reporting.words import ENGLISH, LANGUAGES, Sentence, words_of
@@ -57,6 +57,8 @@ def test_what_the_program_writes_into_its_artifacts_is_known_in_spanish():
     written = [
         oracle.DESCRIPTION,
         *removals.KEYS,
+        windows.STEP,
+        windows.OUTSIDE,
         "train",
         "valid",
         "test",

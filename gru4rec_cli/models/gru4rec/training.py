@@ -1,5 +1,6 @@
 """Training: one pass over the lanes an epoch, validation if asked for, the best epoch kept."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -27,6 +28,8 @@ from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.models.gru4rec.stepping import Stepper, update
 from gru4rec_cli.progress import SILENT, Progress
 from gru4rec_cli.threads import ahead, training_threads
+
+_log = logging.getLogger(__name__)
 
 Parameters = dict[str, Tensor]
 Validate = Callable[[Parameters], float]
@@ -71,6 +74,7 @@ class Trainer:
         """Train, continuing from the newest checkpoint if there is one; the weights of the epoch that is kept."""
         if checkpoints and (checkpoint := load_checkpoint(checkpoints)):
             self._restore(checkpoint)
+            _log.info("training goes on after epoch %d of %d", len(self.curve), self.settings.epochs)
         with threads(self.n_threads):
             while len(self.curve) < self.settings.epochs and not self._stops_early():
                 self._learn(len(self.curve) + 1, progress)

@@ -1,5 +1,6 @@
 """Training continues where it stopped, and says when it cannot go on."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -31,15 +32,20 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_continued_training_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path):
+def test_a_continued_training_equals_an_uninterrupted_one_bit_for_bit_and_says_where_it_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO, "gru4rec_cli")
     train = random_sessions(30, 60, seed=1)
     whole = Trainer(train, SETTINGS, seed=5)
     whole.run()
     with pytest.raises(KeyboardInterrupt):
         Stopping(train, SETTINGS, seed=5).run(checkpoints=tmp_path)
+    assert "goes on" not in caplog.text
     continued = Stopping(train, SETTINGS, seed=5)
     continued.stop_before = 99
     continued.run(checkpoints=tmp_path)
+    assert caplog.messages[-1] == "training goes on after epoch 2 of 4"
     assert continued.curve == whole.curve
     assert continued.begun == [3, 4]
     assert same(continued.parameters, whole.parameters)

@@ -1,0 +1,94 @@
+"""A log cut into windows of equal length, each of which is cleaned and divided as if it were the whole log.
+
+Ludewig & Jannach, "Evaluation of session-based recommendation algorithms", UMUAI 2018 (arXiv 1803.09587), average
+results over such windows.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+from pydantic import Field, model_validator
+
+from gru4rec_cli.columns import SESSION, TIME
+from gru4rec_cli.data.cleaning import without
+from gru4rec_cli.data.engine import native
+from gru4rec_cli.data.removals import Tally
+from gru4rec_cli.data.times import iso
+from gru4rec_cli.errors import DataError
+from gru4rec_cli.settings import Settings
+
+MOST = 100  # windows of one log
+STEP = "window"
+OUTSIDE = "session outside the window"
+
+
+class WindowSettings(Settings):
+    """One of the windows into which a log is cut."""
+
+    number: int = Field(ge=1, description="which window, from 1, the earliest")
+    of: int = Field(ge=2, le=MOST, description="into how many windows of equal length the log is cut")
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> "WindowSettings":
+        if self.number > self.of:
+            raise ValueError(f"number: there is no window {self.number} of {self.of}")
+        return self
+
+    def __str__(self) -> str:
+        return f"window {self.number} of {self.of}"
+
+
+@dataclass(frozen=True)
+class Window:
+    """The moments, in microseconds, from `start` on and before `end`."""
+
+    start: int
+    end: int
+
+    def as_facts(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        micros = {"start_microseconds": self.start, "end_microseconds": self.end}
+        return {"start": iso(self.start), "end": iso(self.end), **micros}
+
+
+def find_window(first: int, last: int, settings: WindowSettings) -> Window:
+    """A window of a log whose events lie from `first` to `last`, both included, in microseconds.
+
+    The border after window k is `first` + floor(k (`last` - `first` + 1) / of), so that every moment is in one window.
+    """
+    start, end = (first + k * (last - first + 1) // settings.of for k in (settings.number - 1, settings.number))
+    return Window(start, end)
+
+
+def take_window(log: Tally, settings: WindowSettings) -> Window:
+    """Leave the sessions of a log that start in a window, whole even where they last beyond its end.
+
+    Raises:
+        DataError: no session starts in the window.
+    """
+    if not log.before.events:
+        raise DataError("the log is empty", "is data.source the right file?")
+    bounds = log.events.select(nw.col(TIME).min().alias("first"), nw.col(TIME).max().alias("last"))
+    first, last = native(bounds).row(0)
+    window = find_window(int(first), int(last), settings)
+    starts = log.events.group_by(SESSION).agg(nw.col(TIME).min())
+    outside = starts.filter((nw.col(TIME) < window.start) | (nw.col(TIME) >= window.end))
+    log.apply(OUTSIDE, lambda tally: without(tally, outside, SESSION))
+    if not log.after.events:
+        raise DataError(f"no session starts from {iso(window.start)} on and before {iso(window.end)}")
+    return window
+
+
+@contextmanager
+def named(settings: WindowSettings | None) -> Iterator[None]:
+    """Let errors about the data name the window that it is of."""
+    try:
+        yield
+    except DataError as error:
+        if settings is None:
+            raise
+        hint = "; or ".join(part for part in (error.hint, "cut the log into fewer windows") if part)
+        raise DataError(f"{settings}: {error.message}", hint) from error
