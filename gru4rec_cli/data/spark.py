@@ -117,8 +117,11 @@ def spark_session(settings: SparkSettings) -> Iterator["SparkSession"]:
             finally:
                 session.stop()
         except (PySparkException, Py4JError) as error:
-            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            hint = "check spark.master and spark.options; --debug shows all of it"
+            lines = [line.strip(" :") for line in str(error).splitlines() if line.strip(" :")]
+            reason = " ".join(lines[:2]) or type(error).__name__
+            hint = (
+                "check spark.master and spark.options (spark.driver.memory, if it is short of it); --debug shows more"
+            )
             raise ExternalError(f"Spark failed: {reason[:300]}", hint) from error
 
 
