@@ -206,7 +206,7 @@ def test_a_cluster_that_is_none_is_told(small_log: Path, tmp_path: Path):
     assert done.returncode == EXTERNAL
     assert "Spark failed" in done.stderr
     assert "Master must" in done.stderr
-    assert "check spark.master and spark.options (spark.driver.memory done.stderr
+    assert "check spark.master and spark.options" in done.stderr
 
 
 def test_a_missing_pyspark_is_told(small_log: Path, tmp_path: Path):
