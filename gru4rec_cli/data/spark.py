@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from os import environ
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import narwhals as nw
@@ -26,7 +27,14 @@ OLDEST_JAVA = 17
 _INSTALL_JAVA = (
     f"install a Java runtime {OLDEST_JAVA} or later and put it on the PATH, or set JAVA_HOME; or leave engine out"
 )
-_LOGGING = Path(__file__).with_name("spark-log4j2.properties")
+_LOGGING = """rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n
+"""  # Spark tells every step otherwise
 _START = "session start"
 
 
@@ -104,11 +112,13 @@ def spark_session(settings: SparkSettings) -> Iterator["SparkSession"]:
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), TemporaryDirectory() as folder:
+        logging = Path(folder) / "log4j2.properties"
+        logging.write_text(_LOGGING, encoding="utf-8")
         warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
         try:
             builder = SparkSession.builder.master(settings.master).appName("gru4rec-study")
-            for key, value in {**_defaults(settings.master), **settings.options}.items():
+            for key, value in {**_defaults(settings.master, logging), **settings.options}.items():
                 builder = builder.config(key, value)
             session = builder.getOrCreate()
             session.sparkContext.setLogLevel("ERROR")
@@ -125,13 +135,13 @@ def spark_session(settings: SparkSettings) -> Iterator["SparkSession"]:
             raise ExternalError(f"Spark failed: {reason[:300]}", hint) from error
 
 
-def _defaults(master: str) -> dict[str, str]:
+def _defaults(master: str, logging: Path) -> dict[str, str]:
     options = {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.csv.parser.columnPruning.enabled": "false",  # else lines with a wrong number of fields pass
         "spark.sql.optimizer.enableCsvExpressionOptimization": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging.as_uri()}",
     }
     if not master.startswith("local"):
         return options
