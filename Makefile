@@ -16,10 +16,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
 	touch $@
 
+$(VENV)/.spark: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev,spark]'
+	touch $@
+
 demo: install
 	$(BIN)/gru4rec-study run --config configs/demo.yaml
 
-test: install
+# Spark is half a gigabyte that only its tests need, beside Java 17.
+test: $(VENV)/.spark
 	$(BIN)/python -m pytest
 
 lint: install

@@ -8,7 +8,7 @@ from typing import Any
 
 from gru4rec_cli.columns import METRICS_FILE
 from gru4rec_cli.errors import CheckError, StageError, UsageError
-from gru4rec_cli.files import hash_json, read_json, write_text
+from gru4rec_cli.files import by_table, hash_json, read_json, write_text
 from gru4rec_cli.reporting.comparison import (
     Group,
     RunResults,
@@ -112,7 +112,7 @@ def load_run(path: Path, label: str) -> RunResults:
         label,
         str(path),
         Findings(read_json(path / "evaluate" / METRICS_FILE)),
-        manifests["split"]["outputs"],
+        by_table(manifests["split"]["outputs"]),
         costs,
         machine=", ".join(str(device[key]) for key in ("processor", "system") if device.get(key)),
         version=str(versions.get("gru4rec-study", "")),

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from gru4rec_cli.columns import ORACLE
 from gru4rec_cli.data.events import SYNTHETIC, DataSettings
+from gru4rec_cli.data.spark import SparkSettings
 from gru4rec_cli.data.splitting import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.errors import ConfigError, UsageError
@@ -50,6 +51,7 @@ class StudyConfig(Settings):
         None, description="seeds with which every random model is fitted, once each; null: seed alone"
     )
     data: DataSettings = Field(description="where the clicks come from, such as {source: FILE} or {source: synth}")
+    spark: SparkSettings = SparkSettings()
     synth: SynthSettings = SynthSettings()
     split: SplitSettings = SplitSettings()
     baseline: ModelSection = ModelSection()
@@ -116,6 +118,8 @@ def resolved(config: StudyConfig) -> dict[str, Any]:
         plain[section] = {"models": {name: model.as_config() for name, model in config.fitted(section).items()}}
     if not config.synthetic:
         del plain["synth"]
+    if config.data.engine != "pyspark":
+        del plain["spark"]
     return plain
 
 

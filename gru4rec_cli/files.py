@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,20 @@ def hash_folder(folder: Path) -> dict[str, str]:
         for path in files
         if path.name != MANIFEST and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     }
+
+
+def hash_table(path: Path) -> str:
+    """Hash of a table in one file, or in a folder of parts."""
+    return hash_json(hash_folder(path)) if path.is_dir() else hash_file(path)
+
+
+def by_table(hashes: Mapping[str, str]) -> dict[str, str]:
+    """Hashes of the files of a folder, those of the parts of a table as the one that `hash_table` gives."""
+    parts: dict[str, dict[str, str]] = {}
+    for file, digest in hashes.items():
+        table, _, part = file.partition("/")
+        parts.setdefault(table, {})[part] = digest
+    return {table: found.get("") or hash_json(found) for table, found in parts.items()}
 
 
 def read_json(path: Path) -> Any:

@@ -151,8 +151,11 @@ MODELS: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
 }  # those of the baselines stand in their own tests
 # With auto and cpu a machine without a GPU does the same, and every other device it refuses; see the test of its own.
 TESTED_ALONE = {("gru4rec", "device")}
+BY_ENGINE = {
+    "engine"
+}  # the same comes out, in another layout: tests/data/test_spark.py, which also sets all of `spark`
 REPEATED = {"statistics.json", MODEL_FILE}  # they differ because they repeat the settings
-TOP = {"name", "seed", "seeds", "data", "synth", "split", "baseline", "train", "evaluate", "report"}
+TOP = {"name", "seed", "seeds", "data", "spark", "synth", "split", "baseline", "train", "evaluate", "report"}
 
 
 def write_clicks(folder: Path) -> None:
@@ -252,7 +255,7 @@ def test_windows_are_several_runs(tmp_path: Path):
 @pytest.mark.parametrize(
     "field",
     [
-        *DataSettings.model_fields,
+        *(name for name in DataSettings.model_fields if name not in BY_ENGINE),
         *(f"columns.{name}" for name in ColumnSettings.model_fields),
         *(f"sessions.{name}" for name in SessionSettings.model_fields),
     ],

@@ -13,6 +13,7 @@ from gru4rec_cli.config import ReportSettings, StudyConfig
 from gru4rec_cli.data.events import ColumnSettings, DataSettings
 from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.sessionising import SessionSettings
+from gru4rec_cli.data.spark import SparkSettings
 from gru4rec_cli.data.splitting import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.data.windows import WindowSettings
@@ -49,13 +50,14 @@ def section(title: str, settings: type[BaseModel], *, leave_out: tuple[str, ...]
 def page() -> str:
     """The whole page."""
     assert set(StudyConfig.model_fields) == {
-        "name", "seed", "seeds", "data", "synth", "split", "baseline", "train", "evaluate", "report"
+        "name", "seed", "seeds", "data", "spark", "synth", "split", "baseline", "train", "evaluate", "report"
     }  # fmt: skip
     models = [section(f"Model `{kind}`", registry.settings_class(kind)) for kind in registry.kinds()]
     sections = [
         section("`data`: where the clicks come from", DataSettings),
         section("`data.columns`", ColumnSettings),
         section("`data.sessions`", SessionSettings),
+        section("`spark`: where Spark runs (with `data: {engine: pyspark}`)", SparkSettings),
         section("`synth`: the planted process (with `data: {source: synth}`)", SynthSettings),
         section("`split`: cleaning, then the division by time", SplitSettings),
         section("`split.recent`", RecentSettings),

@@ -1,6 +1,5 @@
 """Rules that an event log goes through before it is split: each removes events, and says how many."""
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import narwhals as nw
@@ -8,14 +7,13 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from gru4rec_cli.columns import ITEM, SESSION, TIME
-from gru4rec_cli.data.removals import DUPLICATE, LONG, RARE, REPEAT, SHORT, Removal, Table, Tally
+from gru4rec_cli.data.engine import ROW, Choice, PolarsEngine, Table, lazy, native
+from gru4rec_cli.data.removals import DUPLICATE, EVENTS, LONG, RARE, REPEAT, SHORT, Removal, Rule, Tally
 from gru4rec_cli.data.times import iso
 from gru4rec_cli.settings import Settings
 
-ROW = "row"  # rank of an event by (session, time, place in the file): the order within a session
-
 _PREVIOUS = "previous item"
-_START = "session start"
+_TIME_BEFORE, _TIME_AFTER = "time before", "time after"
 
 
 class CleaningSettings(Settings):
@@ -58,8 +56,9 @@ def clean(events: pl.DataFrame, settings: CleaningSettings) -> tuple[pl.DataFram
         The remaining events in visiting order (sessions ascending by time of first event, then session
         id; events by time), and what each rule removed.
     """
-    tally = apply_rules(Tally("cleaning", in_order(events)), settings)
-    return native(visiting_order(tally.events)), tally.removals
+    engine = PolarsEngine()
+    tally = apply_rules(Tally("cleaning", engine.events([events]).pop(), engine), settings)
+    return engine.visiting_order(tally.events), tally.removals
 
 
 def apply_rules(tally: Tally, settings: CleaningSettings) -> Tally:
@@ -88,65 +87,78 @@ def limit_lengths(tally: Tally, settings: CleaningSettings) -> None:
         tally.apply(LONG, no_longer_than(settings.max_session_length, settings.overlong))
 
 
-def in_order(events: pl.DataFrame) -> Table:
-    """The events sorted by (session, time), equal times as in the input, with this order as ROW."""
-    numbered = nw.from_native(events.select(SESSION, ITEM, TIME).with_row_index(ROW).lazy())
-    ordered = numbered.sort(SESSION, TIME, ROW).select(SESSION, ITEM, TIME).collect()
-    return ordered.with_row_index(ROW).lazy()
+def without_duplicates(tally: Tally) -> Choice | None:
+    """Keep the first of the events with equal session, item and time; only equal times are looked at closely."""
+    timed = tally.engine.shifted(tally.events, TIME, 1, _TIME_BEFORE)
+    timed = tally.engine.shifted(timed, TIME, -1, _TIME_AFTER)
+    ties = (nw.col(_TIME_BEFORE) == nw.col(TIME)) | (nw.col(_TIME_AFTER) == nw.col(TIME))
+    tied = tally.engine.hold(timed.filter(ties).select(SESSION, ITEM, TIME, ROW))
+    firsts = tied.group_by(SESSION, ITEM, TIME).agg(nw.col(ROW).min())
+    return without(tally, tied.join(firsts, on=ROW, how="anti"), ROW)
 
 
-def visiting_order(events: Table) -> Table:
-    """Sessions ascending by (time of first event, session id), events by time; ROW gives the last two."""
-    start = nw.col(TIME).min().over(SESSION).alias(_START)
-    return events.with_columns(start).sort(_START, ROW).drop(_START)
-
-
-def native(events: Table) -> pl.DataFrame:
-    """The event table as a Polars frame: SESSION, ITEM, TIME."""
-    frame: pl.DataFrame = events.select(SESSION, ITEM, TIME).collect("polars").to_native()
-    return frame
-
-
-def without_duplicates(events: Table) -> Table:
-    """Keep the first of the events with equal session, item and time."""
-    return events.filter(nw.col(ROW) == nw.col(ROW).min().over(SESSION, ITEM, TIME))
-
-
-def without_repeats(events: Table) -> Table:
+def without_repeats(tally: Tally) -> Choice:
     """Keep the first of each run of events on one item within a session."""
-    previous = nw.col(ITEM).shift(1).over(SESSION, order_by=ROW).alias(_PREVIOUS)
+    events = tally.engine.shifted(tally.events, ITEM, 1, _PREVIOUS)
     is_new = nw.col(_PREVIOUS).is_null() | (nw.col(_PREVIOUS) != nw.col(ITEM))
-    return events.with_columns(previous).filter(is_new).drop(_PREVIOUS)
+    return tally.engine.choice(events, is_new)
 
 
-def long_enough(minimum: int) -> Callable[[Table], Table]:
+def long_enough(minimum: int) -> Rule:
     """Keep sessions of at least `minimum` events."""
-    return lambda events: events.filter(nw.len().over(SESSION) >= minimum)
+    return lambda tally: without(tally, tally.lengths.filter(nw.col(EVENTS) < minimum), SESSION)
 
 
-def supported(minimum: int) -> Callable[[Table], Table]:
+def supported(minimum: int) -> Rule:
     """Keep items with at least `minimum` events."""
-    return lambda events: events.filter(nw.len().over(ITEM) >= minimum)
+    return lambda tally: without(tally, tally.supports.filter(nw.col(EVENTS) < minimum), ITEM)
 
 
-def no_longer_than(maximum: int, overlong: Literal["drop", "cut"]) -> Callable[[Table], Table]:
+def no_longer_than(maximum: int, overlong: Literal["drop", "cut"]) -> Rule:
     """Drop sessions of more than `maximum` events, or cut them after their first `maximum` ones."""
-    if overlong == "drop":
-        return lambda events: events.filter(nw.len().over(SESSION) <= maximum)
-    return lambda events: events.filter(nw.col(ROW).cum_count().over(SESSION, order_by=ROW) <= maximum)
+
+    def rule(tally: Tally) -> Choice | None:
+        longer = tally.engine.hold(tally.lengths.filter(nw.col(EVENTS) > maximum))
+        if overlong == "drop":
+            return without(tally, longer, SESSION)
+        place = nw.col(ROW).cum_count().over(SESSION, order_by=[TIME, ROW])
+        return without(tally, tally.engine.within(tally.events, longer, SESSION).filter(place > maximum), ROW)
+
+    return rule
+
+
+def without(tally: Tally, gone: Table, column: str) -> Choice | None:
+    """Events less those with a value of a column (sessions, items, rows) that a table holds; None where it is empty."""
+    held = tally.engine.hold(gone.select(column))
+    return tally.engine.without(tally.events, held, column) if native(held.head(1)).height else None
 
 
 def summarise(events: pl.DataFrame) -> dict[str, Any]:
     """Size, span and session lengths of an event table, ready for JSON; null where it holds no events."""
-    lengths = events.group_by(SESSION).len()["len"]
-    first, last = events.select(first=pl.col(TIME).min(), last=pl.col(TIME).max()).row(0)
+    logged = lazy(events)
+    lengths = logged.group_by(SESSION).agg(nw.len().alias(EVENTS))
+    return summary_of(logged, lengths, events[ITEM].n_unique())
+
+
+def summary_of(events: Table, lengths: Table, items: int) -> dict[str, Any]:
+    """The same from events, the length of each session and the number of items."""
+    first, last = native(events.select(nw.col(TIME).min().alias("first"), nw.col(TIME).max().alias("last"))).row(0)
+    counts = native(lengths.group_by(EVENTS).agg(nw.len().alias("sessions"))).sort(EVENTS)
+    sizes, ends = counts[EVENTS], counts["sessions"].cast(pl.Int64).cum_sum()
+    sessions = int(ends[-1]) if len(ends) else 0
+    total = int((sizes.cast(pl.Int64) * counts["sessions"].cast(pl.Int64)).sum())
+    middle = (
+        [sizes[int(ends.search_sorted(place))] for place in ((sessions + 1) // 2, sessions // 2 + 1)]
+        if sessions
+        else []
+    )
     return {
-        "events": events.height,
-        "sessions": lengths.len(),
-        "items": events[ITEM].n_unique(),
+        "events": total,
+        "sessions": sessions,
+        "items": items,
         "first_time": None if first is None else iso(first),
         "last_time": None if last is None else iso(last),
-        "mean_session_length": None if lengths.is_empty() else events.height / lengths.len(),
-        "median_session_length": lengths.median(),
-        "max_session_length": lengths.max(),
+        "mean_session_length": total / sessions if sessions else None,
+        "median_session_length": sum(middle) / 2 if sessions else None,
+        "max_session_length": int(sizes[-1]) if sessions else None,
     }

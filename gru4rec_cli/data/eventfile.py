@@ -1,7 +1,7 @@
 """One file of events as users have them: read fast, and explained row by row where it is wrong."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from gru4rec_cli.columns import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import BadRows
 from gru4rec_cli.data.layout import GUIDE, Layout
-from gru4rec_cli.data.removals import Counts
+from gru4rec_cli.data.removals import NONE, Counts
 from gru4rec_cli.errors import DataError
 
 MICROSECONDS_PER_SECOND = 1_000_000
@@ -29,14 +29,21 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
+class FileCounts:
+    """What was in a file; `rows` counts also those that are not among its events."""
+
+    rows: int
+    other: Counts = NONE  # events of other types than those that are kept
+    bad: Counts = NONE
+    why_bad: list[BadRows] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class FileEvents:
-    """What a file gave: `events` SESSION, ITEM, TIME in file order; `rows` counts also those that are not in it."""
+    """What a file gave: SESSION, ITEM, TIME in file order."""
 
     events: pl.DataFrame
-    rows: int
-    other: Counts  # events of other types than those that are kept
-    bad: Counts
-    why_bad: list[BadRows]
+    counts: FileCounts
 
 
 @dataclass(frozen=True)
@@ -64,16 +71,24 @@ class EventFile:
             lost = delimited.salvage(self.path, separator, len(self.layout.header), copy)
             rest = replace(self, path=copy)._read()
         lines = sum(reason.rows for reason in lost)
-        known = [replace(reason, first="") for reason in rest.why_bad]  # their lines are those of the copy
-        return FileEvents(
-            rest.events, rest.rows + lines, rest.other, Counts(rest.bad.events + lines, *rest.bad[1:]), [*lost, *known]
-        )
+        found = rest.counts
+        known = [replace(reason, first="") for reason in found.why_bad]  # their lines are those of the copy
+        bad = Counts(found.bad.events + lines, *found.bad[1:])
+        return FileEvents(rest.events, FileCounts(found.rows + lines, found.other, bad, [*lost, *known]))
 
-    def _read(self) -> FileEvents:
+    def check(self) -> pl.Schema:
+        """The types of all columns; raises `DataError` where one to be read is missing or of the wrong type."""
         self._require_columns()
         schema = self._attempt(lambda: self._scan().collect_schema())
         self._require_types(schema)
-        events = self._collect(self._expressions(schema))
+        return schema
+
+    def _read(self) -> FileEvents:
+        schema = self.check()
+        common = self._common_times(schema)
+        events = self._collect(self._expressions(schema, common))
+        if common and events[TIME].has_nulls():  # some are written in another way, or are no times
+            events = events.with_columns(self._collect([self._time(schema)]))
         if events.is_empty():
             raise DataError(f"{self.path}: has column names but no events", "is this the right file?")
         last = _EMPTY + schema.names()[-1]
@@ -91,11 +106,25 @@ class EventFile:
             events = events.with_columns(pl.when(pl.col(_DAY).is_not_null()).then(first + pl.col(TIME)).alias(TIME))
         return self._sorted_out(events.select(SESSION, ITEM, TIME, KEPT))
 
-    def _expressions(self, schema: pl.Schema) -> list[pl.Expr]:
+    def _common_times(self, schema: pl.Schema) -> str | None:
+        """How the first time is written, if in one of the common ways."""
+        column = self.layout.time
+        if column is None or self.layout.unit != "iso8601" or schema[column] != pl.String:
+            return None
+        first = self._attempt(lambda: self._scan().select(column).head(1).collect())
+        return times.common_iso(first.item()) if first.height else None
+
+    def _time(self, schema: pl.Schema, common: str | None = None) -> pl.Expr:
+        column = str(self.layout.time)
+        if common:
+            return times.common_to_microseconds(pl.col(column), common).alias(TIME)
+        return times.to_microseconds(pl.col(column), schema[column], self.layout.unit).alias(TIME)
+
+    def _expressions(self, schema: pl.Schema, common: str | None) -> list[pl.Expr]:
         layout = self.layout
         exprs = [_integer_id(self.session, schema).alias(SESSION), _integer_id(layout.item, schema).alias(ITEM)]
         if layout.time is not None:
-            exprs.append(times.to_microseconds(pl.col(layout.time), schema[layout.time], layout.unit).alias(TIME))
+            exprs.append(self._time(schema, common))
         if layout.day is not None:
             exprs.append(times.to_microseconds(pl.col(layout.day), schema[layout.day], "iso8601").alias(_DAY))
         if layout.kind is not None and self.keep:
@@ -103,7 +132,7 @@ class EventFile:
             exprs.append(kinds.is_in(list(self.keep)).fill_null(value=False).alias(KEPT))
         if self.separator is not None:
             # Polars fills up rows that are too short, and notices those too long only where it reads every column.
-            others = [name for name in schema.names() if name not in self._columns().values()]
+            others = [name for name in schema.names() if name not in self.columns().values()]
             exprs += [pl.col(name).is_null().alias(_EMPTY + name) for name in others]
         return exprs
 
@@ -126,15 +155,15 @@ class EventFile:
         other = removed(events, kept)
         is_bad = pl.any_horizontal(pl.col(SESSION, ITEM, TIME).is_null(), *_line_breaks(kept)).fill_null(value=True)
         if not kept.select(is_bad.any()).item():
-            return FileEvents(kept.select(SESSION, ITEM, TIME), events.height, other, Counts(0, 0, 0), [])
+            return FileEvents(kept.select(SESSION, ITEM, TIME), FileCounts(events.height, other))
         bad_rows = events.select((pl.col(KEPT) & is_bad).arg_true()).to_series()
         if not self.skip:
             self._refuse(events, int(bad_rows[0]))
         good = kept.filter(~is_bad)
         if good.is_empty():
             raise DataError(f"{self.path}: every one of its {kept.height} rows is bad", "try data.on_error: stop")
-        reasons = self._reasons(events, bad_rows)
-        return FileEvents(good.select(SESSION, ITEM, TIME), events.height, other, removed(kept, good), reasons)
+        counts = FileCounts(events.height, other, removed(kept, good), self._reasons(events, bad_rows))
+        return FileEvents(good.select(SESSION, ITEM, TIME), counts)
 
     def _reasons(self, events: pl.DataFrame, bad_rows: pl.Series) -> list[BadRows]:
         rows = events[bad_rows.to_list()].with_columns(bad_rows.alias(_ROW))
@@ -152,7 +181,7 @@ class EventFile:
     def _check_records(self, separator: str) -> None:
         delimited.check_records(self.path, separator, len(self.layout.header))
 
-    def _columns(self) -> dict[str, str]:
+    def columns(self) -> dict[str, str]:
         """The columns to read, by the key that names each in the configuration."""
         columns = {"data.columns.session": self.session, "data.columns.item": self.layout.item}
         if self.layout.by == "user":
@@ -194,7 +223,7 @@ class EventFile:
                 return
         else:
             names = self._attempt(lambda: self._scan().collect_schema()).names()
-        for key, wanted in self._columns().items():
+        for key, wanted in self.columns().items():
             if names.count(wanted) > 1:
                 raise DataError(
                     f"{self.path}: column {wanted!r} occurs {names.count(wanted)} times", "rename all but one"
@@ -206,7 +235,7 @@ class EventFile:
                 raise DataError(message, hint)
 
     def _require_types(self, schema: pl.Schema) -> None:
-        for key, column in self._columns().items():
+        for key, column in self.columns().items():
             dtype = schema[column]
             message = f"{self.path}: column {column!r} is of type {dtype}"
             if key in ("data.columns.event", "data.columns.day"):
@@ -246,7 +275,7 @@ class EventFile:
 def removed(before: pl.DataFrame, after: pl.DataFrame) -> Counts:
     """Events, sessions and items that a filter took away; what has no id is in none."""
     if before.height == after.height:
-        return Counts(0, 0, 0)
+        return NONE
     sessions, items = (
         before[name].drop_nulls().n_unique() - after[name].drop_nulls().n_unique() for name in (SESSION, ITEM)
     )

@@ -72,6 +72,11 @@ class DataSettings(Settings):
         description="what a bad row does: stop, naming file and line, or be left out and counted in statistics.json",
     )
 
+    engine: Literal["polars", "pyspark"] = Field(
+        "polars",
+        description="what reads, cleans and divides the clicks: polars, in memory, or pyspark, as `spark` says",
+    )
+
     @field_validator("format")
     @classmethod
     def _known_format(cls, name: str) -> str:
@@ -113,6 +118,22 @@ class DataSettings(Settings):
             raise ValueError("sessions: planted clicks have sessions; leave this section out")
         return self
 
+    @model_validator(mode="after")
+    def _engine_can(self) -> "DataSettings":
+        what = _only_on_polars(self) if self.engine == "pyspark" else ""
+        if what:
+            raise ValueError(f"engine: {what} does not go with pyspark; leave engine out")
+        return self
+
+
+def _only_on_polars(data: DataSettings) -> str:
+    """What the settings ask for that Spark does not do, or an empty text."""
+    if data.on_error == "skip":
+        return "on_error: skip"
+    if data.format != GENERIC and layout_of(data.format).separator is None:
+        return f"format: {data.format}, which is JSON lines,"
+    return "columns.time: null" if data.format == GENERIC and data.columns.time is None else ""
+
 
 def read_event_table(path: Path) -> pl.DataFrame:
     """Read SESSION, ITEM, TIME from an event table that a stage wrote.
@@ -121,7 +142,7 @@ def read_event_table(path: Path) -> pl.DataFrame:
         StageError: the table is missing, damaged or has other columns.
     """
     try:
-        events = pl.read_parquet(path)
+        events = pl.read_parquet(parquet_files(path), glob=False)
     except (PolarsError, PanicException, OSError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).partition("\n")[0]
         raise StageError(f"{path}: cannot be read ({reason})", "run its stage again with --force") from None
@@ -132,6 +153,11 @@ def read_event_table(path: Path) -> pl.DataFrame:
             f"{path}: not an event table, its columns are {dict(events.schema)}", "run its stage again with --force"
         )
     return events
+
+
+def parquet_files(path: Path) -> list[Path]:
+    """The files of an event table in the order of their rows: itself, or, where Spark wrote it, its parts."""
+    return sorted(path.glob("part-*.parquet")) if path.is_dir() else [path]
 
 
 def write_event_table(events: pl.DataFrame, path: Path) -> None:

@@ -13,7 +13,7 @@ from polars.exceptions import PanicException, PolarsError
 from gru4rec_cli.columns import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import BadRows, RecordError
-from gru4rec_cli.data.eventfile import MICROSECONDS_PER_SECOND, FileEvents, removed
+from gru4rec_cli.data.eventfile import MICROSECONDS_PER_SECOND, FileCounts, FileEvents, removed
 from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.removals import Counts
 from gru4rec_cli.errors import DataError
@@ -52,7 +52,8 @@ class SessionLines:
             )
         bad = Counts(sum(reason.rows for reason in lost.values()), 0, 0)
         table = kept.select(SESSION, ITEM, micros)
-        return FileEvents(table, events.height + bad.events, removed(events, kept), bad, list(lost.values()))
+        counts = FileCounts(events.height + bad.events, removed(events, kept), bad, list(lost.values()))
+        return FileEvents(table, counts)
 
     def _fast(self) -> pl.DataFrame | None:
         """The events, or None where Polars cannot read them; a value of another type than expected may be null."""
@@ -131,7 +132,9 @@ class EventLines:
             )
         bad = Counts(sum(reason.rows for reason in lost.values()), 0, 0)
         table = kept.with_columns(pl.col(TIME) * MICROSECONDS_PER_SECOND)
-        return FileEvents(table, events.height + bad.events, removed(events, kept), bad, list(lost.values()))
+        return FileEvents(
+            table, FileCounts(events.height + bad.events, removed(events, kept), bad, list(lost.values()))
+        )
 
     def _fast(self) -> pl.DataFrame | None:
         """The events, or None where one must be looked at: Polars makes text of ids of any type."""

@@ -5,14 +5,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, SESSION
+from gru4rec_cli.columns import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited
-from gru4rec_cli.data.eventfile import EventFile, FileEvents, removed
+from gru4rec_cli.data.engine import Engine, PolarsEngine, Table, in_order, lazy, native
+from gru4rec_cli.data.eventfile import EventFile, FileCounts
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.jsonlines import EventLines, SessionLines
 from gru4rec_cli.data.layout import GENERIC, Layout, files_of, layout_of
+from gru4rec_cli.data.memory import require_memory
 from gru4rec_cli.data.removals import BAD, BRIEF, OTHER, Counts, Removal
 from gru4rec_cli.data.sessionising import SessionSettings, cut_at_gaps, without_brief
 from gru4rec_cli.errors import DataError
@@ -20,9 +23,10 @@ from gru4rec_cli.progress import SILENT, Progress
 
 STEP = "reading"
 _SOURCE = "data.source"
+_BRIEF = "brief"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reading:
     """A log (SESSION, ITEM, TIME) and, ready for JSON, how it came to be.
 
@@ -32,6 +36,12 @@ class Reading:
 
     events: pl.DataFrame
     facts: dict[str, Any]
+
+    def take(self) -> pl.DataFrame:
+        """The events, which are kept here no longer: large ones should not be in memory twice."""
+        events = self.events
+        self.events = events.clear()
+        return events
 
 
 def read_events(path: str | Path, settings: DataSettings, progress: Progress = SILENT) -> pl.DataFrame:
@@ -49,37 +59,76 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
     Raises:
         DataError: a file is missing, unreadable or empty, a column is missing or of the wrong type,
             or a value is not an id or not a time; names the row (text files: the line), column and value.
+        UsageError: the events do not fit into memory.
     """
-    source, layout = Path(source), _layout(settings)
+    layout = layout_for(settings)
+    events: list[pl.DataFrame] = []
+    counts: list[FileCounts] = []
+    paths = files_to_read(source, settings)
+    require_memory(paths, layout)
+    for path in paths:
+        with progress.task(f"read {path.name}"):
+            found = _reader(path, layout, settings).read()
+        events.append(found.events)
+        counts.append(found.counts)
+        del found
+    log, facts = _joined(events), sessions_as_they_are(layout)
+    events.clear()
+    if layout.gap_minutes is not None or settings.sessions.min_dwell_seconds is not None:
+        with progress.task("make sessions"):
+            made, facts = make_sessions(PolarsEngine(), lazy(in_order(log)), layout, settings.sessions)
+            log = native(made.select(SESSION, ITEM, TIME))
+    return Reading(log, facts_of(settings, counts, facts))
+
+
+def files_to_read(source: str | Path, settings: DataSettings) -> list[Path]:
+    """The files that a source stands for. Raises `DataError` where there is none."""
+    source = Path(source)
     if source.is_dir() and settings.format == GENERIC:
         raise DataError(f"{source}: is a folder, not a file of events", "give the path of one file, or a data.format")
     if not source.exists():
         raise DataError(f"{source}: no such file", "check data.source, or data.train and data.test")
-    read: list[tuple[Path, FileEvents]] = []
-    for path in files_of(settings.format, source):
-        with progress.task(f"read {path.name}"):
-            read.append((path, _reader(path, layout, settings).read()))
-    events = _joined([found.events for _, found in read])
-    removals = _file_removals([found for _, found in read])
-    facts: dict[str, Any] = {
+    return files_of(settings.format, source)
+
+
+def make_sessions(
+    engine: Engine, events: Table, layout: Layout, settings: SessionSettings
+) -> tuple[Table, dict[str, Any]]:
+    """Events (with ROW) in sessions as the layout and the settings say; facts for `facts_of`."""
+    facts = sessions_as_they_are(layout)
+    if layout.gap_minutes is not None:
+        before = _counts(events).sessions
+        events = engine.hold(cut_at_gaps(engine, events, layout.gap_minutes))
+        facts |= {"before": before, "made": _counts(events).sessions}
+    if settings.min_dwell_seconds is not None:
+        longer = engine.hold(without_brief(engine, events, settings.min_dwell_seconds))
+        gone = (b - a for b, a in zip(_counts(events), _counts(longer), strict=True))
+        events, facts = longer, facts | {_BRIEF: Removal(STEP, BRIEF, *gone)}
+    return events, facts
+
+
+def sessions_as_they_are(layout: Layout) -> dict[str, Any]:
+    """Facts of sessions that nothing was made of."""
+    return {"by": layout.by, "gap_minutes": layout.gap_minutes}
+
+
+def facts_of(settings: DataSettings, counts: list[FileCounts], sessions: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a reading, from those of its files and of its sessions."""
+    brief = sessions.pop(_BRIEF, None)
+    removals = [*_summed(OTHER, [f.other for f in counts]), *_summed(BAD, [f.bad for f in counts])]
+    return {
         "format": settings.format,
-        "rows_by_file": [found.rows for _, found in read],
-        "rows": sum(found.rows for _, found in read),
-        "bad_rows": [asdict(reason) for _, found in read for reason in found.why_bad],
+        "rows_by_file": [found.rows for found in counts],
+        "rows": sum(found.rows for found in counts),
+        "bad_rows": [asdict(reason) for found in counts for reason in found.why_bad],
+        "sessions": sessions,
+        "removals": [asdict(removal) for removal in [*removals, *([brief] if brief else [])]],
     }
-    with progress.task("make sessions"):
-        events, facts["sessions"] = _sessions(events, layout)
-        dwell = settings.sessions.min_dwell_seconds
-        if dwell is not None:
-            longer = without_brief(events, dwell)
-            removals.append(Removal(STEP, BRIEF, *removed(events, longer)))
-            events = longer
-    return Reading(events, {**facts, "removals": [asdict(removal) for removal in removals]})
 
 
-def with_readings(statistics: dict[str, Any], readings: Mapping[str, Reading]) -> dict[str, Any]:
-    """The statistics of a split with how its input was read: `log`, or `train` and `test`."""
-    return {**statistics, "reading": {part: reading.facts for part, reading in readings.items()}}
+def _counts(events: Table) -> Counts:
+    columns = [nw.len().alias("events"), nw.col(SESSION).n_unique(), nw.col(ITEM).n_unique()]
+    return Counts(*(int(count) for count in native(events.select(*columns)).row(0)))
 
 
 def read_as_published(settings: DataSettings) -> bool:
@@ -101,7 +150,7 @@ def input_files(settings: DataSettings, recorded: Mapping[str, str]) -> dict[str
     return {f"data.{key}": getattr(settings, key) for key in ("source", "train", "test")}
 
 
-def _layout(settings: DataSettings) -> Layout:
+def layout_for(settings: DataSettings) -> Layout:
     """What the format says, with what the settings say otherwise."""
     columns, sessions = settings.columns, settings.sessions
     if settings.format == GENERIC:
@@ -124,15 +173,20 @@ def _layout(settings: DataSettings) -> Layout:
     return Layout(**{**vars(layout), "by": by, "gap_minutes": gap, "keep": tuple(keep)})
 
 
-def _reader(path: Path, layout: Layout, settings: DataSettings) -> EventFile | SessionLines | EventLines:
-    skip, named = settings.on_error == "skip", settings.format != GENERIC
-    if layout.nested:
-        return SessionLines(path, layout, layout.keep, skip)
-    if layout.flat:
-        return EventLines(path, layout, skip)
+def event_file(path: Path, layout: Layout, settings: DataSettings) -> EventFile:
+    """A delimited text file, or one of Parquet, and how it is to be read."""
+    named = settings.format != GENERIC
     group = layout.session if layout.by == "session" else layout.user
     separator = layout.separator if named else delimited.separator_of(path, layout.separator)
-    return EventFile(path, layout, str(group), separator, layout.keep, skip, named)
+    return EventFile(path, layout, str(group), separator, layout.keep, settings.on_error == "skip", named)
+
+
+def _reader(path: Path, layout: Layout, settings: DataSettings) -> EventFile | SessionLines | EventLines:
+    if layout.nested:
+        return SessionLines(path, layout, layout.keep, settings.on_error == "skip")
+    if layout.flat:
+        return EventLines(path, layout, settings.on_error == "skip")
+    return event_file(path, layout, settings)
 
 
 def _joined(tables: list[pl.DataFrame]) -> pl.DataFrame:
@@ -141,19 +195,7 @@ def _joined(tables: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat([table.with_columns(pl.col(mixed).cast(pl.String)) for table in tables] if mixed else tables)
 
 
-def _file_removals(read: list[FileEvents]) -> list[Removal]:
-    return [*_summed(OTHER, [found.other for found in read]), *_summed(BAD, [found.bad for found in read])]
-
-
 def _summed(reason: str, counts: list[Counts]) -> Iterator[Removal]:
     total = Counts(*(sum(values) for values in zip(*counts, strict=True)))
     if total.events:
         yield Removal(STEP, reason, *total)
-
-
-def _sessions(events: pl.DataFrame, layout: Layout) -> tuple[pl.DataFrame, dict[str, Any]]:
-    facts: dict[str, Any] = {"by": layout.by, "gap_minutes": layout.gap_minutes}
-    if layout.gap_minutes is None:
-        return events, facts
-    cut = cut_at_gaps(events, layout.gap_minutes)
-    return cut, {**facts, "before": events[SESSION].n_unique(), "made": cut[SESSION].n_unique()}

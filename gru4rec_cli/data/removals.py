@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import narwhals as nw
 
 from gru4rec_cli.columns import ITEM, SESSION
+from gru4rec_cli.data.engine import Choice, Engine, Table, native
 from gru4rec_cli.errors import DataError
 
-Table = nw.LazyFrame[Any]  # SESSION, ITEM, TIME and the ROW that cleaning gives
+EVENTS = "events"  # column of counts
 
 BAD = "bad row"
 OTHER = "other event type"
@@ -45,6 +46,9 @@ class Counts(NamedTuple):
     items: int
 
 
+NONE = Counts(0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Removal:
     """What one rule took away in one step; sessions and items count where none of their events is left."""
@@ -57,23 +61,30 @@ class Removal:
 
 
 class Tally:
-    """An event table on its way through the rules of one step."""
+    """Events on their way through the rules of one step, with the length of every session and support of every item."""
 
-    def __init__(self, step: str, events: Table) -> None:
-        self.step = step
-        self.events = _materialised(events)
-        self.before = self.after = _count(self.events)
+    def __init__(self, step: str, events: Table, engine: Engine) -> None:
+        """`events` is taken over and held."""
+        self.step, self.engine = step, engine
         self._removed: dict[str, Counts] = {}
+        self._hold(engine.hold(events))
+        self.before = self.after
 
-    def apply(self, reason: str, rule: Callable[[Table], Table]) -> bool:
-        """Put the events through a rule that only removes rows; tell whether it removed any."""
-        events = _materialised(rule(self.events))
-        after = _count(events)
-        removed = Counts(*(b - a for b, a in zip(self.after, after, strict=True)))
-        earlier = self._removed.get(reason, Counts(0, 0, 0))
+    def apply(self, reason: str, rule: "Rule") -> bool:
+        """Put the events through a rule; tell whether it removed any."""
+        before, choice = self.after, rule(self)
+        if choice is not None:
+            self._hold(self.engine.chosen(self.take(), choice))
+        removed = Counts(*(b - a for b, a in zip(before, self.after, strict=True)))
+        earlier = self._removed.get(reason, NONE)
         self._removed[reason] = Counts(*(e + r for e, r in zip(earlier, removed, strict=True)))
-        self.events, self.after = events, after
         return removed.events > 0
+
+    def take(self) -> Table:
+        """The events, which are kept here no longer; the counts stay."""
+        events = self.events
+        del self.events, self.lengths, self.supports
+        return events
 
     @property
     def removals(self) -> list[Removal]:
@@ -83,6 +94,17 @@ class Tally:
     def summary(self) -> dict[str, Any]:
         """The step's counts before and after, ready for JSON."""
         return {"step": self.step, "before": self.before._asdict(), "after": self.after._asdict()}
+
+    def _hold(self, events: Table) -> None:
+        self.events = events
+        self.lengths = self.engine.hold(events.group_by(SESSION).agg(nw.len().alias(EVENTS)))
+        self.supports = self.engine.hold(events.group_by(ITEM).agg(nw.len().alias(EVENTS)))
+        sums = native(self.lengths.select(nw.col(EVENTS).sum(), nw.len().alias("sessions")))
+        items = native(self.supports.select(nw.len()))
+        self.after = Counts(int(sums[EVENTS][0] or 0), int(sums["sessions"][0]), int(items.item()))
+
+
+Rule = Callable[[Tally], Choice | None]  # which events it leaves; None where it leaves all
 
 
 def require_events(tally: Tally, what: str, hint: str) -> None:
@@ -108,14 +130,3 @@ def main_removal(tally: Tally) -> str:
 
 def _main(tally: Tally) -> Removal:
     return max(tally.removals, key=lambda removal: removal.events)
-
-
-def _materialised(events: Table) -> Table:
-    return events.collect().lazy()
-
-
-def _count(events: Table) -> Counts:
-    counts = events.select(
-        events=nw.len(), sessions=nw.col(SESSION).n_unique(), items=nw.col(ITEM).n_unique()
-    ).collect()
-    return Counts(*(int(value) for value in counts.row(0)))

@@ -2,13 +2,16 @@
 
 from typing import Literal
 
-import polars as pl
+import narwhals as nw
 from pydantic import Field
 
-from gru4rec_cli.columns import SESSION, TIME
+from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.data.engine import ROW, Engine, Table
 from gru4rec_cli.settings import Settings
 
 MICROSECONDS_PER_SECOND = 1_000_000
+
+_BESIDE, _BEGINS, _NUMBER = "time beside", "begins", "number"
 
 
 class SessionSettings(Settings):
@@ -34,22 +37,20 @@ class SessionSettings(Settings):
     )
 
 
-def cut_at_gaps(events: pl.DataFrame, gap_minutes: float) -> pl.DataFrame:
+def cut_at_gaps(engine: Engine, events: Table, gap_minutes: float) -> Table:
     """Events with new session ids: an old session, or a user, is cut wherever more than the gap passes.
 
-    The new ids count from 0 by old id, then time; rows come out in this order, those of equal time as they stood.
+    The new ids count from 0 by old id, then time.
     """
     gap = round(gap_minutes * 60 * MICROSECONDS_PER_SECOND)
-    ordered = events.sort(SESSION, TIME, maintain_order=True)
-    same = pl.col(SESSION) == pl.col(SESSION).shift(1)
-    begins = (~same | (pl.col(TIME) - pl.col(TIME).shift(1) > gap)).fill_null(value=True)
-    return ordered.with_columns((begins.cast(pl.Int64).cum_sum() - 1).alias(SESSION))
+    timed = engine.shifted(events, TIME, 1, _BESIDE)
+    begins = nw.col(_BESIDE).is_null() | (nw.col(TIME) - nw.col(_BESIDE) > gap)
+    numbered = engine.running(timed.with_columns(begins.cast(nw.Int64).alias(_BEGINS)), _BEGINS, _NUMBER)
+    return numbered.select((nw.col(_NUMBER) - 1).alias(SESSION), ITEM, TIME, ROW)
 
 
-def without_brief(events: pl.DataFrame, min_dwell_seconds: float) -> pl.DataFrame:
-    """Events that the next of their session does not follow sooner; by session, then time."""
+def without_brief(engine: Engine, events: Table, min_dwell_seconds: float) -> Table:
+    """Events that the next of their session does not follow sooner."""
     shortest = round(min_dwell_seconds * MICROSECONDS_PER_SECOND)
-    ordered = events.sort(SESSION, TIME, maintain_order=True)
-    follows = pl.col(SESSION) == pl.col(SESSION).shift(-1)
-    brief = (follows & (pl.col(TIME).shift(-1) - pl.col(TIME) < shortest)).fill_null(value=False)
-    return ordered.filter(~brief)
+    timed = engine.shifted(events, TIME, -1, _BESIDE)
+    return timed.filter(nw.col(_BESIDE).is_null() | (nw.col(_BESIDE) - nw.col(TIME) >= shortest)).drop(_BESIDE)

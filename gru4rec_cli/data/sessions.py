@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from gru4rec_cli.columns import ITEM, SESSION, SUPPORT, TIME
+from gru4rec_cli.data.events import parquet_files
 
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
@@ -148,7 +149,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
 
 def read_sessions(path: Path, vocabulary: Vocabulary) -> Sessions:
     """Sessions from an event table in visiting order, as `split` wrote it; items outside the vocabulary are UNSEEN."""
-    return sessions_from_frame(pl.read_parquet(path), vocabulary)
+    return sessions_from_frame(pl.read_parquet(parquet_files(path)), vocabulary)
 
 
 def sessions_from_frame(events: pl.DataFrame, vocabulary: Vocabulary) -> Sessions:

@@ -1,6 +1,7 @@
 """The folder that `split` leaves behind: written, and proven afterwards from what the files say."""
 
 import json
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from gru4rec_cli.columns import (
     TRAIN_FILE,
     VALID_FILE,
 )
-from gru4rec_cli.data.cleaning import summarise
+from gru4rec_cli.data.cleaning import summary_of
+from gru4rec_cli.data.engine import lazy
 from gru4rec_cli.data.events import read_event_table, write_event_table, write_table
+from gru4rec_cli.data.removals import EVENTS
 from gru4rec_cli.data.splitting import SHORTEST_SESSION, Split, SplitSettings, item_table
 from gru4rec_cli.errors import CheckError, StageError
 
-_FILES = {"train": TRAIN_FILE, "valid": VALID_FILE, "test": TEST_FILE}
+PART_FILES = {"train": TRAIN_FILE, "valid": VALID_FILE, "test": TEST_FILE}
+_START, _END = "start", "end"
 _REDO = "run split again with --force; if this comes back it is a bug here"
 
 
@@ -31,9 +35,14 @@ def write_split(split: Split, folder: Path) -> None:
     """Write the parts, the item table and the statistics into a folder that exists; equal splits give equal bytes."""
     for part, frame in (("train", split.train), ("valid", split.valid), ("test", split.test)):
         if frame is not None:
-            write_event_table(frame, folder / _FILES[part])
+            write_event_table(frame, folder / PART_FILES[part])
     write_table(split.items, folder / ITEMS_FILE)
-    text = json.dumps(split.statistics, indent=2, ensure_ascii=False)
+    write_statistics(split.statistics, folder)
+
+
+def write_statistics(statistics: dict[str, Any], folder: Path) -> None:
+    """Write the statistics of a split."""
+    text = json.dumps(statistics, indent=2, ensure_ascii=False)
     (folder / STATISTICS_FILE).write_text(text + "\n", encoding="utf-8")
 
 
@@ -48,10 +57,11 @@ def verify_split(folder: Path, settings: SplitSettings) -> list[str]:
         StageError: a file is missing or damaged.
     """
     statistics = _read_statistics(folder / STATISTICS_FILE)
-    parts = {p: read_event_table(folder / f) for p, f in _FILES.items() if statistics["parts"][p] is not None}
-    proof = _Proof(folder)
+    proof, parts = _Proof(folder), dict[str, _Part]()
+    for part, file in PART_FILES.items():
+        if statistics["parts"][part] is not None:
+            parts[part] = _Part.of(proof, part, read_event_table(folder / file))
     _prove_counts(proof, parts, statistics)
-    _prove_order(proof, parts)
     _prove_lengths(proof, parts, statistics, settings)
     _prove_window(proof, parts, statistics)
     _prove_cuts(proof, parts, statistics, settings)
@@ -72,13 +82,40 @@ class _Proof:
         self.statements.append(statement)
 
 
-def _prove_counts(proof: _Proof, parts: dict[str, pl.DataFrame], statistics: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class _Part:
+    """What the proof needs of a part: its sessions with EVENTS, _START and _END, its items, its summary."""
+
+    sessions: pl.DataFrame
+    items: pl.DataFrame
+    summary: dict[str, Any]
+
+    @classmethod
+    def of(cls, proof: _Proof, part: str, events: pl.DataFrame) -> "_Part":
+        """Prove the order of the events, on which all else rests, and sum them up."""
+        runs = events.select(pl.col(SESSION).rle()).unnest(SESSION).rename({"len": EVENTS, "value": SESSION})
+        ends = pl.col(EVENTS).cum_sum().cast(pl.Int64)
+        places = runs.select((ends - pl.col(EVENTS)).alias(_START), (ends - 1).alias(_END))
+        times = [events[TIME].gather(places[name]).alias(name) for name in (_START, _END)]
+        earlier = events.select((pl.col(TIME) < pl.col(TIME).shift(1)).arg_true().cast(pl.Int64)).to_series()
+        backwards = len(earlier) > earlier.is_in(places[_START].implode()).sum()
+        sessions = runs.with_columns(times)
+        proof.show(f"each session of {part} is in one piece", sessions[SESSION].n_unique() == sessions.height)
+        proof.show(f"events of each {part} session are in order of time", not backwards)
+        start, later = pl.col(_START), pl.col(_START).shift(-1)
+        in_order = (start < later) | ((start == later) & (pl.col(SESSION) < pl.col(SESSION).shift(-1)))
+        proof.show(f"sessions of {part} are in order of start and id", bool(sessions.select(in_order.all()).item()))
+        items = item_table(events)
+        return cls(sessions, items, summary_of(lazy(events), lazy(sessions), items.height))
+
+
+def _prove_counts(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, Any]) -> None:
     for name, reading in statistics.get("reading", {}).items():
         gone = sum(removal["events"] for removal in reading["removals"])
         holds = reading["rows"] - gone == statistics["input"][name]["events"]
         proof.show(f"all rows read as {name} are in the input or counted as left out", holds)
-    for part, events in parts.items():
-        proof.show(f"{part} holds what the statistics say", summarise(events) == statistics["parts"][part])
+    for name, part in parts.items():
+        proof.show(f"{name} holds what the statistics say", part.summary == statistics["parts"][name])
     for step in statistics["steps"]:
         removals = [r for r in statistics["removals"] if r["step"] == step["step"]]
         proof.show(
@@ -91,79 +128,65 @@ def _prove_counts(proof: _Proof, parts: dict[str, pl.DataFrame], statistics: dic
         kept = sum(summary[count] for summary in statistics["parts"].values() if summary)
         proof.show(f"all {count} of the input are in one part or counted as removed", given - removed == kept)
     for (one, left), (other, right) in combinations(parts.items(), 2):
-        shared = left.select(SESSION).unique().join(right.select(SESSION).unique(), on=SESSION, how="semi")
+        shared = left.sessions.join(right.sessions, on=SESSION, how="semi")
         proof.show(f"no session is in both {one} and {other}", shared.is_empty())
 
 
-def _prove_order(proof: _Proof, parts: dict[str, pl.DataFrame]) -> None:
-    for part, events in parts.items():
-        begins = (pl.col(SESSION) != pl.col(SESSION).shift(1)).fill_null(True)
-        rows = events.with_columns(begins=begins, earlier=pl.col(TIME).shift(1))
-        starts = rows.filter("begins").select(SESSION, TIME)
-        proof.show(f"each session of {part} is in one piece", starts[SESSION].n_unique() == starts.height)
-        backwards = rows.filter(~pl.col("begins") & (pl.col(TIME) < pl.col("earlier")))
-        proof.show(f"events of each {part} session are in order of time", backwards.is_empty())
-        proof.show(f"sessions of {part} are in order of start and id", starts.equals(starts.sort(TIME, SESSION)))
-
-
-def _prove_lengths(
-    proof: _Proof, parts: dict[str, pl.DataFrame], statistics: dict[str, Any], settings: SplitSettings
-) -> None:
+def _prove_lengths(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, Any], settings: SplitSettings) -> None:
     """Truncation and unseen items shorten sessions after the minimum length was applied."""
     whole = {"train": settings.straddle != "truncate" or all(cut is None for cut in statistics["cuts"].values())}
     whole |= {"valid": whole["train"] and settings.unseen == "miss", "test": statistics["source"] == "given"}
     whole["test"] |= settings.unseen == "miss"
-    for part, events in parts.items():
-        shortest = settings.min_session_length if whole[part] else SHORTEST_SESSION
-        lengths = events.group_by(SESSION).len()["len"]
-        proof.show(f"every session of {part} has at least {shortest} events", bool((lengths >= shortest).all()))
+    for name, part in parts.items():
+        shortest = settings.min_session_length if whole[name] else SHORTEST_SESSION
+        lengths = part.sessions[EVENTS]
+        proof.show(f"every session of {name} has at least {shortest} events", bool((lengths >= shortest).all()))
         longest = settings.max_session_length
         if longest is not None:
-            proof.show(f"no session of {part} has more than {longest} events", bool((lengths <= longest).all()))
+            proof.show(f"no session of {name} has more than {longest} events", bool((lengths <= longest).all()))
 
 
-def _prove_window(proof: _Proof, parts: dict[str, pl.DataFrame], statistics: dict[str, Any]) -> None:
+def _prove_window(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, Any]) -> None:
     """A session that starts in the window may last beyond its end, and may have lost its first events by cleaning."""
     window = statistics.get("window")
     if window is None:
         return
-    for part, events in parts.items():
-        begins = bool((events[TIME] >= window["start_microseconds"]).all())
-        proof.show(f"no {part} event is before the window's start at {window['start']}", begins)
+    for name, part in parts.items():
+        begins = bool((part.sessions[_START] >= window["start_microseconds"]).all())
+        proof.show(f"no {name} event is before the window's start at {window['start']}", begins)
 
 
-def _prove_cuts(
-    proof: _Proof, parts: dict[str, pl.DataFrame], statistics: dict[str, Any], settings: SplitSettings
-) -> None:
+def _prove_cuts(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, Any], settings: SplitSettings) -> None:
+    """Events of a session are in order of time, as was proven: what holds for its ends holds for all of them."""
     earlier = ["train"]
     for later in ("valid", "test"):
         cut = statistics["cuts"][later]
         if cut is not None:
             micros, time = cut["microseconds"], cut["time"]
             if settings.straddle == "test":
-                ends = parts[later].group_by(SESSION).agg(pl.col(TIME).max())[TIME]
-                proof.show(f"every {later} session ends at or after the cut at {time}", bool((ends >= micros).all()))
+                ends = bool((parts[later].sessions[_END] >= micros).all())
+                proof.show(f"every {later} session ends at or after the cut at {time}", ends)
             else:
-                starts = bool((parts[later][TIME] >= micros).all())
+                starts = bool((parts[later].sessions[_START] >= micros).all())
                 proof.show(f"no {later} event is before the cut at {time}", starts)
-            begins = parts["train"].group_by(SESSION).agg(pl.col(TIME).min())[TIME]
+            begins = parts["train"].sessions[_START]
             proof.show(f"every train session starts before the cut at {time}", bool((begins < micros).all()))
             for part in earlier if settings.straddle != "train" else []:
-                before = bool((parts[part][TIME] < micros).all())
+                before = bool((parts[part].sessions[_END] < micros).all())
                 proof.show(f"no {part} event is at or after the cut at {time}", before)
         if later in parts:
             earlier.append(later)
 
 
-def _prove_items(proof: _Proof, parts: dict[str, pl.DataFrame], settings: SplitSettings) -> None:
+def _prove_items(proof: _Proof, parts: dict[str, _Part], settings: SplitSettings) -> None:
     written = _read_items(proof.folder / ITEMS_FILE)
     proof.show(
         "the item table holds the items of train with their support, in order of first appearance",
-        written.equals(item_table(parts["train"])),
+        written.equals(parts["train"].items),
     )
     if settings.unseen == "drop":
         for part in [part for part in parts if part != "train"]:
-            strange = parts[part].join(written, on=ITEM, how="anti")
+            strange = parts[part].items.join(written, on=ITEM, how="anti")
             proof.show(f"train has every item of {part}", strange.is_empty())
 
 

@@ -1,7 +1,7 @@
 """A log of events divided by time into training, validation and test sessions."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date
 from fractions import Fraction
 from typing import Any, Literal
@@ -12,7 +12,8 @@ from pydantic import Field, field_validator, model_validator
 
 from gru4rec_cli.columns import ITEM, SESSION, SUPPORT, TIME
 from gru4rec_cli.data import cleaning, presets
-from gru4rec_cli.data.cleaning import CleaningSettings, native, summarise, visiting_order
+from gru4rec_cli.data.cleaning import CleaningSettings, summary_of, without
+from gru4rec_cli.data.engine import Engine, PolarsEngine, Table, lazy, native
 from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.removals import (
     AFTER_CUT,
@@ -20,18 +21,19 @@ from gru4rec_cli.data.removals import (
     SHORT,
     STRADDLES,
     UNSEEN,
-    Table,
     Tally,
     main_removal,
     require_events,
 )
 from gru4rec_cli.data.times import LATEST, iso, parse_iso
-from gru4rec_cli.data.windows import MOST, WindowSettings, named, take_window
+from gru4rec_cli.data.windows import MOST, STEP, WindowSettings, named, take_window
 from gru4rec_cli.errors import DataError
 from gru4rec_cli.progress import SILENT, Progress
 
 SHORTEST_SESSION = 2  # events: one click to know, one to predict
 MICROSECONDS_PER_DAY = 86_400_000_000
+
+_START, _END, _FIRST = "start", "end", "first"
 
 
 class SplitSettings(CleaningSettings):
@@ -115,7 +117,38 @@ class Split:
     statistics: dict[str, Any]  # ready for JSON, keys in a stable order
 
 
+@dataclass(frozen=True)
+class Division:
+    """The parts of a split as the engine holds them (`engine.visiting_order` makes them what a split holds)."""
+
+    parts: dict[str, Table]  # train, valid where one is taken, test
+    statistics: dict[str, Any]
+
+
 def split_log(events: pl.DataFrame, settings: SplitSettings, progress: Progress = SILENT) -> Split:
+    """Clean a log and divide it, as `divide_log` says."""
+    engine, logs = PolarsEngine(), [events]
+    del events  # one log less in memory, if the caller keeps none
+    return _finished(divide_log(engine, engine.events(logs).pop(), settings, progress), engine)
+
+
+def split_given(
+    train_events: pl.DataFrame, test_events: pl.DataFrame, settings: SplitSettings, progress: Progress = SILENT
+) -> Split:
+    """Clean events that are already divided into training and test, as `divide_given` says."""
+    logs = [native(log) for log in given_logs(lazy(train_events), lazy(test_events))]
+    engine = PolarsEngine()
+    train, test = engine.events(logs)
+    return _finished(divide_given(engine, train, test, settings, progress), engine)
+
+
+def _finished(division: Division, engine: PolarsEngine) -> Split:
+    frames = {part: engine.visiting_order(division.parts.pop(part)) for part in [*division.parts]}
+    items = item_table(frames["train"])
+    return Split(frames["train"], frames.get("valid"), frames["test"], items, division.statistics)
+
+
+def divide_log(engine: Engine, events: Table, settings: SplitSettings, progress: Progress = SILENT) -> Division:
     """Clean a log and divide it by the start time of its sessions.
 
     With `ratio`, the cut is the start of the first session beyond the first floor((1 - test) * n) ones in
@@ -128,22 +161,23 @@ def split_log(events: pl.DataFrame, settings: SplitSettings, progress: Progress 
         DataError: a part ends up empty, or the log has only one session or one item.
     """
     with named(settings.window), progress.task("clean and split", total=2, unit="steps") as task:
-        log, earlier, facts = _windowed(cleaning.in_order(events), settings)
-        cleaned = cleaning.apply_rules(Tally("cleaning", log), settings)
+        cleaned, given, steps, facts = _windowed(engine, events, settings)
+        del events
+        cleaning.apply_rules(cleaned, settings)
         _require_log(cleaned)
         task.advance()
-        before, test, cut = _divide(cleaned.events, settings.test, settings, "test cut")
+        before, test, cut = _divide(cleaned, settings.test, settings, "test cut")
         _keep_recent(before, settings)
         _require_before(before, cut, "test", settings)
-        draft = _Draft("log", {"log": summarise(events)}, cut, [*earlier, cleaned, before], before.events)
-        split = _finish(draft, Tally("test", test), SHORTEST_SESSION, settings)
+        draft = _Draft("log", given, cut, [*steps, cleaned, before], before)
+        division = _finish(draft, Tally("test", test, engine), SHORTEST_SESSION, settings)
         task.advance()
-    return replace(split, statistics=split.statistics | facts)
+    return Division(division.parts, division.statistics | facts)
 
 
-def split_given(
-    train_events: pl.DataFrame, test_events: pl.DataFrame, settings: SplitSettings, progress: Progress = SILENT
-) -> Split:
+def divide_given(
+    engine: Engine, train_events: Table, test_events: Table, settings: SplitSettings, progress: Progress = SILENT
+) -> Division:
     """Clean events that are already divided into training and test.
 
     Training events go through all rules of cleaning; test events through the rules about duplicates,
@@ -153,22 +187,20 @@ def split_given(
     Raises:
         DataError: a session id occurs in both, a part ends up empty, or training has one session or item.
     """
-    train_events, test_events = _with_equal_id_types(train_events, test_events)
-    _require_disjoint(train_events, test_events)
     with progress.task("clean", total=2, unit="steps") as task:
-        cleaned = cleaning.apply_rules(Tally("cleaning", cleaning.in_order(train_events)), settings)
+        cleaned, test = Tally("cleaning", train_events, engine), Tally("test", test_events, engine)
+        given = {"train": _summary(cleaned), "test": _summary(test)}
+        cleaning.apply_rules(cleaned, settings)
         _keep_recent(cleaned, settings)
         _require_log(cleaned)
         task.advance()
-        test = Tally("test", cleaning.in_order(test_events))
         cleaning.remove_repetitions(test, settings)
         cleaning.limit_lengths(test, settings)
-        given = {"train": summarise(train_events), "test": summarise(test_events)}
-        split = _finish(
-            _Draft("given", given, None, [cleaned], cleaned.events), test, settings.min_session_length, settings
+        division = _finish(
+            _Draft("given", given, None, [cleaned], cleaned), test, settings.min_session_length, settings
         )
         task.advance()
-    return split
+    return division
 
 
 @dataclass(frozen=True)
@@ -179,26 +211,26 @@ class _Draft:
     given: dict[str, Any]  # summaries of the input
     test_cut: int | None  # microseconds; None where the files were given split
     tallies: list[Tally]  # of the steps so far
-    train: Table
+    train: Tally
 
 
-def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSettings) -> Split:
+def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSettings) -> Division:
     """Take the validation part off, settle unseen items and short sessions in the later parts, sum up."""
     train, tallies, valid_cut = draft.train, draft.tallies, None
     later = {"test": (test, shortest_test)}
     if settings.valid is not None:
-        before, after, valid_cut = _divide(train, settings.valid, settings, "validation cut")
-        _require_before(before, valid_cut, "valid", settings)
-        train, tallies = before.events, [*tallies, before]
-        later = {"valid": (Tally("validation", after), SHORTEST_SESSION), **later}
+        train, after, valid_cut = _divide(draft.train, settings.valid, settings, "validation cut")
+        _require_before(train, valid_cut, "valid", settings)
+        tallies = [*tallies, train]
+        later = {"valid": (Tally("validation", after, test.engine), SHORTEST_SESSION), **later}
     unseen: dict[str, Any] = {"valid": None, "test": None}
-    frames = {"train": native(visiting_order(train))}
+    parts = {"train": train}
     for part, (tally, shortest) in later.items():
         unseen[part] = _settle(tally, train, shortest, settings)
         chosen_here = part == "valid" or draft.source == "log"
         hint = _move_cut(part, settings, "earlier") if chosen_here else "do data.train and data.test belong together?"
         require_events(tally, f"the {tally.step} part", hint)
-        frames[part] = native(visiting_order(tally.events))
+        parts[part] = tally
         tallies = [*tallies, tally]
     statistics = {
         "source": draft.source,
@@ -208,38 +240,58 @@ def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSetti
         "steps": [tally.summary() for tally in tallies],
         "removals": [asdict(removal) for tally in tallies for removal in tally.removals],
         "unseen": unseen,
-        "overlap": _overlap(frames["train"], frames["test"]),
-        "parts": {part: summarise(frames[part]) if part in frames else None for part in ("train", "valid", "test")},
+        "overlap": _overlap(train.events, parts["test"].events),
+        "parts": {part: _summary(parts[part]) if part in parts else None for part in ("train", "valid", "test")},
     }
-    return Split(frames["train"], frames.get("valid"), frames["test"], item_table(frames["train"]), statistics)
+    return Division({part: tally.events for part, tally in parts.items()}, statistics)
 
 
 def item_table(train: pl.DataFrame) -> pl.DataFrame:
     """ITEM and SUPPORT (number of events) in order of first appearance."""
-    return train.group_by(ITEM, maintain_order=True).agg(pl.len().cast(pl.Int64).alias(SUPPORT))
+    rows = train.lazy().select(ITEM).with_row_index(_FIRST)
+    items = rows.group_by(ITEM).agg(pl.len().cast(pl.Int64).alias(SUPPORT), pl.col(_FIRST).min())
+    return items.sort(_FIRST).select(ITEM, SUPPORT).collect(engine="streaming")
 
 
-def _windowed(log: Table, settings: SplitSettings) -> tuple[Table, list[Tally], dict[str, Any]]:
-    """The part of the log that is wanted, the step that took it, and what statistics say of it."""
+def _windowed(
+    engine: Engine, events: Table, settings: SplitSettings
+) -> tuple[Tally, dict[str, Any], list[Tally], dict[str, Any]]:
+    """The part of the log that is wanted, to be cleaned; the input summed up; the step that took it and its facts."""
     if settings.window is None:
-        return log, [], {}
-    tally, window = take_window(log, settings.window)
-    return tally.events, [tally], {"window": window.as_facts()}
+        log = Tally("cleaning", events, engine)
+        return log, {"log": _summary(log)}, [], {}
+    log = Tally(STEP, events, engine)
+    given = {"log": _summary(log)}
+    window = take_window(log, settings.window)
+    return Tally("cleaning", log.take(), engine), given, [log], {"window": window.as_facts()}
 
 
-def _divide(events: Table, amount: float | str, settings: SplitSettings, step: str) -> tuple[Tally, Table, int]:
-    """What starts before the cut, straddling sessions dealt with; what starts at or after it; the cut."""
-    cut = _find_cut(events, amount, settings.by)
-    start, end = nw.col(TIME).min().over(SESSION), nw.col(TIME).max().over(SESSION)
-    if settings.straddle == "test":
-        return Tally(step, events.filter(end < cut)), events.filter(end >= cut), cut
-    before = Tally(step, events.filter(start < cut))
+def _summary(tally: Tally) -> dict[str, Any]:
+    """What `summarise` says of a tally's events."""
+    return summary_of(tally.events, tally.lengths, tally.after.items)
+
+
+def _divide(whole: Tally, amount: float | str, settings: SplitSettings, step: str) -> tuple[Tally, Table, int]:
+    """What starts before the cut, straddling sessions dealt with; what starts at or after it; the cut.
+
+    `whole` is let go.
+    """
+    engine = whole.engine
+    cut = _find_cut(whole, amount, settings.by)
+    spans = whole.events.group_by(SESSION).agg(nw.col(TIME).min().alias(_START), nw.col(TIME).max().alias(_END))
+    first_of_later = _END if settings.straddle == "test" else _START
+    later = engine.hold(spans.filter(nw.col(first_of_later) >= cut))
+    over = engine.hold(spans.filter(nw.col(_START) < cut, nw.col(_END) >= cut))
+    del spans
+    after = engine.hold(engine.within(whole.events, later, SESSION))
+    earlier = engine.without(whole.events, later, SESSION)
+    before = Tally(step, engine.chosen(whole.take(), earlier), engine)
     if settings.straddle == "drop":
-        before.apply(STRADDLES, lambda rows: rows.filter(end < cut))
+        before.apply(STRADDLES, lambda tally: without(tally, over, SESSION))
     elif settings.straddle == "truncate":
-        before.apply(AFTER_CUT, lambda rows: rows.filter(nw.col(TIME) < cut))
+        before.apply(AFTER_CUT, lambda tally: engine.choice(tally.events, nw.col(TIME) < cut))
         before.apply(SHORT, cleaning.long_enough(SHORTEST_SESSION))
-    return before, events.filter(start >= cut), cut
+    return before, after, cut
 
 
 def _keep_recent(training: Tally, settings: SplitSettings) -> None:
@@ -248,36 +300,40 @@ def _keep_recent(training: Tally, settings: SplitSettings) -> None:
     if recent is None or not training.after.events:
         return
     by_share = recent.share is not None
-    cut = _find_cut(training.events, str(recent.share if by_share else recent.days), "ratio" if by_share else "days")
-    training.apply(OLD, lambda rows: rows.filter(nw.col(TIME).min().over(SESSION) >= cut))
+    cut = _find_cut(training, str(recent.share if by_share else recent.days), "ratio" if by_share else "days")
+    starts = training.events.group_by(SESSION).agg(nw.col(TIME).min())
+    training.apply(OLD, lambda tally: without(tally, starts.filter(nw.col(TIME) < cut), SESSION))
 
 
-def _find_cut(events: Table, amount: float | str, by: Literal["ratio", "days", "time"]) -> int:
+def _find_cut(log: Tally, amount: float | str, by: Literal["ratio", "days", "time"]) -> int:
     """The first moment, in microseconds, of the later part."""
     if by == "time":
         return _moment(amount)
     exact = Fraction(str(amount))
     if by == "days":
-        last = events.select(nw.col(TIME).max()).collect().item()
+        last = native(log.events.select(nw.col(TIME).max())).item()
         return int(last) - round(exact * MICROSECONDS_PER_DAY)
-    starts = events.group_by(SESSION).agg(nw.col(TIME).min()).select(TIME).sort(TIME).collect()
-    return int(starts[TIME][math.floor((1 - exact) * len(starts))])
+    starts = native(log.events.group_by(SESSION).agg(nw.col(TIME).min()).select(TIME))[TIME].sort()
+    return int(starts[math.floor((1 - exact) * len(starts))])
 
 
-def _settle(tally: Tally, train: Table, shortest: int, settings: SplitSettings) -> dict[str, Any]:
+def _settle(tally: Tally, train: Tally, shortest: int, settings: SplitSettings) -> dict[str, Any]:
     """Drop what must not be judged; return how much of it is on items that training lacks."""
-    known = train.select(ITEM).unique()
-    strange = Tally("", tally.events.join(known, on=ITEM, how="anti"))
+    unseen = tally.engine.hold(tally.supports.join(train.supports.select(ITEM), on=ITEM, how="anti"))
+    strange = Tally("", tally.engine.within(tally.events, unseen, ITEM), tally.engine)
     if settings.unseen == "drop":
-        tally.apply(UNSEEN, lambda rows: rows.join(known, on=ITEM, how="semi"))
+        tally.apply(UNSEEN, lambda tally: without(tally, unseen, ITEM))
     tally.apply(SHORT, cleaning.long_enough(shortest))
     return {**strange.before._asdict(), "kept_as_misses": settings.unseen == "miss"}
 
 
-def _overlap(train: pl.DataFrame, test: pl.DataFrame) -> dict[str, Any]:
-    first = test[TIME].min()
-    late = train.filter(pl.col(TIME) >= first)
-    return {"train_events_at_or_after_first_test_event": late.height, "of_sessions": late[SESSION].n_unique()}
+def _overlap(train: Table, test: Table) -> dict[str, Any]:
+    first = native(test.select(nw.col(TIME).min())).item()
+    late = train.filter(nw.col(TIME) >= first)
+    events, sessions = native(late.select(nw.len().alias("events"), nw.col(SESSION).n_unique().alias("sessions"))).row(
+        0
+    )
+    return {"train_events_at_or_after_first_test_event": events, "of_sessions": int(sessions or 0)}
 
 
 def _cut_fact(cut: int | None) -> dict[str, Any] | None:
@@ -337,17 +393,20 @@ def _move_cut(key: str, settings: SplitSettings, direction: Literal["earlier", "
     return f"raise split.{key}" if direction == "earlier" else f"lower split.{key}"
 
 
-def _require_disjoint(train: pl.DataFrame, test: pl.DataFrame) -> None:
-    shared = test.select(SESSION).unique().join(train.select(SESSION).unique(), on=SESSION, how="semi")
+def given_logs(train: Table, test: Table) -> tuple[Table, Table]:
+    """Logs that are already divided, ids as text in both where one of them has ids that are not integers.
+
+    Raises:
+        DataError: a session id occurs in both.
+    """
+    types, others = train.collect_schema(), test.collect_schema()
+    casts = [nw.col(name).cast(nw.String) for name in (SESSION, ITEM) if types[name] != others[name]]
+    if casts:
+        train, test = train.with_columns(*casts), test.with_columns(*casts)
+    shared = native(test.select(SESSION).unique().join(train.select(SESSION).unique(), on=SESSION, how="semi"))
     if shared.height:
         raise DataError(
             f"{shared.height} session ids occur in both data.train and data.test, {shared[SESSION].min()!r} among them",
             "give every session an id of its own, or give the whole log as data.source and let split divide it",
         )
-
-
-def _with_equal_id_types(train: pl.DataFrame, test: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Ids as text in both where one of them has ids that are not integers."""
-    mixed = [name for name in (SESSION, ITEM) if train.schema[name] != test.schema[name]]
-    casts = [pl.col(name).cast(pl.String) for name in mixed]
-    return train.with_columns(casts), test.with_columns(casts)
+    return train, test

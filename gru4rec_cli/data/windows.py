@@ -13,7 +13,9 @@ import narwhals as nw
 from pydantic import Field, model_validator
 
 from gru4rec_cli.columns import SESSION, TIME
-from gru4rec_cli.data.removals import Table, Tally
+from gru4rec_cli.data.cleaning import without
+from gru4rec_cli.data.engine import native
+from gru4rec_cli.data.removals import Tally
 from gru4rec_cli.data.times import iso
 from gru4rec_cli.errors import DataError
 from gru4rec_cli.settings import Settings
@@ -61,22 +63,23 @@ def find_window(first: int, last: int, settings: WindowSettings) -> Window:
     return Window(start, end)
 
 
-def take_window(log: Table, settings: WindowSettings) -> tuple[Tally, Window]:
-    """The sessions of a log that start in a window, whole even where they last beyond its end.
+def take_window(log: Tally, settings: WindowSettings) -> Window:
+    """Leave the sessions of a log that start in a window, whole even where they last beyond its end.
 
     Raises:
         DataError: no session starts in the window.
     """
-    tally = Tally(STEP, log)
-    if not tally.before.events:
+    if not log.before.events:
         raise DataError("the log is empty", "is data.source the right file?")
-    first, last = log.select(first=nw.col(TIME).min(), last=nw.col(TIME).max()).collect().row(0)
+    bounds = log.events.select(nw.col(TIME).min().alias("first"), nw.col(TIME).max().alias("last"))
+    first, last = native(bounds).row(0)
     window = find_window(int(first), int(last), settings)
-    start = nw.col(TIME).min().over(SESSION)
-    tally.apply(OUTSIDE, lambda rows: rows.filter((start >= window.start) & (start < window.end)))
-    if not tally.after.events:
+    starts = log.events.group_by(SESSION).agg(nw.col(TIME).min())
+    outside = starts.filter((nw.col(TIME) < window.start) | (nw.col(TIME) >= window.end))
+    log.apply(OUTSIDE, lambda tally: without(tally, outside, SESSION))
+    if not log.after.events:
         raise DataError(f"no session starts from {iso(window.start)} on and before {iso(window.end)}")
-    return tally, window
+    return window
 
 
 @contextmanager

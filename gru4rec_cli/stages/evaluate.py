@@ -20,7 +20,7 @@ from gru4rec_cli.evaluation.sensitivity import SampledProtocols, Shown, Values, 
 from gru4rec_cli.evaluation.session_values import RankedFit
 from gru4rec_cli.evaluation.slices import WHOLE, target_facts
 from gru4rec_cli.evaluation.summary import ALL_SEEDS, Row, Summary
-from gru4rec_cli.files import MANIFEST, hash_file, hash_json, read_json, write_json
+from gru4rec_cli.files import MANIFEST, hash_file, hash_json, hash_table, read_json, write_json
 from gru4rec_cli.models import registry
 from gru4rec_cli.scores import Block
 from gru4rec_cli.stages.fitting import is_random, study_fits
@@ -94,7 +94,7 @@ def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]
 def _data_hashes(split: Path) -> list[str]:
     ranks = Path(ranking.__file__)
     paths = [split / names.TEST_FILE, split / names.ITEMS_FILE, ranks, ranks.with_name("counting.py")]
-    return [hash_file(path) for path in paths]
+    return [hash_table(path) for path in paths]
 
 
 def _score(folder: Path, test: Sessions) -> Iterator[Block]:

@@ -8,7 +8,7 @@ from typing import Any
 from gru4rec_cli.columns import FIT_FILE, ITEMS_FILE, TRAIN_FILE, VALID_FILE
 from gru4rec_cli.config import ModelEntry, StudyConfig
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
-from gru4rec_cli.files import MANIFEST, hash_file, hash_folder, hash_json, read_json, write_json
+from gru4rec_cli.files import MANIFEST, hash_file, hash_folder, hash_json, hash_table, read_json, write_json
 from gru4rec_cli.measuring import measured
 from gru4rec_cli.models import registry
 from gru4rec_cli.reporting.tables import Table
@@ -88,7 +88,7 @@ def _fit(work: StageWork, fit: Fit, key: str, train: Sessions, valid: Sessions |
 
 def _fit_key(fit: Fit, split: Path) -> str:
     """What decides a fitted model: its settings, its seed, the data it may see, the code."""
-    data = [hash_file(split / file) for file in (TRAIN_FILE, VALID_FILE, ITEMS_FILE) if (split / file).exists()]
+    data = [hash_table(split / file) for file in (TRAIN_FILE, VALID_FILE, ITEMS_FILE) if (split / file).exists()]
     code = [hash_file(path) for path in registry.source_files(fit.entry.kind)]
     return hash_json([fit.entry.as_config(), fit.seed, data, code])
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from gru4rec_cli import columns as names
+from gru4rec_cli.data.events import parquet_files
 from gru4rec_cli.errors import StageError
 from gru4rec_cli.evaluation.metrics import TieRule, ranks
 from gru4rec_cli.evaluation.summary import curve_by_cutoff
@@ -155,7 +156,9 @@ def _session_lengths(folder: Path) -> dict[str, npt.NDArray[np.int64]]:
     """How many sessions of 0, 1, 2, … clicks training and test hold."""
     counts: dict[str, npt.NDArray[np.int64]] = {}
     for part, file in (("train", names.TRAIN_FILE), ("test", names.TEST_FILE)):
-        lengths = pl.read_parquet(folder / file, columns=[names.SESSION]).group_by(names.SESSION).len()["len"]
+        lengths = (
+            pl.read_parquet(parquet_files(folder / file), columns=[names.SESSION]).group_by(names.SESSION).len()["len"]
+        )
         counts[part] = np.bincount(lengths.to_numpy()).astype(np.int64)
     return counts
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from gru4rec_cli.columns import ITEM, SESSION, TIME
 from gru4rec_cli.data.cleaning import CleaningSettings, clean, summarise
+from gru4rec_cli.data.engine import PolarsEngine, lazy, native
 from gru4rec_cli.data.removals import DUPLICATE, LONG, RARE, REPEAT, SHORT, Removal
 
 PERMISSIVE: dict[str, Any] = {"drop_duplicates": False, "drop_repeats": False, "min_item_support": 1}
@@ -162,3 +163,23 @@ def test_a_summary_of_nothing():
 def test_the_longest_allowed_session_is_no_shorter_than_the_shortest():
     with pytest.raises(ValidationError, match="must not be below min_session_length"):
         CleaningSettings(min_session_length=3, max_session_length=2)
+
+
+@pytest.mark.parametrize("spread", [1, 2**40, -(2**40)])
+def test_ids_come_back_whatever_lies_between_them(spread):
+    events = log(*((s, i, t) for s in (3, 1, 2) for t, i in enumerate("abab")))
+    wide = events.with_columns(pl.col(SESSION) * spread, (pl.col(TIME) // 1_000_000 % 2 * spread).alias(ITEM))
+    frame, _ = clean(wide, CleaningSettings(min_item_support=1))
+    assert frame.rows() == sorted(wide.rows(), key=lambda row: (row[0], row[2]))
+
+
+def test_rows_in_any_order_are_put_in_order():
+    events = sessions("abcab", "bca", "cab")
+    assert_frame_equal(clean(events[::-1], CleaningSettings())[0], clean(events, CleaningSettings())[0])
+
+
+def test_an_engine_puts_held_events_back_in_order():
+    engine = PolarsEngine()
+    held = engine.hold(engine.events([sessions("ab", "ba")]).pop())
+    moved = lazy(native(held)[::-1])
+    assert_frame_equal(native(engine.hold(moved)), native(held))

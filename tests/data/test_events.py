@@ -352,3 +352,25 @@ def test_the_separator_is_one_plain_character(separator):
 def test_one_column_cannot_be_two_things():
     with pytest.raises(ValidationError, match="three different columns"):
         settings(columns={"session": "x", "item": "x"})
+
+
+COMMON = [
+    ("2014-04-07T10:51:09.277Z", 1_396_867_869_277_000),
+    ("2014-04-07 10:51:09 UTC", 1_396_867_869_000_000),
+    ("2014-04-07T10:51:09", 1_396_867_869_000_000),
+    ("2014-04-07 10:51:09.5", 1_396_867_869_500_000),
+]
+
+
+@pytest.mark.parametrize("first", range(len(COMMON)))
+def test_times_read_alike_whatever_way_of_writing_them_comes_first(tmp_path, first):
+    """The first time tells how all are tried to be read; those written otherwise are read all the same."""
+    others = [("2014-04-07", 1_396_828_800_000_000), ("2014-04-07T12:51:09+02:00", 1_396_867_869_000_000)]
+    times = [COMMON[first], *COMMON, *others]
+    path = tmp_path / "clicks.csv"
+    path.write_text("SessionId,ItemId,Time\n" + "".join(f"1,2,{text}\n" for text, _ in times))
+    events = read_events(path, DataSettings(source=str(path), time_unit="iso8601"))
+    assert events[TIME].to_list() == [micros for _, micros in times]
+    path.write_text("SessionId,ItemId,Time\n" + "".join(f"1,2,{text}\n" for text in (COMMON[first][0], "soon")))
+    with pytest.raises(DataError, match="line 3, column 'Time': 'soon' is not an ISO 8601 time"):
+        read_events(path, DataSettings(source=str(path), time_unit="iso8601"))

@@ -5,15 +5,24 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.data import sessionising
+from gru4rec_cli.data.engine import ROW, PolarsEngine, in_order, lazy, native
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.reading import read_log
-from gru4rec_cli.data.sessionising import cut_at_gaps, without_brief
 from gru4rec_cli.errors import DataError
 
 
 def log(*rows):
     frame = pl.DataFrame(rows, schema=[SESSION, ITEM, TIME], orient="row")
     return frame.with_columns(pl.col(TIME) * 1_000_000)
+
+
+def cut_at_gaps(events, gap_minutes):
+    return native(sessionising.cut_at_gaps(PolarsEngine(), lazy(in_order(events)), gap_minutes).drop(ROW))
+
+
+def without_brief(events, min_dwell_seconds):
+    return native(sessionising.without_brief(PolarsEngine(), lazy(in_order(events)), min_dwell_seconds))
 
 
 def walks(events):

@@ -1,0 +1,174 @@
+"""What cleaning and dividing a log leave to the engine: order within sessions, and where intermediate tables lie.
+
+All rules are Narwhals expressions on lazy frames and run on every engine alike.
+"""
+
+from typing import Any, Protocol
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+
+from gru4rec_cli.columns import ITEM, SESSION, TIME
+
+Table = nw.LazyFrame[Any]  # events: SESSION, ITEM, TIME and ROW; or whatever was made of them
+
+_KEPT = "kept"
+ROW = "row"  # orders the events of one session and time as they stood in the input
+
+
+Choice = Any  # which of a tally's events stay, as the engine has it
+
+
+class Engine(Protocol):
+    """Carries out the rules on one kind of tables."""
+
+    def hold(self, table: Table) -> Table:
+        """The table, computed."""
+
+    def choice(self, events: Table, predicate: nw.Expr) -> Choice:
+        """Those of a tally's events, seen with further columns if need be, for which a predicate holds."""
+
+    def without(self, events: Table, gone: Table, column: str) -> Choice:
+        """Events less those whose value of a column stands in that of a held table."""
+
+    def within(self, events: Table, kept: Table, column: str) -> Table:
+        """Only those events."""
+
+    def chosen(self, events: Table, choice: Choice) -> Table:
+        """What was chosen of events, held; nobody else should refer to these, whose memory is used again."""
+
+    def shifted(self, events: Table, column: str, by: int, name: str) -> Table:
+        """Events with the value of the event that is `by` places earlier (negative: later) in its session, or null."""
+
+    def running(self, events: Table, column: str, name: str) -> Table:
+        """Events with the sum of a column up to each of them, in order of session, time and ROW."""
+
+    def visiting_order(self, events: Table) -> Any:
+        """SESSION, ITEM, TIME as a frame of the engine, ids as they were: sessions by (start, id), events by time."""
+
+
+def lazy(frame: pl.DataFrame | pl.LazyFrame) -> Table:
+    """A Polars frame for Narwhals."""
+    return nw.from_native(frame.lazy())
+
+
+def native(events: Table) -> pl.DataFrame:
+    """A Narwhals frame as one of Polars."""
+    frame: pl.DataFrame = events.collect("polars").to_native()
+    return frame
+
+
+class PolarsEngine:
+    """Events lie in memory by session and time, which is the order of ROW, with codes of 32 bits for ids."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, _Codes] = {}
+
+    def events(self, logs: list[pl.DataFrame]) -> list[Table]:
+        """Logs (SESSION, ITEM, TIME) as events; to be called once. The list is emptied on the way, to save memory.
+
+        Codes are the same for the same id in every log, and in the order of the ids.
+        """
+        for name in (SESSION, ITEM):
+            codes = self._ids[name] = _Codes.of([log[name] for log in logs])
+            for place in range(len(logs)):
+                logs[place] = logs[place].with_columns(codes.encoded(logs[place][name]).rechunk())
+        coded = []
+        while logs:
+            coded.append(lazy(in_order(logs.pop(0).rechunk())))
+        return coded
+
+    def hold(self, table: Table) -> Table:
+        frame: pl.DataFrame = table.to_native().collect(engine="in-memory")
+        if ROW in frame.columns and SESSION in frame.columns:
+            if not frame[ROW].is_sorted():
+                frame = frame.sort(ROW)
+            frame = frame.with_columns(pl.col(SESSION).set_sorted())
+        return lazy(frame)
+
+    def choice(self, events: Table, predicate: nw.Expr) -> pl.Series:
+        mask: pl.DataFrame = events.select(predicate.alias(_KEPT)).to_native().collect(engine="in-memory")
+        return mask[_KEPT]
+
+    def without(self, events: Table, gone: Table, column: str) -> pl.Series:
+        return self.choice(events, ~nw.col(column).is_in(self._values(gone, column)))
+
+    def chosen(self, events: Table, choice: pl.Series) -> Table:
+        frame: pl.DataFrame = events.to_native().collect(engine="in-memory")
+        del events
+        # One column after the other: the log is never in memory twice.
+        return self.hold(lazy(pl.DataFrame([frame.drop_in_place(name).filter(choice) for name in frame.columns])))
+
+    def within(self, events: Table, kept: Table, column: str) -> Table:
+        return events.filter(nw.col(column).is_in(self._values(kept, column)))
+
+    def _values(self, table: Table, column: str) -> pl.Series:
+        return native(table.select(column))[column].implode()
+
+    def shifted(self, events: Table, column: str, by: int, name: str) -> Table:
+        same = pl.col(SESSION) == pl.col(SESSION).shift(by)
+        return lazy(events.to_native().with_columns(pl.when(same).then(pl.col(column).shift(by)).alias(name)))
+
+    def running(self, events: Table, column: str, name: str) -> Table:
+        return lazy(events.to_native().with_columns(pl.col(column).cum_sum().alias(name)))
+
+    def visiting_order(self, events: Table) -> pl.DataFrame:
+        frame = native(events.select(SESSION, ITEM, TIME))
+        del events
+        rows = _visiting_rows(frame)
+        columns: list[pl.Series] = []
+        for name in (SESSION, ITEM, TIME):
+            column = frame.drop_in_place(name).rechunk().gather(rows)
+            columns.append(self._ids[name].decoded(column) if name in self._ids else column)
+        return pl.DataFrame(columns)
+
+
+class _Codes:
+    """Ids as UInt32 in their own order: integers less the smallest, where they span little, or places in a list."""
+
+    def __init__(self, least: int, ids: pl.Series | None) -> None:
+        self._least, self._ids = least, ids
+
+    @classmethod
+    def of(cls, columns: list[pl.Series]) -> "_Codes":
+        """Codes for all ids of these columns."""
+        if columns[0].dtype.is_integer():
+            bounds: list[int] = [bound for c in columns if len(c) for bound in (c.min(), c.max())]  # type: ignore[misc]
+            if not bounds or max(bounds) - min(bounds) < 2**32:
+                return cls(min(bounds, default=0), None)
+        return cls(0, pl.concat([column.unique() for column in columns]).unique().sort())
+
+    def encoded(self, column: pl.Series) -> pl.Series:
+        if self._ids is None:
+            return (column - self._least).cast(pl.UInt32)
+        places = pl.DataFrame([self._ids.alias("id")]).with_row_index("place")
+        frame = pl.DataFrame([column.alias("id")])
+        return frame.join(places, on="id", how="left", maintain_order="left")["place"].alias(column.name)
+
+    def decoded(self, codes: pl.Series) -> pl.Series:
+        if self._ids is None:
+            return codes.cast(pl.Int64) + self._least
+        return self._ids.gather(codes).alias(codes.name)
+
+
+def in_order(log: pl.DataFrame) -> pl.DataFrame:
+    """The log by session and time, equal times as they stood, with its rows numbered."""
+    events = log.with_row_index(ROW)
+    before, time = pl.col(SESSION).shift(1), pl.col(TIME)
+    in_order = (before < pl.col(SESSION)) | ((before == pl.col(SESSION)) & (time.shift(1) <= time))
+    if not events.select(in_order.all()).item():
+        del log
+        events = events.sort(SESSION, TIME, ROW).drop(ROW).with_row_index(ROW)
+    return events.select(ROW, pl.col(SESSION).set_sorted(), ITEM, TIME)
+
+
+def _visiting_rows(events: pl.DataFrame) -> pl.Series:
+    """Where the rows of events by (session, time) stand in visiting order."""
+    runs = events.select(pl.col(SESSION).rle().struct.field("len")).with_columns(pl.col("len").cum_sum().alias("end"))
+    runs = runs.with_columns((pl.col("end") - pl.col("len")).alias("begin"))
+    runs = runs.with_columns(events[TIME].gather(runs["begin"])).sort(TIME, maintain_order=True)
+    lengths = runs["len"].to_numpy()
+    moved = runs["begin"].to_numpy() - (np.cumsum(lengths) - lengths)  # how far a session's rows move
+    rows = np.arange(events.height, dtype=np.uint32) + np.repeat(moved.astype(np.uint32), lengths)
+    return pl.Series(rows)

@@ -1,0 +1,168 @@
+"""Cleaning, dividing and describing click logs in a notebook, in whatever tables they are."""
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+import narwhals as nw
+import polars as pl
+
+from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.data import cleaning, describing
+from gru4rec_cli.data.cleaning import CleaningSettings
+from gru4rec_cli.data.splitting import SplitSettings, split_log
+from gru4rec_cli.data.times import LATEST, MICROS_PER, TimeUnit
+from gru4rec_cli.errors import DataError
+
+Frame = TypeVar("Frame")  # a table of pandas, Polars (also lazy) or PyArrow
+
+
+@dataclass(frozen=True)
+class Parts(Generic[Frame]):
+    """A divided log. `items` holds the item column and `support`, in order of first appearance in `train`."""
+
+    train: Frame
+    valid: Frame | None
+    test: Frame
+    items: Frame
+    statistics: dict[str, Any]  # as `split` writes them into statistics.json
+
+
+def clean(
+    events: Frame,
+    *,
+    session: str = "SessionId",
+    item: str = "ItemId",
+    time: str = "Time",
+    time_unit: TimeUnit = "seconds",
+    **settings: Any,
+) -> tuple[Frame, dict[str, int]]:
+    """Clean a log of clicks by the rules of `split:`.
+
+    Args:
+        events: at least the three columns named; others are left out. Ids are integers or text, times are numbers in
+            `time_unit` or moments (of UTC, where they have no zone).
+        settings: keys of `split:` that tell how to clean, such as `min_item_support=5`.
+
+    Returns:
+        The events that are left as a table of the same kind and column types, in visiting order: sessions by start,
+        events by time. How many events each rule removed.
+
+    Raises:
+        DataError: a column is missing, of the wrong type, or lacks a value.
+        ValueError: a setting is wrong.
+    """
+    log = _Log(events, {SESSION: session, ITEM: item, TIME: time}, time_unit)
+    cleaned, removals = cleaning.clean(log.events, CleaningSettings(**settings))
+    return log.like_it(cleaned), {removal.reason: removal.events for removal in removals}
+
+
+def split(
+    events: Frame,
+    *,
+    session: str = "SessionId",
+    item: str = "ItemId",
+    time: str = "Time",
+    time_unit: TimeUnit = "seconds",
+    **settings: Any,
+) -> Parts[Frame]:
+    """Clean a log of clicks and divide it by time, as `split` does; `settings` are keys of `split:`.
+
+    Columns, tables and errors are those of `clean`; `DataError` is also raised where a part would be empty.
+    """
+    log = _Log(events, {SESSION: session, ITEM: item, TIME: time}, time_unit)
+    made = split_log(log.events, SplitSettings(**settings))
+    valid = None if made.valid is None else log.like_it(made.valid)
+    return Parts(log.like_it(made.train), valid, log.like_it(made.test), log.like_it(made.items), made.statistics)
+
+
+def describe(
+    events: Any,
+    *,
+    session: str = "SessionId",
+    item: str = "ItemId",
+    time: str = "Time",
+    time_unit: TimeUnit = "seconds",
+) -> dict[str, Any]:
+    """Describe a log of clicks, as `gru4rec-study describe` does; ready for JSON. Columns are those of `clean`."""
+    return describing.describe(_Log(events, {SESSION: session, ITEM: item, TIME: time}, time_unit).events)
+
+
+class _Log(Generic[Frame]):
+    """A user's table as events (SESSION, ITEM, TIME), and the way back."""
+
+    def __init__(self, given: Frame, names: dict[str, str], time_unit: TimeUnit) -> None:
+        frame = nw.from_native(cast(Any, given))
+        self._lazy = isinstance(frame, nw.LazyFrame)
+        self._names, self._unit = names, time_unit
+        schema = frame.collect_schema()
+        missing = [name for name in names.values() if name not in schema]
+        if missing:
+            raise DataError(
+                f"the table has no column {missing[0]!r}; it has {', '.join(schema)}", "name it: session=, …"
+            )
+        self._types = {name: schema[column] for name, column in names.items()}
+        columns = [self._id(SESSION), self._id(ITEM), self._micros()]
+        selected = frame.select(*columns)
+        eager = selected.collect() if isinstance(selected, nw.LazyFrame) else selected
+        self._backend = eager.implementation
+        self.events = pl.DataFrame({name: _values(eager[name]) for name in (SESSION, ITEM, TIME)})
+        for name, column in names.items():
+            if self.events[name].has_nulls():
+                row = self.events[name].is_null().arg_max()
+                raise DataError(f"row {row} of column {column!r} holds no {_MEANING[name]}", "leave such rows out")
+        if self.events.is_empty():
+            raise DataError("the table holds no events", "give at least one")
+
+    def like_it(self, events: pl.DataFrame) -> Frame:
+        """A result as a table of the kind given, its columns with the names and types given."""
+        table = {self._names.get(column.name, column.name): column for column in events}
+        if TIME in events.columns:
+            table[self._names[TIME]] = self._time(events[TIME])
+        frame = nw.from_dict({name: _plain(column) for name, column in table.items()}, backend=self._backend)
+        casts = []
+        for name in (name for name in self._names if name in events.columns):
+            column, dtype = nw.col(self._names[name]), self._types[name]
+            if isinstance(dtype, nw.Datetime) and dtype.time_zone:
+                column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
+            casts.append(column.cast(dtype))
+        frame = frame.with_columns(*casts)
+        return cast(Frame, frame.lazy().to_native() if self._lazy else frame.to_native())
+
+    def _id(self, name: str) -> nw.Expr:
+        column, dtype = self._names[name], self._types[name]
+        if dtype.is_integer():
+            return nw.col(column).cast(nw.Int64).alias(name)
+        if dtype in (nw.String, nw.Categorical, nw.Enum):
+            return nw.col(column).cast(nw.String).alias(name)
+        raise DataError(f"column {column!r} is of type {dtype}, ids must be integers or text", "convert it")
+
+    def _micros(self) -> nw.Expr:
+        column, dtype = self._names[TIME], self._types[TIME]
+        if isinstance(dtype, nw.Datetime):
+            return nw.col(column).dt.timestamp("us").alias(TIME)
+        if not dtype.is_numeric() or self._unit == "iso8601":
+            raise DataError(f"column {column!r} is of type {dtype}, times must be numbers or moments", "convert it")
+        micros = (nw.col(column).cast(nw.Float64) * MICROS_PER[self._unit]).round()
+        return nw.when((micros >= 0) & (micros <= LATEST)).then(micros).cast(nw.Int64).alias(TIME)
+
+    def _time(self, micros: pl.Series) -> pl.Series:
+        dtype = self._types[TIME]
+        if isinstance(dtype, nw.Datetime):
+            return micros.cast(pl.Datetime("us"))
+        per_unit = MICROS_PER[self._unit]
+        return micros // int(per_unit) if dtype.is_integer() else micros / per_unit
+
+
+_MEANING = {SESSION: "id", ITEM: "id", TIME: "time between 1970 and 2200"}
+
+
+def _values(column: nw.Series[Any]) -> pl.Series:
+    native = column.to_native()
+    if isinstance(native, pl.Series):
+        return native
+    return pl.Series(column.to_list(), dtype=pl.String if column.dtype == nw.String else pl.Int64)
+
+
+def _plain(column: pl.Series) -> Any:
+    """Values that every kind of table takes."""
+    return column.to_list() if column.dtype == pl.String else column.to_numpy()

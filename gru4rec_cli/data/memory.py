@@ -1,0 +1,82 @@
+"""Whether a log fits into memory, told before it is read: a process that the system ends can say nothing."""
+
+import gzip
+import os
+import resource
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from gru4rec_cli.data.layout import Layout
+from gru4rec_cli.errors import UsageError
+
+BYTES_PER_EVENT = 38  # at the peak, with integer ids: docs/data.md; text takes more
+_SAMPLE = 1 << 20
+_MAPPED = 3  # times what it uses, the allocator of Polars maps, which counts where a ulimit is set
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def require_memory(paths: list[Path], layout: Layout) -> None:
+    """Raise `UsageError` where the events of these files do not fit into the memory that this process may use."""
+    needed = BYTES_PER_EVENT * sum(_events(path, layout) for path in paths)
+    room, limit = min(headroom())
+    if needed > room:
+        raise UsageError(
+            f"{paths[0].parent if len(paths) > 1 else paths[0]}: reading and cleaning needs at least "
+            f"{needed / 1e9:.1f} GB, and {limit} leaves this process {max(room, 0) / 1e9:.1f} GB",
+            "set data.engine: pyspark, which keeps on the disk what does not fit, or allow it more memory",
+        )
+
+
+def headroom() -> Iterator[tuple[int, str]]:
+    """How many bytes this process may still take, by what limits it."""
+    status = _numbers(Path("/proc/self/status"))
+    held = 1024 * status.get("VmRSS", 0)
+    for kind, name, used in ((resource.RLIMIT_AS, "-v", "VmSize"), (resource.RLIMIT_DATA, "-d", "VmData")):
+        soft = resource.getrlimit(kind)[0]
+        if soft != resource.RLIM_INFINITY:
+            yield (soft - 1024 * status.get(used, 0)) // _MAPPED, f"ulimit {name}"
+    for limit in cgroup_limits():
+        yield limit - held, "the memory limit of its cgroup"
+    yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") - held, "the memory of this machine"
+
+
+def cgroup_limits(root: Path = _CGROUPS, own: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
+    """Memory limits of the control groups that this process is in, version 1 or 2, as far as they can be seen."""
+    with suppress(OSError):
+        for line in own.read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers not in ("", "memory"):
+                continue
+            top, file = (root / "memory", "memory.limit_in_bytes") if controllers else (root, "memory.max")
+            inside = Path(path.lstrip("/"))
+            for group in (inside, *inside.parents):
+                with suppress(OSError, ValueError):
+                    yield int((top / group / file).read_text(encoding="utf-8"))
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Lines such as `VmRSS: 123 kB`."""
+    with suppress(OSError):
+        lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
+        return {words[0].rstrip(":"): int(words[1]) for words in lines if len(words) == 3 and words[2] == "kB"}
+    return {}
+
+
+def _events(path: Path, layout: Layout) -> int:
+    """How many events a file holds, about; 0 where it cannot be told."""
+    try:
+        if path.suffix.lower() == ".parquet":
+            return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
+        with path.open("rb") as raw:
+            stream = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
+            sample = stream.read(_SAMPLE)
+            read = raw.tell()
+    except (OSError, EOFError, zlib.error, PolarsError):
+        return 0
+    mark = f'"{layout.item}"'.encode() if layout.nested else b"\n"
+    return sample.count(mark) * path.stat().st_size // max(read, 1)

@@ -1,0 +1,230 @@
+"""Clicks read with Spark, by the same rules as `reading`; what these rules say of bad rows is left to `polars`.
+
+Every row knows its place in its file, from where Spark's split of the file begins and how many rows of it came before:
+events of equal time keep the order of the file, however many tasks read it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import polars as pl
+
+from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.data import delimited, times
+from gru4rec_cli.data.engine import ROW, Table
+from gru4rec_cli.data.eventfile import EventFile, FileCounts
+from gru4rec_cli.data.events import DataSettings
+from gru4rec_cli.data.layout import Layout
+from gru4rec_cli.data.reading import event_file, facts_of, files_to_read, layout_for, make_sessions
+from gru4rec_cli.data.removals import Counts
+from gru4rec_cli.data.spark import SparkEngine, kept, location
+from gru4rec_cli.errors import DataError
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+POLARS = "data.engine: polars names the line and what is wrong with it, or skips bad rows"
+
+_KEPT, _BAD, _FILE, _LINE, _DAY = "kept", "bad", "file", "line", "day"
+_FILE_BITS, _SPLIT_BITS = 43, 33  # of ROW: bytes before the place of a row; rows of a task, as Spark numbers them
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_ISO = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)$"
+
+
+@dataclass(frozen=True)
+class _FileEvents:
+    events: "DataFrame"  # SESSION, ITEM, TIME, ROW, typed
+    rows: int
+    other: Counts
+
+
+def read_log(session: "SparkSession", source: str | Path, settings: DataSettings) -> tuple[Table, dict[str, Any]]:
+    """Events with ROW, and the facts that `reading.read_log` gives.
+
+    Raises:
+        DataError: a file is missing, unreadable or empty, or a row is bad.
+    """
+    layout, engine = layout_for(settings), SparkEngine()
+    read = []
+    for number, path in enumerate(files_to_read(source, settings)):
+        read.append(_read(session, event_file(path, layout, settings), layout, number))
+    text = [name for name in (SESSION, ITEM) if len({dict(found.events.dtypes)[name] for found in read}) > 1]
+    joined: DataFrame | None = None
+    for found in read:
+        events = found.events.withColumns({name: found.events[name].cast("string") for name in text})
+        joined = events if joined is None else joined.unionByName(events)
+    made, facts = make_sessions(engine, engine.hold(nw.from_native(joined)), layout, settings.sessions)
+    return made, facts_of(settings, [FileCounts(found.rows, found.other) for found in read], facts)
+
+
+def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int) -> _FileEvents:
+    from pyspark.sql import Window
+    from pyspark.sql import functions as sf
+
+    schema = file.check()
+    raw = _text(session, file) if file.separator is not None else _parquet(session, file)
+    ids = {SESSION: sf.col(_quoted(file.session)), ITEM: sf.col(_quoted(layout.item))}
+    keeps = sf.lit(True)
+    if layout.kind is not None and file.keep:
+        keeps = sf.coalesce(sf.col(_quoted(layout.kind)).cast("string").isin(list(file.keep)), sf.lit(False))
+    time = _micros(sf.col(_quoted(str(layout.time))), schema[str(layout.time)], layout)
+    columns = {
+        **{name: _text_id(column) for name, column in ids.items()},
+        TIME: time,
+        _DAY: _instant(sf.col(_quoted(layout.day))) if layout.day is not None else sf.lit(None).cast("bigint"),
+        _KEPT: keeps,
+        _BAD: sf.col(_BAD),
+        _LINE: sf.col(_LINE),
+        ROW: sf.col(ROW) + sf.lit(number << _FILE_BITS),
+    }
+    events = raw.select([column.alias(name) for name, column in columns.items()])
+    if layout.day is not None:
+        first = sf.min(_DAY).over(Window.partitionBy(SESSION))
+        events = events.withColumn(TIME, sf.when(sf.col(_DAY).isNotNull(), first + sf.col(TIME)))
+    events = kept(events)
+    found = events.agg(
+        sf.count("*").alias("rows"),
+        sf.count_if(_KEPT).alias("kept"),
+        sf.count_if(_BAD).alias("broken"),
+        *(sf.count_if(sf.col(_KEPT) & sf.col(name).isNotNull() & _plain(name).isNull()).alias(name) for name in ids),
+        sf.count_if(sf.col(_KEPT) & _lacks()).alias("lacking"),
+    ).first()
+    if found is None or not found["rows"]:
+        raise DataError(f"{file.path}: holds no events", "is this the right file?")
+    if found["broken"] or found["lacking"]:
+        wrong = events.filter(sf.col(_BAD) | (sf.col(_KEPT) & _lacks())).orderBy(ROW).select(_LINE).first()
+        shown = "" if wrong is None else f", the first of them {wrong[0][:60]!r}"
+        count = max(found["broken"], found["lacking"])
+        raise DataError(f"{file.path}: {count} rows lack an id or a time or are no records{shown}", POLARS)
+    if not found["kept"]:
+        raise DataError(
+            f"{file.path}: none of its {found['rows']} events is of type {' or '.join(file.keep)}",
+            f"the types stand in column {layout.kind!r}; name those to keep in data.events",
+        )
+    typed = {name: sf.col(name) if found[name] else _plain(name) for name in ids}
+    events = events.withColumns(typed)
+    return _FileEvents(
+        events.filter(_KEPT).select(SESSION, ITEM, TIME, ROW),
+        found["rows"],
+        _other(events, found["rows"] - found["kept"]),
+    )
+
+
+def _other(events: "DataFrame", removed: int) -> Counts:
+    """Events of other types, and the sessions and items of which nothing is kept."""
+    from pyspark.sql import functions as sf
+
+    if not removed:
+        return Counts(0, 0, 0)
+    gone = [
+        events.filter(sf.col(name).isNotNull()).groupBy(name).agg(sf.bool_or(_KEPT).alias(_KEPT)).filter(f"not {_KEPT}")
+        for name in (SESSION, ITEM)
+    ]
+    return Counts(removed, gone[0].count(), gone[1].count())
+
+
+def _text(session: "SparkSession", file: EventFile) -> "DataFrame":
+    """Every line as a record: columns of the header, _BAD, _LINE, ROW."""
+    from pyspark.sql import functions as sf
+
+    separator, header = str(file.separator), file.layout.header
+    names = header or delimited.read_header(file.path, separator)
+    lines = session.read.text(location(file.path), lineSep="\n").select(
+        sf.regexp_replace("value", "\r$", "").alias(_LINE),
+        (sf.col("_metadata.file_block_start") + _row_of_split()).alias(ROW),
+    )
+    if not header:
+        lines = lines.filter(sf.col(ROW) != 0)
+    record = ", ".join(f"c{number} STRING" for number in range(len(names)))
+    options = {
+        "sep": separator,
+        "escape": '"',
+        "nullValue": "",
+        "emptyValue": "",
+        "columnNameOfCorruptRecord": "corrupt",
+    }
+    parsed = lines.select("*", sf.from_csv(_LINE, f"{record}, corrupt STRING", options).alias("record"))
+    bad = (sf.col(_LINE) == "") | sf.col("record.corrupt").isNotNull() | sf.col(_LINE).contains("\ufffd")
+    fields = [sf.col(f"record.c{number}").alias(name) for number, name in enumerate(names)]
+    well_formed = ~sf.col(_LINE).contains('"') | sf.col(_LINE).rlike(_record_pattern(separator))
+    return parsed.select(*fields, (bad | ~well_formed).alias(_BAD), _LINE, ROW)
+
+
+def _record_pattern(separator: str) -> str:
+    """A line of fields without quotes, or in quotes as a whole with their own quotes doubled."""
+    escaped = f"\\x{ord(separator):02x}"
+    field = f'(?:[^"{escaped}]*+|"[^"]*+(?:""[^"]*+)*+")'
+    return f"^{field}(?:{escaped}{field})*$"
+
+
+def _row_of_split() -> "Column":
+    """How many rows of the same split came before: Spark numbers the rows of a task, and a split has a task of its own
+    or is the last of its file. Every row takes at least a byte: splits do not overlap."""
+    from pyspark.sql import functions as sf
+
+    return sf.monotonically_increasing_id().bitwiseAND(sf.lit((1 << _SPLIT_BITS) - 1))
+
+
+def _parquet(session: "SparkSession", file: EventFile) -> "DataFrame":
+    from pyspark.sql import functions as sf
+
+    columns = [sf.col(_quoted(name)) for name in dict.fromkeys(file.columns().values())]
+    shown = sf.concat_ws(", ", *(column.cast("string") for column in columns)).alias(_LINE)
+    frame = session.read.parquet(location(file.path))
+    return frame.select(*columns, sf.lit(False).alias(_BAD), shown, sf.col("_metadata.row_index").alias(ROW))
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _text_id(column: "Column") -> "Column":
+    from pyspark.sql import functions as sf
+
+    text = column.cast("string")
+    return sf.when(text != "", text)
+
+
+def _plain(name: str) -> "Column":
+    """The id as an integer; null where it is missing or not one written plainly."""
+    from pyspark.sql import functions as sf
+
+    integer = sf.col(name).try_cast("bigint")
+    return sf.when(integer.cast("string") == sf.col(name), integer)
+
+
+def _lacks() -> "Column":
+    from pyspark.sql import functions as sf
+
+    return sf.col(SESSION).isNull() | sf.col(ITEM).isNull() | sf.col(TIME).isNull()
+
+
+def _micros(time: "Column", dtype: Any, layout: Layout) -> "Column":
+    """As `times.to_microseconds`."""
+    from pyspark.sql import functions as sf
+
+    if layout.unit == "iso8601":
+        micros = _instant(time) if dtype == pl.String else sf.unix_micros(time.cast("timestamp"))
+    else:
+        micros = _as_number(time, times.MICROS_PER[layout.unit])
+    return sf.when(micros.between(0, times.LATEST), micros)
+
+
+def _as_number(time: "Column", factor: float) -> "Column":
+    from pyspark.sql import functions as sf
+
+    text = time.cast("string")
+    number = sf.when(text.rlike(_NUMBER), text.try_cast("double"))
+    return sf.round(number * sf.lit(factor)).try_cast("bigint")
+
+
+def _instant(text: "Column") -> "Column":
+    from pyspark.sql import functions as sf
+
+    text = sf.regexp_replace(text.cast("string"), " UTC$", "")
+    text = sf.regexp_replace(text, "^([^ ]*) ", "$1T")
+    text = sf.when(sf.length(text) == len("2014-04-07"), sf.concat(text, sf.lit("T00:00:00"))).otherwise(text)
+    text = sf.when(text.rlike(r"T.*(Z|[+-]\d\d(:?\d\d)?)$"), text).otherwise(sf.concat(text, sf.lit("Z")))
+    return sf.unix_micros(sf.when(text.rlike(_ISO), text).try_cast("timestamp"))

@@ -1,0 +1,139 @@
+"""The functions for notebooks do on pandas, Polars and Arrow tables what `split` does on files."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import gru4rec_cli.data as clicks
+from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.data.describing import describe
+from gru4rec_cli.data.splitting import SplitSettings, split_log
+from gru4rec_cli.errors import DataError
+
+WALKS = ["abc", "bca", "aab", "abc", "cab", "abc", "cab", "abc", "bac", "zab"]
+NAMES: Any = {"session": "visit", "item": "product", "time": "at"}
+SETTINGS: dict[str, Any] = {"min_item_support": 2, "test": 0.3, "valid": 0.3}
+ROWS = [(100 + n, item, 1_600_000_000 + 10 * n + t) for n, walk in enumerate(WALKS) for t, item in enumerate(walk)]
+LOG = pl.DataFrame(ROWS, schema=[SESSION, ITEM, TIME], orient="row").with_columns(pl.col(TIME) * 1_000_000)
+TABLE = pl.DataFrame(ROWS[::-1], schema=["visit", "product", "at"], orient="row").with_columns(note=pl.lit(1))
+
+
+def pandas(frame: pl.DataFrame) -> Any:
+    return pytest.importorskip("pandas").DataFrame(frame.to_dict(as_series=False))
+
+
+def arrow(frame: pl.DataFrame) -> Any:
+    return pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra [spark])").table(
+        frame.to_dict(as_series=False)
+    )
+
+
+KINDS = {"pandas": pandas, "polars": lambda frame: frame, "lazy": lambda frame: frame.lazy(), "arrow": arrow}
+
+
+def rows(table: Any) -> list[tuple[Any, ...]]:
+    """The rows of any of these tables."""
+    if isinstance(table, pl.LazyFrame):
+        table = table.collect()
+    if isinstance(table, pl.DataFrame):
+        return table.rows()
+    if hasattr(table, "itertuples"):
+        return [tuple(row) for row in table.itertuples(index=False)]
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Any:
+    return KINDS[request.param]
+
+
+def expected(part: pl.DataFrame) -> list[tuple[Any, ...]]:
+    return part.with_columns(pl.col(TIME) // 1_000_000).rows()
+
+
+def test_a_split_is_that_of_the_command_in_tables_of_the_same_kind(kind):
+    table, made = kind(TABLE), split_log(LOG, SplitSettings(**SETTINGS))
+    parts = clicks.split(table, **NAMES, **SETTINGS)
+    assert made.valid is not None
+    for found, part in ((parts.train, made.train), (parts.valid, made.valid), (parts.test, made.test)):
+        assert type(found) is type(table)
+        assert rows(found) == expected(part)
+    assert rows(parts.items) == made.items.rows()
+    assert parts.statistics == made.statistics
+
+
+def test_cleaning_tells_what_each_rule_removed_and_keeps_names_and_types(kind):
+    left, removed = clicks.clean(kind(TABLE), **NAMES, min_item_support=2)
+    assert removed == {
+        "exact duplicate": 0, "immediate repeat": 1, "session too short": 0, "item too rare": 1,
+    }  # fmt: skip
+    left = left.collect() if isinstance(left, pl.LazyFrame) else left
+    names = left.column_names if hasattr(left, "column_names") else list(left.columns)
+    assert names == ["visit", "product", "at"]
+    assert len(rows(left)) == len(ROWS) - 2
+    assert rows(left)[0] == (100, "a", 1_600_000_000)
+
+
+def test_a_description_is_that_of_the_command(kind):
+    assert clicks.describe(kind(TABLE), **NAMES) == describe(LOG[::-1])
+
+
+@pytest.mark.parametrize(
+    ("convert", "unit"),
+    [
+        (lambda at: at.cast(pl.Float64) + 0.5, "seconds"),
+        (lambda at: at * 1000, "milliseconds"),
+        (lambda at: pl.from_epoch(at, "s"), "seconds"),
+        (lambda at: pl.from_epoch(at, "s").dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo"), "seconds"),
+    ],
+)
+@pytest.mark.parametrize("name", ["pandas", "polars", "arrow"])
+def test_times_come_back_as_they_were(name, convert, unit):
+    table = TABLE.with_columns(convert(pl.col("at"))).sort("at")
+    left, _ = clicks.clean(KINDS[name](table), **NAMES, time_unit=unit, min_item_support=1, drop_repeats=False)
+    assert [row[2] for row in rows(left)] == [row[2] for row in rows(KINDS[name](table.drop("note")))]
+
+
+def test_column_types_come_back_in_polars():
+    types: Any = {"visit": pl.UInt16, "product": pl.Categorical, "at": pl.Int32}
+    left, _ = clicks.clean(TABLE.cast(types), **NAMES)
+    assert dict(left.schema) == types
+    assert_frame_equal(left.cast(TABLE.drop("note").schema), clicks.clean(TABLE, **NAMES)[0])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (TABLE.drop("at"), "no column 'at'; it has visit, product, note"),
+        (TABLE.with_columns(product=1.5), "'product' is of type Float64, ids must be integers or text"),
+        (TABLE.with_columns(at=pl.lit("soon")), "'at' is of type String, times must be numbers or moments"),
+        (TABLE.with_columns(at=pl.lit(9e12)), "row 0 of column 'at' holds no time between 1970 and 2200"),
+        (TABLE.with_columns(product=pl.when(pl.col("visit") != 100).then("product")), "row 27 of column 'product'"),
+        (TABLE.clear(), "holds no events"),
+    ],
+)
+def test_wrong_tables_are_explained(table, message):
+    with pytest.raises(DataError, match=message):
+        clicks.clean(table, **NAMES)
+
+
+def test_wrong_settings_are_refused():
+    with pytest.raises(ValueError, match="min_item_supprt"):
+        clicks.clean(TABLE, **NAMES, min_item_supprt=3)
+
+
+def test_the_example_of_the_page_runs():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    (example,) = [part.partition("```")[0] for part in page.split("```python\n")[1:]]
+    found: dict[str, Any] = {}
+    exec(example, found)
+    assert rows(found["parts"].test) == [("c", 1, 30), ("c", 2, 31)]
+    assert found["removed"]["immediate repeat"] == 1
+
+
+def test_only_what_is_documented_is_there():
+    with pytest.raises(AttributeError, match="no attribute 'datetime'"):
+        _ = clicks.datetime
