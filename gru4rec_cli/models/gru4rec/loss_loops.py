@@ -37,12 +37,29 @@ def add_biases(scores: Floats, biases: Floats, rows: Int64Array) -> None:
 
 
 @_lost
-def highest(scores: Floats, top: Floats) -> None:
-    """The highest score of every lane, (lanes,); -inf of no items."""
+def highest(scores: Floats, weights: Floats, top: Floats) -> None:
+    """The highest score of every lane, (lanes,), among items that weigh something; -inf where none does."""
     top[:] = -np.inf
     for item in range(scores.shape[0]):
-        for lane in range(scores.shape[1]):
-            top[lane] = max(top[lane], scores[item, lane])
+        if weights[item] > 0.0:
+            for lane in range(scores.shape[1]):
+                top[lane] = max(top[lane], scores[item, lane])
+
+
+@_lost
+def highest_other(scores: Floats, counts: Floats, first: int, targets: Int64Array, top: Floats) -> None:
+    """The same for BPR-max, where a lane's target weighs nothing if no other column holds it."""
+    n_items, lanes = scores.shape
+    hidden = np.zeros(lanes, dtype=scores.dtype)
+    for lane in range(lanes):
+        place = targets[lane] - first
+        if 0 <= place < n_items and counts[place] == 1.0:
+            hidden[lane], scores[place, lane] = scores[place, lane], -np.inf
+    highest(scores, counts, top)
+    for lane in range(lanes):
+        place = targets[lane] - first
+        if 0 <= place < n_items and counts[place] == 1.0:
+            scores[place, lane] = hidden[lane]
 
 
 @_lost
@@ -224,9 +241,9 @@ def bpr_max_gradient(
 
 @_lost
 def _small(x: Any) -> Any:
-    """e^x of x ≤ 0, but 0 below e^-40, 4e-18: next to e^0 that is nothing, and products of smaller numbers are so small
-    that processors take a hundred times as long for them."""
-    return exp(x) if x > _LEAST else _ZERO
+    """e^x, but 0 below e^-40, 4e-18: next to e^0 that is nothing, and products of smaller numbers are so small that
+    processors take a hundred times as long for them. Above 0 are only items that weigh nothing: e^0."""
+    return exp(min(x, _ZERO)) if x > _LEAST else _ZERO
 
 
 @_lost

@@ -125,7 +125,7 @@ def learn(
         lanes = batches.widths[step]
         n_items, alone, n_inputs = batches.sizes[step, 0], batches.sizes[step, 1], batches.sizes[step, 2]
         middle = max(n_inputs, (n_items + 1) // 2)  # the first part holds all inputs
-        rows, targets = batches.rows[step], batches.targets[step, :lanes]
+        rows = batches.rows[step]
 
         if first:
             read_inputs(network, form, batches, step, room)
@@ -141,9 +141,9 @@ def learn(
         meet(progress, me)
 
         if first:
-            score(network, form, rows, targets, 0, middle, rules, room)
+            score(network, form, batches, step, 0, middle, rules, room)
         if second:
-            score(network, form, rows, targets, middle, n_items, rules, room)
+            score(network, form, batches, step, middle, n_items, rules, room)
         if not rules.cross_entropy:
             meet(progress, me)  # the scores of the targets are known
             if first:
@@ -266,27 +266,24 @@ def forward(network: Network, form: Form, batches: Batches, step: int, room: Roo
 
 @compiled()
 def score(
-    network: Network,
-    form: Form,
-    rows: Int64Array,
-    targets: Int64Array,
-    start: int,
-    stop: int,
-    rules: Rules,
-    room: Room,
+    network: Network, form: Form, batches: Batches, step: int, start: int, stop: int, rules: Rules, room: Room
 ) -> None:
     """Scores (items, lanes) of a part, through the ELU where there is one; the highest; the targets' own."""
-    lanes = len(targets)
-    part = int(start > 0)
-    scores = matrix(room.scores, start * lanes, stop - start, lanes)
+    lanes, size = batches.widths[step], stop - start
+    targets, item_weights = batches.targets[step, :lanes], batches.weights[step, start:stop]
+    scores = matrix(room.scores, start * lanes, size, lanes)
     query = block(room.after, form.units, len(form.units) - 1, form.batch_size, lanes)
-    if stop > start:
+    if size > 0:
         np.dot(room.items[start:stop], query.T, scores)
-    loss_loops.add_biases(scores, network.bias.values, rows[start:stop])
-    if not rules.cross_entropy and rules.elu_param > 0.0:
-        loss_loops.bend(scores, rules.elu_param)
-    loss_loops.highest(scores, sums_of(room, part, lanes)[loss_loops.TOP])
-    loss_loops.own_scores(scores, start, targets, room.own[:lanes])
+    loss_loops.add_biases(scores, network.bias.values, batches.rows[step, start:stop])
+    top = sums_of(room, int(start > 0), lanes)[loss_loops.TOP]
+    if rules.cross_entropy:
+        loss_loops.highest(scores, item_weights, top)
+    else:
+        if rules.elu_param > 0.0:
+            loss_loops.bend(scores, rules.elu_param)
+        loss_loops.highest_other(scores, item_weights, start, targets, top)
+        loss_loops.own_scores(scores, start, targets, room.own[:lanes])
 
 
 @compiled()

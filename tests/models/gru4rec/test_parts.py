@@ -44,9 +44,13 @@ def both_parts(batch: MiniBatches, values: npt.ArrayLike, middle: int, settings:
     weights, wins, item_sums = np.zeros_like(scores), np.zeros_like(scores), np.zeros(n_items)
     cross_entropy = settings.loss == "cross-entropy"
     for part, (start, stop) in enumerate(ends):
-        if not cross_entropy and settings.elu > 0:
+        counts, top = batch.weights[0, start:stop], sums[part, loss_loops.TOP]
+        if cross_entropy:
+            loss_loops.highest(scores[start:stop], counts, top)
+            continue
+        if settings.elu > 0:
             loss_loops.bend(scores[start:stop], settings.elu)
-        loss_loops.highest(scores[start:stop], sums[part, loss_loops.TOP])
+        loss_loops.highest_other(scores[start:stop], counts, start, targets, top)
         loss_loops.own_scores(scores[start:stop], start, targets, own)
     for part, (start, stop) in enumerate(ends):
         counts = batch.weights[0, start:stop]
@@ -97,6 +101,23 @@ def test_bpr_max_by_hand():
     likelihood = first / (1 + math.exp(-1)) + second / (1 + math.exp(1))
     expected = (-math.log(likelihood) + 0.5 * (second * 4)) / 4
     assert bpr_max_loss([[1.0, 0.0, 2.0]], 0.5, 0.0, 4) == pytest.approx(expected, rel=1e-12)
+
+
+def test_scores_far_above_the_others_do_not_drown_what_is_compared():
+    # The own score is far above the negatives: their softmax is still that of 0 and 2.
+    first, second = 1 / (1 + math.exp(2)), math.exp(2) / (1 + math.exp(2))
+    expected = (-math.log(1.0) + 0.5 * (second * 4)) / 4
+    assert bpr_max_loss([[1000.0, 0.0, 2.0]], 0.5, 0.0, 4) == pytest.approx(expected, rel=1e-12)
+    assert first + second == pytest.approx(1)
+    # An item that is only an input, and so weighs nothing, is far above target and negative.
+    settings = Settings(batch_size=2, logq=0.0)
+    batch = Assembler(np.array([1, 1, 1]), settings, torch.float64).one(np.array([0]), np.array([1]), np.array([2]))
+    assert batch.weights[0, :3].tolist() == [0, 1, 1]
+    for middle in range(4):
+        found = both_parts(batch, [[1000.0, 1.0, 0.0]], middle, settings)
+        assert found.loss == pytest.approx(math.log(1 + math.exp(-1)) / 2, rel=1e-12)
+        wrong = 1 / (1 + math.exp(1)) / 2
+        assert found.gradient == pytest.approx(np.array([[0.0, -wrong, wrong]]), rel=1e-9)
 
 
 def test_bpr_max_passes_scores_through_the_elu():
