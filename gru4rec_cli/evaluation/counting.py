@@ -9,7 +9,7 @@ import numpy.typing as npt
 from gru4rec_cli.compiling import compiled
 
 _SHARED = 4  # events that share a list, from which on sorting it pays
-_STRETCH = 128  # scores whose maximum is taken together
+_SETS = 256  # of items whose maximum is taken together
 
 _compiled = compiled()
 
@@ -51,29 +51,29 @@ def count_dense(
 def best_dense(scores: npt.NDArray[np.floating], longest: int) -> npt.NDArray[np.int32]:
     """The `longest` best items of every row, best first, equal scores in index order, (events, longest); no NaN.
 
-    As many stretches as there are places have a maximum of at least `bar`, so that only the few stretches whose maximum
-    reaches it hold any of the best items.
+    Set s are the items s, s + sets, s + 2 · sets, …. As many sets as there are places have a maximum of at least `bar`,
+    so that only the few sets whose maximum reaches it hold any of the best items.
     """
     n_events, n_items = scores.shape
     lists = np.empty((n_events, longest), dtype=np.int32)
     best = np.empty(longest, dtype=scores.dtype)
-    n_stretches = (n_items + _STRETCH - 1) // _STRETCH
-    maxima = np.empty(n_stretches, dtype=scores.dtype)
+    n_sets = min(n_items, max(_SETS, 4 * longest))
+    maxima = np.empty(n_sets, dtype=scores.dtype)
     for event in range(n_events):
         row = scores[event]
         _maxima(row, maxima)
-        bar = np.partition(maxima, max(n_stretches - longest, 0))[max(n_stretches - longest, 0)]
+        bar = np.partition(maxima, max(n_sets - longest, 0))[max(n_sets - longest, 0)]
         found = 0
-        for stretch in range(n_stretches):
-            if maxima[stretch] < bar:
+        for first in range(n_sets):
+            if maxima[first] < bar:
                 continue
-            for item in range(stretch * _STRETCH, min((stretch + 1) * _STRETCH, n_items)):
+            for item in range(first, n_items, n_sets):
                 score = row[item]
-                if found == longest and score <= best[longest - 1]:
+                if score < bar or (found == longest and not _ahead_of(score, item, best, lists[event], longest - 1)):
                     continue
                 place = found if found < longest else longest - 1
                 found = min(found + 1, longest)
-                while place > 0 and best[place - 1] < score:
+                while place > 0 and _ahead_of(score, item, best, lists[event], place - 1):
                     best[place] = best[place - 1]
                     lists[event, place] = lists[event, place - 1]
                     place -= 1
@@ -82,15 +82,23 @@ def best_dense(scores: npt.NDArray[np.floating], longest: int) -> npt.NDArray[np
     return lists
 
 
-@compiled(fastmath={"nnan", "nsz", "reassoc"})
+@_compiled
+def _ahead_of(
+    score: float, item: int, best: npt.NDArray[np.floating], items: npt.NDArray[np.int32], place: int
+) -> bool:
+    """Whether an item comes before the one at a place of a list."""
+    return bool(score > best[place] or (score == best[place] and item < items[place]))
+
+
+@compiled(fastmath={"nnan", "nsz"})
 def _maxima(row: npt.NDArray[np.floating], maxima: npt.NDArray[np.floating]) -> None:
-    """The highest score of every stretch."""
-    for stretch in range(len(maxima)):
-        start, stop = stretch * _STRETCH, min((stretch + 1) * _STRETCH, len(row))
-        highest = row[start]
-        for item in range(start, stop):
-            highest = max(highest, row[item])
-        maxima[stretch] = highest
+    """The highest score of every set; item by item side by side, and written so that it is vectorised: `max` is not."""
+    n_sets, n_items = len(maxima), len(row)
+    maxima[:] = row[:n_sets]
+    for start in range(n_sets, n_items, n_sets):
+        scores = row[start : start + n_sets]
+        for place in range(len(scores)):
+            maxima[place] = scores[place] if scores[place] > maxima[place] else maxima[place]
 
 
 @_compiled

@@ -43,7 +43,7 @@ def highest(scores: Floats, weights: Floats, top: Floats) -> None:
     for item in range(scores.shape[0]):
         if weights[item] > 0.0:
             for lane in range(scores.shape[1]):
-                top[lane] = max(top[lane], scores[item, lane])
+                top[lane] = scores[item, lane] if scores[item, lane] > top[lane] else top[lane]
 
 
 @_lost
