@@ -52,6 +52,17 @@ def test_a_continued_training_equals_an_uninterrupted_one_bit_for_bit_and_says_w
     assert same(continued.optimizer.state(), whole.optimizer.state())
 
 
+@pytest.mark.parametrize("loss", ["cross-entropy", "bpr-max"])
+def test_the_weights_do_not_depend_on_the_number_of_threads(loss: str):
+    train = random_sessions(30, 60, seed=1)
+    settings = SETTINGS.model_copy(update={"loss": loss, "epochs": 2})
+    one, two = (Trainer(train, settings, seed=5, n_threads=threads) for threads in (1, 2))
+    one.run()
+    two.run()
+    assert one.curve == two.curve
+    assert same(one.parameters, two.parameters)
+
+
 @pytest.mark.parametrize("damage", ["flipped byte", "no weights"])
 def test_a_damaged_checkpoint_is_not_continued_from(tmp_path: Path, damage: str):
     train = random_sessions(30, 60, seed=1)
