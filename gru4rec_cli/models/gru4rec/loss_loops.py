@@ -7,8 +7,6 @@ other. Targets are places among all items; `first` is the place of the part's fi
 gradient.
 """
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -71,14 +69,25 @@ def own_scores(scores: Floats, first: int, targets: Int64Array, own: Floats) -> 
 
 
 @_lost
-def add_exponentials(scores: Floats, weights: Floats, sums: Floats) -> None:
-    """Cross-entropy, first look: scores s_u become W_u e^(s_u − top)."""
+def add_exponentials(
+    scores: Floats, weights: Floats, sums: Floats, first: int, targets: Int64Array, own: Floats
+) -> None:
+    """Cross-entropy, first look: scores s_u become W_u e^(s_u − top), and `own` those of the targets.
+
+    Below e^-40, 4e-18 beside a sum of at least W_top, they become 0, for products of such numbers are so small that
+    processors take a hundred times as long for them; not in `own`, whose logarithm is the loss.
+    """
     sums[TOTAL] = 0.0
     top, total = sums[TOP], sums[TOTAL]
+    for lane in range(scores.shape[1]):
+        place = targets[lane] - first
+        if 0 <= place < scores.shape[0]:
+            own[lane] = weights[place] * exp(scores[place, lane] - top[lane])
     for item in range(scores.shape[0]):
         weight = weights[item]
         for lane in range(scores.shape[1]):
-            scores[item, lane] = weight * _small(scores[item, lane] - top[lane])
+            x = scores[item, lane] - top[lane]
+            scores[item, lane] = weight * exp(min(x, _ZERO)) if x > _LEAST else _ZERO
         for lane in range(scores.shape[1]):
             total[lane] += scores[item, lane]
 
@@ -151,20 +160,21 @@ def add_comparisons(
 ) -> None:
     """BPR-max, first look: weights c_u e^(s_u − top) and wins σ(s_t − s_u), (items, lanes), and sums with them.
 
-    c_u counts the columns of item u; a lane's own target column does not count for it.
+    c_u counts the columns of item u; a lane's own target column does not count for it. Only items that weigh
+    nothing are above top.
     """
     n_items, lanes = scores.shape
     one = scores.dtype.type(1.0)
     top = sums[TOP]
     for item in range(n_items):
         for lane in range(lanes):
-            weights[item, lane] = counts[item] * _small(scores[item, lane] - top[lane])
+            weights[item, lane] = counts[item] * exp(min(scores[item, lane] - top[lane], _ZERO))
         for lane in range(lanes):
             wins[item, lane] = sigmoid(own[lane] - scores[item, lane])
     for lane in range(lanes):
         place = targets[lane] - first
         if 0 <= place < n_items:
-            weights[place, lane] = (counts[place] - one) * _small(scores[place, lane] - top[lane])
+            weights[place, lane] = (counts[place] - one) * exp(min(scores[place, lane] - top[lane], _ZERO))
     sums[TOTAL:] = 0.0
     total, likelihood, penalty, pull = sums[TOTAL], sums[LIKELIHOOD], sums[PENALTY], sums[PULL]
     for item in range(n_items):
@@ -237,13 +247,6 @@ def bpr_max_gradient(
             scores[place, lane] -= back[lane] * slope / number(batch_size)
     _sum_over_lanes(scores, item_sums)
     return loss / batch_size
-
-
-@_lost
-def _small(x: Any) -> Any:
-    """e^x, but 0 below e^-40, 4e-18: next to e^0 that is nothing, and products of smaller numbers are so small that
-    processors take a hundred times as long for them. Above 0 are only items that weigh nothing: e^0."""
-    return exp(min(x, _ZERO)) if x > _LEAST else _ZERO
 
 
 @_lost

@@ -290,9 +290,14 @@ def score(
 def exponentiate(batches: Batches, step: int, start: int, stop: int, room: Room) -> None:
     """Cross-entropy's first look at a part."""
     lanes = batches.widths[step]
-    scores = matrix(room.scores, start * lanes, stop - start, lanes)
-    loss_loops.add_exponentials(scores, batches.weights[step, start:stop], sums_of(room, int(start > 0), lanes))
-    loss_loops.own_scores(scores, start, batches.targets[step, :lanes], room.own[:lanes])
+    loss_loops.add_exponentials(
+        matrix(room.scores, start * lanes, stop - start, lanes),
+        batches.weights[step, start:stop],
+        sums_of(room, int(start > 0), lanes),
+        start,
+        batches.targets[step, :lanes],
+        room.own[:lanes],
+    )
 
 
 @compiled()

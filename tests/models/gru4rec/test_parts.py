@@ -55,8 +55,7 @@ def both_parts(batch: MiniBatches, values: npt.ArrayLike, middle: int, settings:
     for part, (start, stop) in enumerate(ends):
         counts = batch.weights[0, start:stop]
         if cross_entropy:
-            loss_loops.add_exponentials(scores[start:stop], counts, sums[part])
-            loss_loops.own_scores(scores[start:stop], start, targets, own)
+            loss_loops.add_exponentials(scores[start:stop], counts, sums[part], start, targets, own)
         else:
             loss_loops.add_comparisons(
                 scores[start:stop], counts, sums[part], start, targets, own, weights[start:stop], wins[start:stop]
@@ -118,6 +117,29 @@ def test_scores_far_above_the_others_do_not_drown_what_is_compared():
         assert found.loss == pytest.approx(math.log(1 + math.exp(-1)) / 2, rel=1e-12)
         wrong = 1 / (1 + math.exp(1)) / 2
         assert found.gradient == pytest.approx(np.array([[0.0, -wrong, wrong]]), rel=1e-9)
+
+
+def test_a_target_far_below_the_others_is_still_learnt():
+    # p = e^-50 (1 + e^-50): above 1e-24 the gradient is hardly less than that of -log p.
+    settings = Settings(batch_size=2, logq=0.0)
+    batch = batch_of(settings, [0], [1], [1, 1])
+    p = math.exp(-50)
+    for middle in range(3):
+        found = both_parts(batch, [[-50.0, 0.0]], middle, settings)
+        assert found.loss == pytest.approx(-math.log(p + 1e-24) / 2, rel=1e-12)
+        pull = p / (p + 1e-24) / 2
+        assert found.gradient == pytest.approx(np.array([[-pull, pull]]), rel=1e-12)
+
+
+def test_bpr_max_counts_wins_against_all_that_are_far_above():
+    # The target at -50, negatives up to 0: every weighted win is about e^-50, however small the weight.
+    scores = [[-50.0, 0.0, -20.0, -45.0, -49.0]]
+    weights = np.exp([0.0, -20.0, -45.0, -49.0])
+    wins = 1 / (1 + np.exp(np.array(scores[0][1:]) + 50))
+    likelihood = (weights * wins).sum() / weights.sum()
+    assert likelihood == pytest.approx(4 * math.exp(-50), rel=0.1)
+    expected = -math.log(likelihood + 1e-24) / 3
+    assert bpr_max_loss(scores, 0.0, 0.0, 3) == pytest.approx(expected, rel=1e-12)
 
 
 def test_bpr_max_passes_scores_through_the_elu():
