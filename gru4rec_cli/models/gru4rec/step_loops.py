@@ -124,7 +124,9 @@ def learn(
     for step in range(len(batches.widths)):
         lanes = batches.widths[step]
         n_items, alone, n_inputs = batches.sizes[step, 0], batches.sizes[step, 1], batches.sizes[step, 2]
-        middle = max(n_inputs, (n_items + 1) // 2)  # the first part holds all inputs
+        middle = (n_items + 1) // 2
+        if form.shared:
+            middle = max(n_inputs, middle)  # the first part holds all inputs
         rows = batches.rows[step]
 
         if first:
