@@ -6,12 +6,13 @@ spin, since they meet many times a millisecond; a thread that waits longer sleep
 
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
+from numba import typeof, types
+from numba.core.dispatcher import Dispatcher
 
 from gru4rec_cli.compiling import compiled
 from gru4rec_cli.intrinsics import load_acquire, store_release
@@ -19,6 +20,7 @@ from gru4rec_cli.intrinsics import load_acquire, store_release
 Progress = npt.NDArray[np.int64]  # (threads, PADDING): how often each thread has arrived, a cache line each
 
 PADDING = 8
+_GONE = np.iinfo(np.int64).max  # of a thread that failed or was interrupted: nobody waits for it any more
 _SPINS = 200_000  # looks, about a tenth of a millisecond
 _NAP = 1 if sys.platform == "win32" else 50  # milliseconds there, microseconds elsewhere
 
@@ -31,16 +33,39 @@ class Team:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.progress: Progress = np.zeros((size, PADDING), dtype=np.int64)
-        self._others = ThreadPoolExecutor(size - 1) if size > 1 else None
+        self._pool = ThreadPoolExecutor(size - 1) if size > 1 else None
+        self._ready: set[Callable[..., None]] = set()
 
     def run(self, loop: Callable[..., None], *arguments: Any) -> None:
-        """`loop(progress, thread, *arguments)` in every thread; back when all are."""
-        pool, progress = self._others, self.progress
-        others = [pool.submit(loop, progress, thread, *arguments) for thread in range(1, self.size)] if pool else []
-        loop(progress, 0, *arguments)
+        """`loop(progress, thread, *arguments)` in every thread; back when all are.
+
+        Raises:
+            Exception: whatever the loop raised in any of them, KeyboardInterrupt in the calling one.
+        """
+        progress: Progress = np.zeros((self.size, PADDING), dtype=np.int64)
+        self._compile(loop, progress, 0, *arguments)
+        others: list[Future[None]] = []
+        try:
+            if self._pool:
+                others = [self._pool.submit(_go, loop, progress, n, arguments) for n in range(1, self.size)]
+            loop(progress, 0, *arguments)
+        finally:
+            progress[0, 0] = _GONE
         for other in others:
             other.result()
+
+    def _compile(self, loop: Callable[..., None], *arguments: Any) -> None:
+        """In the calling thread, where it can be interrupted."""
+        if loop not in self._ready and isinstance(loop, Dispatcher):
+            loop.compile(tuple(typeof(argument) for argument in arguments))
+        self._ready.add(loop)
+
+
+def _go(loop: Callable[..., None], progress: Progress, thread: int, arguments: tuple[Any, ...]) -> None:
+    try:
+        loop(progress, thread, *arguments)
+    finally:
+        progress[thread, 0] = _GONE
 
 
 @compiled()

@@ -48,6 +48,26 @@ def test_an_error_in_another_thread_is_told():
         Team(2).run(fails)
 
 
+def test_nobody_waits_for_a_thread_that_failed():
+    @compiled()
+    def meets(progress: Progress, me: int) -> None:
+        meet(progress, me)
+
+    for failing in (0, 1):
+
+        def fails(progress: Progress, me: int, failing: int = failing) -> None:
+            if me == failing:
+                raise KeyboardInterrupt if me == 0 else ValueError("broken")
+            meets(progress, me)
+
+        team = Team(2)
+        with pytest.raises((KeyboardInterrupt, ValueError)):
+            team.run(fails)
+        numbers = np.ones((2, 2), dtype=np.int64)
+        team.run(take_turns, 100, numbers)
+        assert numbers[0].tolist() == expected(2, 100)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the time of threads as Linux does")
 def test_a_thread_that_waits_long_sleeps():
     import time

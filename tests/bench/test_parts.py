@@ -25,7 +25,7 @@ from gru4rec_cli.models.gru4rec import step_loops
 from gru4rec_cli.models.gru4rec.lanes import STEPS_AT_ONCE
 from gru4rec_cli.models.gru4rec.step_loops import learn
 from gru4rec_cli.models.gru4rec.training import Trainer
-from gru4rec_cli.team import Team
+from gru4rec_cli.team import PADDING
 from tests.fetched import needs_fetch
 from tests.worlds import sessions_of
 
@@ -154,7 +154,7 @@ def test_the_products_are_those_of_a_step(step: str, monkeypatch: pytest.MonkeyP
             trainer.learn(batches)
         else:
             products = products_for(settings, batches.sizes[:, 0])
-            floor.multiply.py_func(Team(1).progress, 0, products, batches.sizes[:, 0])
+            floor.multiply.py_func(np.zeros((1, PADDING), dtype=np.int64), 0, products, batches.sizes[:, 0])
     lanes, layer = batches.lanes.widths, 8 * 24
     assert (lanes == 8).all()
     assert multiplications == (5 * lanes * layer + 3 * lanes * 8 * batches.sizes[:, 0]).sum()
