@@ -4,6 +4,8 @@ import hashlib
 import logging
 import os
 import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,8 @@ from numba.core import event
 
 if TYPE_CHECKING:
     from numba.core.decorators import _JITWrapper  # keeps the types of what it decorates
+
+_UNUSED = 14 * 86_400  # seconds after which kept loops go
 
 _log = logging.getLogger(__name__)
 
@@ -43,25 +47,25 @@ def compiled(*, fastmath: bool | set[str] = False) -> "_JITWrapper":
 
 
 def _keep_by_code() -> None:
-    """Have numba keep loops in a folder of this state of the package.
+    """Have numba keep loops in a folder that the code of all loops of this package names.
 
     By itself it looks only at the file of a loop, and would go on with the old code of other files' loops inside it.
     """
     if os.environ.get("NUMBA_CACHE_DIR"):
         return
     package = Path(__file__).parent
-    states = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(package.rglob("*.py"))]
-    name = f"loops-{hashlib.sha256(repr(states).encode()).hexdigest()[:12]}"
+    sources = [path.read_bytes() for path in sorted(package.rglob("*.py"))]
+    code = hashlib.sha256(b"".join(source for source in sources if b"numba" in source or b"compiled" in source))
+    name = f"loops-{code.hexdigest()[:12]}"
     for folder in (package / "__pycache__", Path.home() / ".cache" / "gru4rec-study"):
-        try:
+        with suppress(OSError):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        for old in folder.glob("loops-*"):
-            if old.name != name:
-                shutil.rmtree(old, ignore_errors=True)
-        numba.config.CACHE_DIR = str(folder / name)  # type: ignore[attr-defined]
-        return
+            os.utime(folder / name)
+            for old in folder.glob("loops-*"):  # other code may still be running
+                if old.stat().st_mtime < time.time() - _UNUSED:
+                    shutil.rmtree(old, ignore_errors=True)
+            numba.config.CACHE_DIR = str(folder / name)  # type: ignore[attr-defined]
+            return
 
 
 _keep_by_code()
