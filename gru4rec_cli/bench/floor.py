@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from gru4rec_cli.compiling import compiled
 from gru4rec_cli.data.sessions import Int64Array
 from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.team import Progress, Team, meet
+from gru4rec_cli.threads import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 
@@ -117,7 +117,7 @@ def _matrix(flat: Floats, rows: int, columns: int) -> Floats:
 def products_per_second(products: Products, columns: Int64Array, skipped: int, threads: int) -> float:
     """Steps a second, products alone, through steps with these numbers of distinct columns; the first are not timed."""
     team = Team(min(threads, 2))
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         team.run(multiply, products, columns[:skipped])
         start = time.perf_counter()
         team.run(multiply, products, columns[skipped:])

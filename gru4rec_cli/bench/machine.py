@@ -20,7 +20,7 @@ def describe(threads: int) -> dict[str, Any]:
     """Processor, cores, threads and versions."""
     import torch
 
-    versions = {**provenance.versions(), "numba": metadata.version("numba")}
+    versions = {**provenance.versions(), **{name: metadata.version(name) for name in ("numba", "scipy")}}
     blas = "MKL" if torch.backends.mkl.is_available() else "not MKL"  # type: ignore[no-untyped-call]
     return {**provenance.device(), "cores": cores(), "threads": threads, "blas": blas, "versions": versions}
 

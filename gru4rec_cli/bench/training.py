@@ -1,7 +1,8 @@
 """Section `training`: steps of ours, of the author's code, and of the matrix products alone, in turns."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -27,15 +28,25 @@ Rates = tuple[float, float]  # steps and events a second
 
 def measure_training(notebook: Notebook, plan: Plan, *, with_official: bool) -> None:
     """Every case of the plan that fits into memory."""
-    # The author's process waits as OpenMP does by default: spinning is faster for it where the machine is quiet.
-    os.environ.pop("OMP_WAIT_POLICY", None)
-    for case in plan.training:
-        needed = _bytes_needed(case, with_official=with_official)
-        if needed > available_memory():
-            name = f"training: {case.items:,} items, {case.settings['layers'][0]} units"
-            notebook.left_out[name] = f"needs about {needed / 1e9:.1f} GB of memory, and less is free"
-            continue
-        _measure_case(notebook, plan, case, with_official=with_official)
+    with _waiting_as_openmp_does():
+        for case in plan.training:
+            needed = _bytes_needed(case, with_official=with_official)
+            if needed > available_memory():
+                name = f"training: {case.items:,} items, {case.settings['layers'][0]} units"
+                notebook.left_out[name] = f"needs about {needed / 1e9:.1f} GB of memory, and less is free"
+                continue
+            _measure_case(notebook, plan, case, with_official=with_official)
+
+
+@contextmanager
+def _waiting_as_openmp_does() -> Iterator[None]:
+    """For processes that start meanwhile, the author's: spinning is faster for it where the machine is quiet."""
+    policy = os.environ.pop("OMP_WAIT_POLICY", None)
+    try:
+        yield
+    finally:
+        if policy is not None:
+            os.environ["OMP_WAIT_POLICY"] = policy
 
 
 def _bytes_needed(case: TrainingCase, *, with_official: bool) -> int:

@@ -18,6 +18,8 @@ _SHARED_SOURCES = [
     "../scores.py",
     "../compiling.py",
     "../threads.py",
+    "../team.py",
+    "../intrinsics.py",
     "../data/sessions.py",
     "../evaluation/metrics.py",
     "../evaluation/ranking.py",
