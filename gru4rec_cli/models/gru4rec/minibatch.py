@@ -12,7 +12,7 @@ import torch
 
 from gru4rec_cli.data.sessions import Int64Array
 from gru4rec_cli.models.gru4rec.cells import NO_MASKS, Masks
-from gru4rec_cli.models.gru4rec.lanes import LaneChunk, LaneStep
+from gru4rec_cli.models.gru4rec.lanes import LaneChunk
 from gru4rec_cli.models.gru4rec.network import ITEMS, input_table
 from gru4rec_cli.models.gru4rec.settings import Settings
 
@@ -64,15 +64,6 @@ class Assembler:
         self.as_target: Float64Array = support**-settings.logq_strength
         self.as_sample: Float64Array = support ** (-settings.logq_strength * settings.sample_alpha)
         self._place_of = np.full(len(supports), -1, dtype=np.int64)
-
-    def one(
-        self, inputs: Int64Array, targets: Int64Array, negatives: Int64Array, masks: Masks = NO_MASKS
-    ) -> MiniBatches:
-        """A single step of item indices, whose lanes all begin a session; `masks` (lanes, units)."""
-        clicks = np.stack([inputs, targets], axis=1).reshape(-1)
-        rows = np.arange(0, len(clicks), 2)
-        lanes = LaneStep(rows, np.ones_like(rows, dtype=bool), rows // 2)
-        return self.chunk(clicks, lanes.alone(), negatives[None, :], {name: mask[None] for name, mask in masks.items()})
 
     def chunk(self, items: Int64Array, lanes: LaneChunk, negatives: Int64Array, masks: Masks = NO_MASKS) -> MiniBatches:
         """The steps of a chunk: `items` are all clicks, `negatives` (steps, n_sample)."""

@@ -1,11 +1,8 @@
 """Steps of learning on the CPU: what the compiled step works on, laid out for it."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import torch
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from gru4rec_cli.data.sessions import Int64Array
@@ -18,21 +15,12 @@ from gru4rec_cli.models.gru4rec.optimizer import EPSILON, Adagrad
 from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.models.gru4rec.step_loops import Batches, Form, Network, Room, Rules, Table, learn
 from gru4rec_cli.team import Team
+from gru4rec_cli.threads import one_blas_thread
 
 Parameters = dict[str, Tensor]
 Floats = npt.NDArray[np.floating]
 
 PARTS = 2  # of the items of a step; more threads would have nothing to do
-
-
-@dataclass(frozen=True)
-class StepGradients:
-    """What one mini-batch says: the loss, the states to carry on, and the gradient of every parameter it touches."""
-
-    loss: float  # divided by the configured batch size
-    states: list[Tensor]  # one (lanes, D_L) a layer
-    rows: dict[str, tuple[Int64Array, Floats]]  # matrix: (row indices, each once; their gradients)
-    whole: Parameters
 
 
 class Stepper:
@@ -58,52 +46,29 @@ class Stepper:
             self._table(input_table(settings)),
             Table(values, accumulators, momenta),
         )
-        self._form = self._make_form()
+        self.form = self._make_form()
         self._rules = Rules(
             settings.loss == "cross-entropy",
             settings.elu,
             settings.regularisation,
             Rate(settings.learning_rate, settings.momentum, EPSILON),
         )
-        self._room = self._make_room(values.shape[1])
+        self.room = self._make_room(values.shape[1])
         self._team = Team(min(n_threads, PARTS))
 
     def begin(self) -> None:
         """Every lane's hidden states to zero."""
-        self._room.after[:] = 0.0
+        self.room.after[:] = 0.0
 
-    def learn(self, batches: MiniBatches) -> Floats:
-        """Learn from steps one after the other; their losses, divided by the configured batch size, (steps,)."""
-        return self._run(batches, update=True)
+    def learn(self, batches: MiniBatches, *, update: bool = True) -> Floats:
+        """Learn from steps one after the other; their losses, divided by the configured batch size, (steps,).
 
-    def gradients(self, batch: MiniBatches, states: list[Tensor] | None = None) -> StepGradients:
-        """Everything that a single step computes before it changes anything; `states` (lanes, D_L) are carried on."""
-        settings, room = self.settings, self._room
-        starts = self._form.batch_size * np.concatenate([[0], np.cumsum(self._form.units)])
-        lanes = int(batch.lanes.widths[0])
-        for start, state in zip(starts[:-1], states or [], strict=False):
-            room.after[start : start + state.numel()] = state.reshape(-1).numpy()
-            batch.lanes.starts[:] = False
-        (loss,) = self._run(batch, update=False)
-        new = [
-            torch.from_numpy(room.after[start : start + lanes * units].reshape(lanes, units).copy())
-            for start, units in zip(starts[:-1], settings.layers, strict=True)
-        ]
-        n_items, alone, n_inputs = batch.sizes[0].tolist()
-        rows = {
-            ITEMS: (batch.rows[0, :n_items], room.gradients[:n_items].copy()),
-            BIAS: (batch.rows[0, alone:n_items], room.bias_gradients[alone:n_items].copy()),
-        }
-        if not self._form.shared:
-            rows[input_table(settings)] = batch.input_rows[0, :n_inputs], room.own_inputs[:n_inputs].copy()
-        cells, _ = self._views(room.cells.copy())
-        return StepGradients(float(loss), new, rows, cells)
-
-    def _run(self, batches: MiniBatches, *, update: bool) -> Floats:
+        Without `update` states are carried on and gradients computed, in `room`, but no parameter moves.
+        """
         losses = np.empty(len(batches), dtype=np.float64)
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             self._team.run(
-                learn, self._network, self._form, self._rules, self._laid_out(batches), self._room, losses, update
+                learn, self._network, self.form, self._rules, self._laid_out(batches), self.room, losses, update
             )
         return losses
 
@@ -135,12 +100,12 @@ class Stepper:
         if not any(name in masks for name in names):
             return np.empty((0, 0), dtype=self.dtype)
         steps, width = shape
-        found = np.ones((steps, self._form.batch_size * sum(self.settings.layers)), dtype=self.dtype)
+        found = np.ones((steps, self.form.batch_size * sum(self.settings.layers)), dtype=self.dtype)
         start = 0
         for name, units in zip(names, self.settings.layers, strict=True):
             if name in masks:
                 found[:, start : start + width * units] = masks[name].numpy().reshape(steps, -1)
-            start += self._form.batch_size * units
+            start += self.form.batch_size * units
         return found
 
     def _table(self, name: str) -> Table:
@@ -158,10 +123,10 @@ class Stepper:
             None, :
         ]
         shapes = {name: tensors[name].shape for half in self._cell_names for name in half}
-        views, _ = self._views(flat, shapes)
+        views, _ = self.views(flat, shapes)
         return tensors | views, flat
 
-    def _views(self, flat: Floats, shapes: dict[str, torch.Size] | None = None) -> tuple[Parameters, Int64Array]:
+    def views(self, flat: Floats, shapes: dict[str, torch.Size] | None = None) -> tuple[Parameters, Int64Array]:
         """Every tensor in the vector, and where each half of a layer begins."""
         shapes = shapes or {name: value.shape for name, value in self.parameters.items()}
         views: Parameters = {}
@@ -179,14 +144,14 @@ class Stepper:
         units = np.array(settings.layers, dtype=np.int64)
         one_hot = settings.embedding == "none"
         width = 3 * settings.layers[0] if one_hot else settings.input_width
-        _, starts = self._views(np.zeros((1, self._network.cells.values.shape[1]), dtype=self.dtype))
+        _, starts = self.views(np.zeros((1, self._network.cells.values.shape[1]), dtype=self.dtype))
         widths = np.array([width, *settings.layers[:-1]], dtype=np.int64)
         return Form(widths, units, starts, settings.batch_size, input_table(settings) == ITEMS, one_hot)
 
     def _make_room(self, n_cells: int) -> Room:
         settings = self.settings
         lanes, last, all_units = settings.batch_size, settings.layers[-1], sum(settings.layers)
-        most, all_widths = 2 * lanes + settings.n_sample, int(self._form.widths.sum())
+        most, all_widths = 2 * lanes + settings.n_sample, int(self.form.widths.sum())
 
         def room(*shape: int) -> Floats:
             return np.zeros(shape, dtype=self.dtype)
@@ -212,7 +177,7 @@ class Stepper:
             gates=room(3 * lanes * all_units),
             d_x=room(3 * lanes * all_units),
             d_h=room(3 * lanes * all_units),
-            own_inputs=room(lanes, 1 if self._form.shared else int(self._form.widths[0])),
+            own_inputs=room(lanes, 1 if self.form.shared else int(self.form.widths[0])),
             cells=room(1, n_cells),
             losses=np.zeros(PARTS),
         )

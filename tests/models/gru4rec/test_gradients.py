@@ -14,8 +14,9 @@ from gru4rec_cli.models.gru4rec import Settings
 from gru4rec_cli.models.gru4rec.dropout import masks_of
 from gru4rec_cli.models.gru4rec.minibatch import Assembler
 from gru4rec_cli.models.gru4rec.network import initial_parameters, input_table, zero_states
-from gru4rec_cli.models.gru4rec.stepping import StepGradients, Stepper
+from gru4rec_cli.models.gru4rec.stepping import Stepper
 from tests.models.gru4rec import autograd
+from tests.models.gru4rec.gradients import StepGradients, gradients_of, step_of
 
 V = 7
 SUPPORTS = np.array([3, 1, 4, 1, 5, 9, 2])
@@ -35,8 +36,8 @@ def noise(name: str, units: int, lanes: int = 3) -> Any:
 
 
 def gradients_at(parameters: dict[str, Tensor], settings: Settings, states: list[Tensor]) -> StepGradients:
-    batch = Assembler(SUPPORTS, settings, torch.float64).one(INPUTS, TARGETS, NEGATIVES, masks_of(settings, noise))
-    return Stepper(parameters, settings, 1).gradients(batch, states)
+    batch = step_of(Assembler(SUPPORTS, settings, torch.float64), INPUTS, TARGETS, NEGATIVES, masks_of(settings, noise))
+    return gradients_of(Stepper(parameters, settings), batch, states)
 
 
 def perturbed(parameters: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
@@ -123,8 +124,8 @@ def test_a_step_is_that_of_autograd(
     parameters = perturbed(initial_parameters(n_items, settings, seed=seed, dtype=torch.float64), seed)
     states = some_states(tuple(layers), lanes, seed)
     masks = masks_of(settings, lambda name, units: noise(name, units, lanes))
-    batch = Assembler(supports, settings, torch.float64).one(inputs, targets, negatives, masks)
-    found = Stepper(parameters, settings, n_threads).gradients(batch, states)
+    batch = step_of(Assembler(supports, settings, torch.float64), inputs, targets, negatives, masks)
+    found = gradients_of(Stepper(parameters, settings, n_threads), batch, states)
     expected = autograd.step(
         parameters,
         torch.from_numpy(supports).double(),

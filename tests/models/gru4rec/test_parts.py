@@ -16,6 +16,7 @@ from gru4rec_cli.models.gru4rec.minibatch import Assembler, MiniBatches
 from gru4rec_cli.models.gru4rec.negatives import NegativeSampler
 from gru4rec_cli.models.gru4rec.network import initial_parameters, zero_states
 from gru4rec_cli.models.gru4rec.optimizer import EPSILON
+from tests.models.gru4rec.gradients import step_of
 
 SMALL = Settings(layers=(3,), dropout_p_hidden=0.0)
 
@@ -32,7 +33,7 @@ def batch_of(settings: Settings, targets: list[int], negatives: list[int], suppo
     """A step whose scores a test gives itself, item by item in the order of `rows`; inputs are by themselves."""
     settings = settings.model_copy(update={"embedding": "layersize"})
     assembler = Assembler(np.array(supports), settings, torch.float64)
-    return assembler.one(np.zeros(len(targets), dtype=np.int64), np.array(targets), np.array(negatives))
+    return step_of(assembler, np.zeros(len(targets), dtype=np.int64), np.array(targets), np.array(negatives))
 
 
 def both_parts(batch: MiniBatches, values: npt.ArrayLike, middle: int, settings: Settings) -> Looked:
@@ -110,7 +111,9 @@ def test_scores_far_above_the_others_do_not_drown_what_is_compared():
     assert first + second == pytest.approx(1)
     # An item that is only an input, and so weighs nothing, is far above target and negative.
     settings = Settings(batch_size=2, logq=0.0)
-    batch = Assembler(np.array([1, 1, 1]), settings, torch.float64).one(np.array([0]), np.array([1]), np.array([2]))
+    batch = step_of(
+        Assembler(np.array([1, 1, 1]), settings, torch.float64), np.array([0]), np.array([1]), np.array([2])
+    )
     assert batch.weights[0, :3].tolist() == [0, 1, 1]
     for middle in range(4):
         found = both_parts(batch, [[1000.0, 1.0, 0.0]], middle, settings)
@@ -176,7 +179,7 @@ def test_bpr_max_counts_columns_and_leaves_the_own_one_out():
 
 def test_inputs_stand_first_and_those_that_are_no_columns_weigh_nothing():
     assembler = Assembler(np.array([1, 4, 9, 2, 2]), Settings(batch_size=3, logq=1.0), torch.float64)
-    batch = assembler.one(np.array([1, 4, 1]), np.array([2, 3, 2]), np.array([1]))
+    batch = step_of(assembler, np.array([1, 4, 1]), np.array([2, 3, 2]), np.array([1]))
     assert batch.sizes.tolist() == [[4, 1, 2]]
     assert batch.rows[0, :4].tolist() == [4, 1, 2, 3]
     assert batch.weights[0, :4].tolist() == pytest.approx([0, 4**-0.5, 2 / 9, 1 / 2])
