@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from gru4rec_cli.columns import ORACLE
 from gru4rec_cli.data.events import SYNTHETIC, DataSettings
 from gru4rec_cli.data.spark import SparkSettings
-from gru4rec_cli.data.splitting import SplitSettings
+from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.errors import ConfigError, UsageError
 from gru4rec_cli.evaluation.settings import EvaluateSettings

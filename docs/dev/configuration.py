@@ -14,7 +14,7 @@ from gru4rec_cli.data.events import ColumnSettings, DataSettings
 from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.spark import SparkSettings
-from gru4rec_cli.data.splitting import SplitSettings
+from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.data.windows import WindowSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings

@@ -8,10 +8,10 @@ import polars as pl
 from gru4rec_cli.columns import ITEM, SESSION, TIME
 from gru4rec_cli.data.cleaning import summarise
 from gru4rec_cli.data.order_signal import order_signal
+from gru4rec_cli.data.times import MICROSECONDS_PER_DAY
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 RARE = 5  # events; the default of split.min_item_support
-MICROSECONDS_PER_DAY = 86_400_000_000
 
 _PLAUSIBLE = range(1995, 2100)  # years
 _RESOLUTIONS = {"days": MICROSECONDS_PER_DAY, "seconds": 1_000_000, "milliseconds": 1000, "microseconds": 1}

@@ -23,7 +23,8 @@ from gru4rec_cli.data.cleaning import summary_of
 from gru4rec_cli.data.engine import lazy
 from gru4rec_cli.data.events import read_event_table, write_event_table, write_table
 from gru4rec_cli.data.removals import EVENTS
-from gru4rec_cli.data.splitting import SHORTEST_SESSION, Split, SplitSettings, item_table
+from gru4rec_cli.data.split_settings import SplitSettings
+from gru4rec_cli.data.splitting import SHORTEST_SESSION, Split, item_table
 from gru4rec_cli.errors import CheckError, StageError
 
 PART_FILES = {"train": TRAIN_FILE, "valid": VALID_FILE, "test": TEST_FILE}

@@ -2,19 +2,16 @@
 
 import math
 from dataclasses import asdict, dataclass
-from datetime import date
 from fractions import Fraction
 from typing import Any, Literal
 
 import narwhals as nw
 import polars as pl
-from pydantic import Field, field_validator, model_validator
 
 from gru4rec_cli.columns import ITEM, SESSION, SUPPORT, TIME
-from gru4rec_cli.data import cleaning, presets
-from gru4rec_cli.data.cleaning import CleaningSettings, summary_of, without
+from gru4rec_cli.data import cleaning
+from gru4rec_cli.data.cleaning import summary_of, without
 from gru4rec_cli.data.engine import Engine, PolarsEngine, Table, lazy, native
-from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.removals import (
     AFTER_CUT,
     OLD,
@@ -25,85 +22,15 @@ from gru4rec_cli.data.removals import (
     main_removal,
     require_events,
 )
-from gru4rec_cli.data.times import LATEST, iso, parse_iso
-from gru4rec_cli.data.windows import MOST, STEP, WindowSettings, named, take_window
+from gru4rec_cli.data.split_settings import SplitSettings, moment_of
+from gru4rec_cli.data.times import MICROSECONDS_PER_DAY, iso
+from gru4rec_cli.data.windows import STEP, named, take_window
 from gru4rec_cli.errors import DataError
 from gru4rec_cli.progress import SILENT, Progress
 
 SHORTEST_SESSION = 2  # events: one click to know, one to predict
-MICROSECONDS_PER_DAY = 86_400_000_000
 
 _START, _END, _FIRST = "start", "end", "first"
-
-
-class SplitSettings(CleaningSettings):
-    """How the log is cleaned and then divided by the start time of its sessions."""
-
-    preset: str | None = Field(
-        None,
-        description="published preprocessing whose values the other keys take by default: "
-        + ", ".join(presets.PRESETS),
-    )
-    by: Literal["ratio", "days", "time"] = Field(
-        "ratio", description="what `test` and `valid` give: a share of the sessions, days at the end, or a time"
-    )
-    test: float | str = Field(
-        0.2,
-        description="with by ratio: share of the sessions in (0, 1) that starts last; days: how many of the last days; "
-        "time: where the test begins, ISO 8601 (UTC where no zone is given) or seconds since 1970-01-01 UTC",
-    )
-    valid: float | str | None = Field(
-        None, description="validation part, taken from the end of the training part by the same rule; null: none"
-    )
-    straddle: Literal["drop", "train", "truncate", "test"] = Field(
-        "drop",
-        description="sessions that start before a cut and end at or after it: drop them, keep them whole in the "
-        "earlier part (train), which then knows clicks from the later part's time, truncate them to what precedes the "
-        "cut, or put them whole into the later part (test), which then begins before the cut",
-    )
-    unseen: Literal["drop", "miss"] = Field(
-        "drop", description="validation and test events of items that training lacks: drop them, or keep them as misses"
-    )
-    recent: RecentSettings | None = Field(
-        None, description="training sessions to keep, by share or days, the last ones; null: all"
-    )
-    windows: int | None = Field(
-        None,
-        ge=2,
-        le=MOST,
-        description="cut the log into so many windows of equal length, each a run of its own with all stages, and sum "
-        "them up in one table; null: the log as a whole",
-    )
-    window: WindowSettings | None = Field(
-        None, description="keep only the sessions that start in one of so many windows of equal length; null: all"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _with_preset(cls, given: Any) -> Any:
-        return presets.filled(given) if isinstance(given, dict) else given
-
-    @field_validator("test", "valid", mode="before")
-    @classmethod
-    def _date_as_text(cls, value: object) -> object:
-        return value.isoformat() if isinstance(value, date) else value  # YAML reads 2014-09-01 as a date
-
-    @model_validator(mode="after")
-    def _windows_fit(self) -> "SplitSettings":
-        if self.windows is not None and self.window is not None:
-            raise ValueError("window: names one window, and windows asks for all of them; leave one of the two out")
-        if self.by == "time" and (self.windows or self.window):
-            raise ValueError("by: time names one moment, and every window needs a cut of its own: set ratio or days")
-        return self
-
-    @model_validator(mode="after")
-    def _amounts_fit(self) -> "SplitSettings":
-        for name, amount in (("test", self.test), ("valid", self.valid)):
-            if amount is not None:
-                _require_amount(name, amount, self.by)
-        if self.by == "time" and self.valid is not None and _moment(self.valid) >= _moment(self.test):
-            raise ValueError(f"valid: {self.valid!r} must be earlier than test: {self.test!r}")
-        return self
 
 
 @dataclass(frozen=True)
@@ -308,7 +235,7 @@ def _keep_recent(training: Tally, settings: SplitSettings) -> None:
 def _find_cut(log: Tally, amount: float | str, by: Literal["ratio", "days", "time"]) -> int:
     """The first moment, in microseconds, of the later part."""
     if by == "time":
-        return _moment(amount)
+        return moment_of(amount)
     exact = Fraction(str(amount))
     if by == "days":
         last = native(log.events.select(nw.col(TIME).max())).item()
@@ -338,29 +265,6 @@ def _overlap(train: Table, test: Table) -> dict[str, Any]:
 
 def _cut_fact(cut: int | None) -> dict[str, Any] | None:
     return None if cut is None else {"time": iso(cut), "microseconds": cut}
-
-
-def _require_amount(name: str, amount: float | str, by: str) -> None:
-    if by == "time":
-        _moment(amount, name)
-    elif isinstance(amount, str):
-        raise ValueError(f"{name}: must be a number with by: {by}, not the text {amount!r}")
-    elif by == "ratio" and not 0 < amount < 1:
-        raise ValueError(f"{name}: must lie between 0 and 1 with by: ratio, not {amount}")
-    elif not 0 < amount * MICROSECONDS_PER_DAY <= LATEST:
-        raise ValueError(f"{name}: must be a positive number of days, at most 84,000, not {amount}")
-
-
-def _moment(amount: float | str, name: str = "test") -> int:
-    """A time of the configuration in microseconds."""
-    micros = parse_iso(amount) if isinstance(amount, str) else round(Fraction(str(amount)) * 1_000_000)
-    if micros is None:
-        raise ValueError(
-            f"{name}: {amount!r} is neither an ISO 8601 time (2014-09-01T00:00:00Z) nor seconds since 1970"
-        )
-    if not 0 <= micros <= LATEST:
-        raise ValueError(f"{name}: {amount!r} is not a time between 1970 and 2200")
-    return micros
 
 
 def _require_log(cleaned: Tally) -> None:

@@ -10,7 +10,8 @@ from polars.testing import assert_frame_equal
 import gru4rec_cli.data as clicks
 from gru4rec_cli.columns import ITEM, SESSION, TIME
 from gru4rec_cli.data.describing import describe
-from gru4rec_cli.data.splitting import SplitSettings, split_log
+from gru4rec_cli.data.split_settings import SplitSettings
+from gru4rec_cli.data.splitting import split_log
 from gru4rec_cli.errors import DataError
 
 WALKS = ["abc", "bca", "aab", "abc", "cab", "abc", "cab", "abc", "bac", "zab"]

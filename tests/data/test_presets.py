@@ -10,7 +10,8 @@ from gru4rec_cli.data import presets
 from gru4rec_cli.data.layout import formats
 from gru4rec_cli.data.presets import PRESETS, check_fingerprint
 from gru4rec_cli.data.split_folder import verify_split, write_split
-from gru4rec_cli.data.splitting import SplitSettings, split_log
+from gru4rec_cli.data.split_settings import SplitSettings
+from gru4rec_cli.data.splitting import split_log
 from gru4rec_cli.errors import DataError
 from tests.data.logs import DAY, log, walks
 

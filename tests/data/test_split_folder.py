@@ -19,7 +19,8 @@ from gru4rec_cli.columns import (
 )
 from gru4rec_cli.data.events import read_event_table, write_event_table, write_table
 from gru4rec_cli.data.split_folder import verify_split, write_split
-from gru4rec_cli.data.splitting import SplitSettings, split_given, split_log
+from gru4rec_cli.data.split_settings import SplitSettings
+from gru4rec_cli.data.splitting import split_given, split_log
 from gru4rec_cli.errors import CheckError, StageError
 
 SETTINGS = SplitSettings(by="time", test=80, valid=50, min_item_support=1)

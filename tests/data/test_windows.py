@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from gru4rec_cli.columns import SESSION
 from gru4rec_cli.data.split_folder import verify_split, write_split
-from gru4rec_cli.data.splitting import SplitSettings, split_log
+from gru4rec_cli.data.split_settings import SplitSettings
+from gru4rec_cli.data.splitting import split_log
 from gru4rec_cli.data.windows import OUTSIDE, WindowSettings, find_window
 from gru4rec_cli.errors import CheckError, DataError
 from tests.data.logs import SECOND, log, walks
