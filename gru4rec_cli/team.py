@@ -57,7 +57,7 @@ class Team:
     def _compile(self, loop: Callable[..., None], *arguments: Any) -> None:
         """In the calling thread, where it can be interrupted."""
         if loop not in self._ready and isinstance(loop, Dispatcher):
-            loop.compile(tuple(typeof(argument) for argument in arguments))
+            loop.compile(tuple(typeof(argument) for argument in arguments))  # type: ignore[no-untyped-call]
         self._ready.add(loop)
 
 
@@ -69,12 +69,19 @@ def _go(loop: Callable[..., None], progress: Progress, thread: int, arguments: t
 
 
 @compiled()
+def arrive(progress: Progress, thread: int) -> None:
+    """Tell the others that this thread has come here, and go on."""
+    if len(progress) > 1:
+        store_release(progress, thread * PADDING, progress[thread, 0] + 1)
+
+
+@compiled()
 def meet(progress: Progress, thread: int) -> None:
-    """Wait until every thread of the team has come here as often as this one."""
+    """Wait until every thread of the team has come here as often as this one, by `meet` or by `arrive`."""
     if len(progress) == 1:
         return
-    reached = progress[thread, 0] + 1
-    store_release(progress, thread * PADDING, reached)
+    arrive(progress, thread)
+    reached = progress[thread, 0]
     for other in range(len(progress)):
         spins = 0
         while load_acquire(progress, other * PADDING) < reached:

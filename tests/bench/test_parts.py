@@ -21,7 +21,7 @@ from gru4rec_cli.bench.processes import run_point
 from gru4rec_cli.bench.steps import StepTimes, TimedTrainer, time_official
 from gru4rec_cli.errors import ExternalError
 from gru4rec_cli.models import gru4rec, official
-from gru4rec_cli.models.gru4rec import step_loops
+from gru4rec_cli.models.gru4rec import item_loops, layer_loops, step_loops
 from gru4rec_cli.models.gru4rec.lanes import STEPS_AT_ONCE
 from gru4rec_cli.models.gru4rec.step_loops import learn
 from gru4rec_cli.models.gru4rec.training import Trainer
@@ -147,8 +147,9 @@ def test_the_products_are_those_of_a_step(step: str, monkeypatch: pytest.MonkeyP
     batches = next(trainer._chunks(1))
     with monkeypatch.context() as patched:
         patched.setattr(np, "dot", counted)
-        for name in [name for name, value in vars(step_loops).items() if hasattr(value, "py_func")]:
-            patched.setattr(step_loops, name, getattr(step_loops, name).py_func)
+        for module in (step_loops, layer_loops, item_loops):
+            for name in [name for name, value in vars(module).items() if hasattr(value, "py_func")]:
+                patched.setattr(module, name, getattr(module, name).py_func)
         patched.setattr("gru4rec_cli.models.gru4rec.stepping.learn", step_loops.learn)
         if step == "training's":
             trainer.learn(batches)

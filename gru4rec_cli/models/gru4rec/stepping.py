@@ -13,7 +13,8 @@ from gru4rec_cli.models.gru4rec.minibatch import MiniBatches
 from gru4rec_cli.models.gru4rec.network import BIAS, GRU_CELL, ITEMS, ONE_HOT_CELL, input_table
 from gru4rec_cli.models.gru4rec.optimizer import EPSILON, Adagrad
 from gru4rec_cli.models.gru4rec.settings import Settings
-from gru4rec_cli.models.gru4rec.step_loops import Batches, Form, Network, Room, Rules, Table, learn
+from gru4rec_cli.models.gru4rec.step_layout import Batches, Form, Network, Room, Rules, Table
+from gru4rec_cli.models.gru4rec.step_loops import learn
 from gru4rec_cli.team import Team
 from gru4rec_cli.threads import one_blas_thread
 
