@@ -18,12 +18,13 @@ from gru4rec_cli.scores import block_ranges
 
 SECTION = "ranking"
 KINDS = ("gru4rec", "popularity", "markov", "vsknn", "vstan")
+RANKS_ALONE = "gru4rec, no lists"
 PRODUCT = "product alone"
 _LONGEST = 20  # items of the lists that are kept, as `evaluate` does by default
 
 
 def measure_ranking(notebook: Notebook, plan: Plan) -> None:
-    """Events ranked a second by every kind of `KINDS`, and products of GRU4Rec's size."""
+    """Events ranked a second by every kind of `KINDS`, by GRU4Rec also without lists, and products of its size."""
     for kind in KINDS:
         warm_up(kind)
     for n_items in plan.ranking_items:
@@ -33,24 +34,26 @@ def measure_ranking(notebook: Notebook, plan: Plan) -> None:
         found = notebook.alternate(SECTION, case, contestants)
         for subject, rates in found.items():
             notebook.record(SECTION, subject, case, "events_per_second", "events/s", rates)
-        over = np.array(found[PRODUCT]) / np.array(found["gru4rec"])
-        notebook.record(SECTION, "gru4rec", case, "time_over_product", "×", list(over))
+        for subject in ("gru4rec", RANKS_ALONE):
+            over = np.array(found[PRODUCT]) / np.array(found[subject])
+            notebook.record(SECTION, subject, case, "time_over_product", "×", list(over))
 
 
 def _contestants(notebook: Notebook, plan: Plan, clicks: Clicks) -> dict[str, Callable[[], float]]:
     found: dict[str, Callable[[], float]] = {}
     for kind in KINDS:
         model = fitted_model(kind, plan.settings, clicks.train, notebook.progress)
-        found[kind] = partial(_rate, partial(_rank, model, clicks.test), clicks.test.n_targets, plan.ranking_seconds)
+        rate = partial(_rate, n_events=clicks.test.n_targets, seconds=plan.ranking_seconds)
+        found[kind] = partial(rate, partial(_rank, model, clicks.test, _LONGEST))
         if kind == "gru4rec":
             units = int(plan.settings["layers"][-1])
-            product = _product(clicks.test.n_targets, units, clicks.train.n_items)
-            found[PRODUCT] = partial(_rate, product, clicks.test.n_targets, plan.ranking_seconds)
+            found[RANKS_ALONE] = partial(rate, partial(_rank, model, clicks.test, 0))
+            found[PRODUCT] = partial(rate, _product(clicks.test.n_targets, units, clicks.train.n_items))
     return found
 
 
-def _rank(model: Recommender, test: Sessions) -> None:
-    rank_targets(model.score(test), test, longest=_LONGEST)
+def _rank(model: Recommender, test: Sessions, longest: int) -> None:
+    rank_targets(model.score(test), test, longest=longest)
 
 
 def _product(n_events: int, units: int, n_items: int) -> Callable[[], None]:

@@ -17,8 +17,8 @@ TIMED = {
     "its negatives in the time that is counted, in a thread of its own whatever --threads says; the author's code has "
     "drawn those of all steps before the first, which is not counted, nor is the start of its process. products alone: "
     "the matrix products of our step, for the numbers of distinct columns that it had",
-    "ranking": "events ranked among all items, with the lists of the best 20. product alone: all states times all "
-    "items, block by block",
+    "ranking": "events ranked among all items, with the lists of the best 20; no lists: the targets' ranks alone. "
+    "product alone: all states times all items, block by block",
     "latency": "a request, recommend(history, 20), by a fitted model that has answered one before",
     "fit": "fit, one epoch of the neural ones, in a process of its own, warm; memory is the peak of that process, and "
     "what it held before; official includes the start and the memory of the author's process",

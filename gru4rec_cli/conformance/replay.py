@@ -29,11 +29,11 @@ def replay(recording: Recording) -> Trace:
                 step = len(losses)
                 if step == recording.n_steps:
                     return Trace([*losses, float("nan")], batches)  # more steps than recorded: told as a deviation
-                inputs, targets = trainer.items[lanes.rows], trainer.items[lanes.rows + 1]
+                inputs, targets = trainer.train.items[lanes.rows], trainer.train.items[lanes.rows + 1]
                 negatives = recording.negatives(step).astype(np.int64)
                 masks = masks_of(settings, partial(_recorded_noise, recording, step, len(inputs)))
                 losses += trainer.learn(
-                    trainer.assembler.chunk(trainer.items, lanes.alone(), negatives[None, :], masks)
+                    trainer.assembler.chunk(trainer.train.items, lanes.alone(), negatives[None, :], masks)
                 )
                 batches.append((inputs.tolist(), targets.tolist()))
         model = Model(settings, seed=0)

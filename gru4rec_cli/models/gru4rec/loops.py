@@ -153,7 +153,7 @@ def put_together(
 
 @_compiled
 def put_all_together(
-    items: Int64Array,
+    items: npt.NDArray[np.integer],
     lane_rows: Int64Array,
     widths: Int64Array,
     negatives: Int64Array,

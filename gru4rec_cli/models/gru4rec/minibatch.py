@@ -65,7 +65,9 @@ class Assembler:
         self.as_sample: Float64Array = support ** (-settings.logq_strength * settings.sample_alpha)
         self._place_of = np.full(len(supports), -1, dtype=np.int64)
 
-    def chunk(self, items: Int64Array, lanes: LaneChunk, negatives: Int64Array, masks: Masks = NO_MASKS) -> MiniBatches:
+    def chunk(
+        self, items: npt.NDArray[np.integer], lanes: LaneChunk, negatives: Int64Array, masks: Masks = NO_MASKS
+    ) -> MiniBatches:
         """The steps of a chunk: `items` are all clicks, `negatives` (steps, n_sample)."""
         from gru4rec_cli.models.gru4rec.loops import put_all_together
 

@@ -52,7 +52,6 @@ class Trainer:
         self.seed = seed
         self.validate = validate
         self.n_threads = n_threads or training_threads()
-        self.items = train.items.astype(np.int64)
         self.stepper = Stepper(initial_parameters(train.n_items, settings, seed), settings, self.n_threads)
         self.parameters, self.optimizer = self.stepper.parameters, self.stepper.optimizer
         self.assembler = Assembler(train.supports(), settings)
@@ -145,7 +144,7 @@ class Trainer:
             steps, width = lanes.rows.shape
             negatives = self.sampler.draw(generator, steps, settings.n_sample)
             masks = masks_of(settings, partial(_noise, generator, steps, width))
-            yield self.assembler.chunk(self.items, lanes, negatives, masks)
+            yield self.assembler.chunk(self.train.items, lanes, negatives, masks)
 
     def lanes(self) -> Iterator[LaneStep]:
         """The lanes of an epoch, step by step."""
