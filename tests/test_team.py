@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from gru4rec_cli.compiling import compiled
-from gru4rec_cli.team import Progress, Team, meet
+from gru4rec_cli.team import Progress, Team, arrive, meet
 
 Numbers = npt.NDArray[np.int64]
 
@@ -37,6 +37,25 @@ def test_what_one_thread_writes_the_others_see_after_they_met(threads: int):
         numbers = np.ones((2, threads), dtype=np.int64)
         team.run(take_turns, rounds, numbers)
         assert numbers[rounds % 2].tolist() == expected(threads, rounds)
+
+
+@compiled()
+def hand_over(progress: Progress, me: int, numbers: Numbers) -> None:
+    """The last thread, ahead of the first, writes every number; the first doubles it once it is there."""
+    for place in range(len(numbers)):
+        if me == len(progress) - 1:
+            numbers[place] = place
+            arrive(progress, me)
+        if me == 0:
+            meet(progress, me)
+            numbers[place] *= 2
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_who_arrives_goes_on_and_the_others_see_what_it_wrote(threads: int):
+    numbers = np.full(20_000, -1, dtype=np.int64)
+    Team(threads).run(hand_over, numbers)
+    assert numbers.tolist() == list(range(0, 40_000, 2))
 
 
 def test_an_error_in_another_thread_is_told():
