@@ -1,7 +1,7 @@
 """The losses over all columns of a step, where lanes that are gone have neither a column nor a loss.
 
 Scores are (B, C): column b < B is lane b's target, the others are sampled. `present` (B,) tells the lanes that are
-there. Equal items are columns of their own here; `losses` of the CPU's step puts them together.
+there. Equal items are columns of their own here; `minibatch` puts them together for the CPU's step.
 """
 
 import torch
@@ -18,7 +18,7 @@ def cross_entropy(scores: Tensor, present: Tensor) -> Tensor:
 
 
 def bpr_max(scores: Tensor, present: Tensor, *, regularisation: float, elu_param: float) -> Tensor:
-    """BPR-max (CIKM 2018, equation 13), see `losses.bpr_max`; summed over lanes."""
+    """BPR-max (CIKM 2018, equation 13), see `loss_loops.bpr_max_gradient`; summed over lanes."""
     if elu_param > 0:
         scores = elu(scores, alpha=elu_param)
     own = scores.diagonal()[:, None]

@@ -34,8 +34,7 @@ class TensorStep:
         self.table = input_table(settings)
         matrix = tables.values[ITEMS]
         self.states = [state.to(matrix.device) for state in zero_states(settings.batch_size, settings, matrix.dtype)]
-        # Leaves for autograd in the same memory as the parameters, which are updated in place. The cells' forward is
-        # that of the CPU's step; their backward by hand is not used.
+        # Leaves for autograd in the same memory as the parameters, which are updated in place.
         self._leaves = {name: tables.values[name].detach().requires_grad_() for name in whole_parameters(settings)}
         self._layers = Layers(self._leaves, settings)
         self._lanes = torch.arange(settings.batch_size, device=matrix.device)
