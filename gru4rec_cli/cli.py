@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gru4rec_cli import __version__, console, describe_command, official_commands
-from gru4rec_cli.errors import INTERRUPTED, StudyError
-from gru4rec_cli.shell import EXIT_CODES_TOLD, DebugOption, ForceOption, JsonOption, QuietOption, errors
-from gru4rec_cli.threads import limit_threads
+from gru4rec_cli import __version__
+from gru4rec_cli.base.errors import INTERRUPTED, StudyError
+from gru4rec_cli.base.threads import limit_threads
+from gru4rec_cli.commands import console, describe, official
+from gru4rec_cli.commands.options import EXIT_CODES_TOLD, DebugOption, ForceOption, JsonOption, QuietOption, errors
 
 if TYPE_CHECKING:
-    from gru4rec_cli.pipeline import Outcome, Study
-    from gru4rec_cli.windowed import WindowedStudy
+    from gru4rec_cli.study.pipeline import Outcome, Study
+    from gru4rec_cli.study.windows import WindowedStudy
 
 STAGE_HELP = {
     "synth": "Plant hidden session interests and draw a click log from them.",
@@ -53,8 +54,8 @@ Language = Literal["en", "es"]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would run, and why.")]
 
 
-app.add_typer(describe_command.app)
-app.add_typer(official_commands.app)
+app.add_typer(describe.app)
+app.add_typer(official.app)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def compare(
 ) -> None:
     """Show several runs in one table, if test set and protocol are the same; else say what differs (exit code 6)."""
     with errors(debug=debug):
-        from gru4rec_cli import comparing
+        from gru4rec_cli.study import comparing
 
         comparison = comparing.compare(runs, apart=apart)
         written = comparing.write(comparison, to, language) if to else []
@@ -225,8 +226,8 @@ def _study(options: Options) -> "Iterator[Study | WindowedStudy]":
     with errors(debug=options.debug):
         if options.threads:
             limit_threads(options.threads)
-        from gru4rec_cli.config import load_config
-        from gru4rec_cli.windowed import study_of
+        from gru4rec_cli.study.config import load_config
+        from gru4rec_cli.study.windows import study_of
 
         config = load_config(options.config, options.overrides)
         with console.progress(quiet=options.quiet) as progress:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gru4rec_cli.vendoring import read_pin, vendor_folder
+from gru4rec_cli.models.official.fetching import read_pin, vendor_folder
 
 REASON = "official: not fetched, run gru4rec-study fetch"
 

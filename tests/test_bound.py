@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gru4rec_cli.columns import ORACLE
+from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.models import registry
 from tests.small import SMALL, study, write_config
 

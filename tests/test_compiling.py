@@ -6,8 +6,8 @@ from pathlib import Path
 
 LOOPS = """
 import numpy as np
-from gru4rec_cli import console
-from gru4rec_cli.compiling import compiled
+from gru4rec_cli.commands import console
+from gru4rec_cli.base.compiling import compiled
 
 @compiled()
 def total(values):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gru4rec_cli.config import StudyConfig, load_config, resolved
-from gru4rec_cli.errors import ConfigError, UsageError
+from gru4rec_cli.base.errors import ConfigError, UsageError
+from gru4rec_cli.study.config import StudyConfig, load_config, resolved
 
 SMALLEST = "name: x\ndata: {source: synth}\nbaseline: {models: {popularity: {}}}\n"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gru4rec_cli.describing import Options, describe_input, write
-from gru4rec_cli.errors import DataError, UsageError
+from gru4rec_cli.base.errors import DataError, UsageError
+from gru4rec_cli.study.describing import Options, describe_input, write
 from tests.small import study
 
 ROWS = [(s, (s + k) % 7, 1_600_000_000 + 3600 * s + 60 * k) for s in range(40) for k in range(1 + s % 4)]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gru4rec_cli.base.errors import EXIT_CODES
 from gru4rec_cli.cli import STAGE_HELP, app
-from gru4rec_cli.errors import EXIT_CODES
 from gru4rec_cli.models import registry
-from gru4rec_cli.pipeline import STAGES
+from gru4rec_cli.study.pipeline import STAGES
 from tests.small import study
 
 ROOT = Path(__file__).parents[1]

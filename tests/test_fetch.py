@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gru4rec_cli.errors import ExternalError, StageError, UsageError
-from gru4rec_cli.git import checked_source
-from gru4rec_cli.vendoring import FETCH_FILE, Pin, fetch, read_pin, verified_checkout
+from gru4rec_cli.base.errors import ExternalError, StageError, UsageError
+from gru4rec_cli.models.official.fetching import FETCH_FILE, Pin, fetch, read_pin, verified_checkout
+from gru4rec_cli.models.official.git import checked_source
 from tests.small import study
 
 IDENTITY = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]

@@ -8,20 +8,20 @@ import polars as pl
 import pytest
 import torch
 
-from gru4rec_cli.columns import MODEL_FILE
-from gru4rec_cli.config import ReportSettings, StudyConfig, load_config
+from gru4rec_cli.base.errors import DataError, UsageError
+from gru4rec_cli.base.files import read_json
+from gru4rec_cli.base.names import MODEL_FILE
 from gru4rec_cli.data.events import ColumnSettings, DataSettings
 from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.data.windows import WindowSettings
-from gru4rec_cli.errors import DataError, UsageError
 from gru4rec_cli.evaluation.settings import EvaluateSettings
-from gru4rec_cli.files import read_json
 from gru4rec_cli.models import registry
-from gru4rec_cli.pipeline import Study
-from gru4rec_cli.windowed import study_of
+from gru4rec_cli.study.config import ReportSettings, StudyConfig, load_config
+from gru4rec_cli.study.pipeline import Study
+from gru4rec_cli.study.windows import study_of
 from tests.fetched import skip_unless_fetched
 from tests.small import write_config
 

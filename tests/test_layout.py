@@ -11,19 +11,15 @@ PACKAGE = Path(__file__).parents[1] / "gru4rec_cli"
 
 # From the shell down to the foundations; a file may import from its own layer and from those after it.
 LAYERS = [
-    ["cli", "describe_command", "official_commands", "shell", "__main__", "console"],
-    ["windowed", "pipeline", "comparing", "describing"],
-    ["stages", "conformance", "bench"],
-    ["rundir", "config"],
-    ["provenance"],
-    ["reporting"],
+    ["cli", "__main__"],
+    ["commands"],
+    ["study"],
+    ["reporting", "conformance", "bench"],
     ["models"],
-    ["indexes"],
     ["evaluation"],
     ["data"],
-    ["vendoring"],
-    ["settings", "files", "git", "measuring", "yaml_loader", "scores", "threads", "team", "intrinsics", "compiling"],
-    ["progress", "columns", "errors", "__init__"],
+    ["base"],
+    ["__init__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = ["torch", "pandas", "polars", "numpy", "numba", "matplotlib", "yaml"]
@@ -51,10 +47,10 @@ def test_imports_go_one_way(path: Path):
 
 
 def test_stages_do_not_import_each_other():
-    from gru4rec_cli.pipeline import STAGES
+    from gru4rec_cli.study.pipeline import STAGES
 
     for name in STAGES:
-        source = (PACKAGE / "stages" / f"{name}.py").read_text(encoding="utf-8")
+        source = (PACKAGE / "study" / "stages" / f"{name}.py").read_text(encoding="utf-8")
         others = [other for other in STAGES if other != name and f"stages.{other}" in source]
         assert not others, f"{name} imports {others}"
 
@@ -83,7 +79,7 @@ def test_a_configuration_with_a_neural_model_loads_without_torch(tmp_path: Path)
     code = f"""
 import sys
 from pathlib import Path
-from gru4rec_cli.config import load_config, resolved
+from gru4rec_cli.study.config import load_config, resolved
 resolved(load_config(Path({str(tmp_path / "x.yaml")!r})))
 print("torch" in sys.modules)
 """

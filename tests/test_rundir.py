@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gru4rec_cli.errors import StageError, UsageError
-from gru4rec_cli.files import hash_folder, read_json, write_json
-from gru4rec_cli.rundir import RunDirectory
+from gru4rec_cli.base.errors import StageError, UsageError
+from gru4rec_cli.base.files import hash_folder, read_json, write_json
+from gru4rec_cli.study.rundir import RunDirectory
 
 
 def finish(directory: RunDirectory, name: str, content: str) -> None:

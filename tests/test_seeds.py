@@ -10,10 +10,10 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from gru4rec_cli.config import load_config
 from gru4rec_cli.models import registry
-from gru4rec_cli.pipeline import Outcome, Study
-from gru4rec_cli.stages import ranked
+from gru4rec_cli.study import ranks as ranked
+from gru4rec_cli.study.config import load_config
+from gru4rec_cli.study.pipeline import Outcome, Study
 from tests.small import SMALL, study, write_config
 
 pytestmark = pytest.mark.slow

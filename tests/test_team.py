@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gru4rec_cli.compiling import compiled
-from gru4rec_cli.team import Progress, Team, arrive, meet
+from gru4rec_cli.base.compiling import compiled
+from gru4rec_cli.base.team import Progress, Team, arrive, meet
 
 Numbers = npt.NDArray[np.int64]
 

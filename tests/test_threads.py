@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gru4rec_cli.threads import ahead, in_threads, limit_threads, thread_count, training_threads
+from gru4rec_cli.base.threads import ahead, in_threads, limit_threads, thread_count, training_threads
 from tests.small import write_config
 
 
@@ -31,7 +31,7 @@ def test_all_cores_compute_and_at_most_two_train_unless_told_otherwise():
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_results_come_in_order(threads: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gru4rec_cli.threads.thread_count", lambda: threads)
+    monkeypatch.setattr("gru4rec_cli.base.threads.thread_count", lambda: threads)
     assert list(in_threads(lambda number: number * number, range(50))) == [number * number for number in range(50)]
 
 

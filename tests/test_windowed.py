@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from gru4rec_cli.config import load_config, resolved
-from gru4rec_cli.errors import UsageError
-from gru4rec_cli.pipeline import Study
-from gru4rec_cli.windowed import study_of, window_config
+from gru4rec_cli.base.errors import UsageError
+from gru4rec_cli.study.config import load_config, resolved
+from gru4rec_cli.study.pipeline import Study
+from gru4rec_cli.study.windows import study_of, window_config
 from tests.small import SMALL, STAGES, artifact_hashes, study, write_config
 from tests.test_killed import send_when, start
 

@@ -10,12 +10,12 @@ import time
 
 import numpy as np
 
+from gru4rec_cli.base.measuring import measured, peak_memory
 from gru4rec_cli.data.sessions import Sessions, Vocabulary
 from gru4rec_cli.evaluation.lists import summarise_lists
 from gru4rec_cli.evaluation.session_values import RankedFit
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.evaluation.summary import Summary
-from gru4rec_cli.measuring import measured, peak_memory
 
 ITEMS = 50_000
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from gru4rec_cli.config import ReportSettings, StudyConfig
 from gru4rec_cli.data.events import ColumnSettings, DataSettings
 from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.sessionising import SessionSettings
@@ -19,6 +18,7 @@ from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.data.windows import WindowSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
+from gru4rec_cli.study.config import ReportSettings, StudyConfig
 
 HEAD = """# Configuration
 

@@ -15,9 +15,9 @@ import pandas as pd
 import torch
 
 from gru4rec_cli.models.official.adapter import AuthorCode, seeded
+from gru4rec_cli.models.official.fetching import verified_checkout
 from gru4rec_cli.models.official.scoring import score_blocks
 from gru4rec_cli.models.official.weights import extract
-from gru4rec_cli.vendoring import verified_checkout
 
 _COMMON = {"batch_size": 6, "n_sample": 16, "sample_alpha": 0.5, "n_epochs": 2, "bpreg": 1.0, "elu_param": 0.5}
 _COMMON |= {"learning_rate": 0.1, "momentum": 0.2, "dropout_p_embed": 0.25, "dropout_p_hidden": 0.4, "embedding": 0}

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.bench.clicks import SEED, make_clicks
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.models import registry
-from gru4rec_cli.models.base import Recommender
-from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.models.base import FitContext, Recommender
 
 NEURAL = ("gru4rec", "official")
 
@@ -18,13 +18,13 @@ NEURAL = ("gru4rec", "official")
 def new_model(kind: str, settings: Mapping[str, Any]) -> Recommender:
     """A model of a kind: GRU4Rec with these settings, all others with their defaults."""
     given = dict(settings) if kind in NEURAL else {}
-    return registry.model_class(kind)(registry.settings_class(kind).model_validate(given), SEED)
+    return registry.model_class(kind)(registry.settings_class(kind).model_validate(given))
 
 
 def fitted_model(kind: str, settings: Mapping[str, Any], train: Sessions, progress: Progress = SILENT) -> Recommender:
     """The same, fitted."""
     model = new_model(kind, settings)
-    model.fit(train, None, progress=progress)
+    model.fit(train, FitContext(progress=progress, seed=SEED))
     return model
 
 

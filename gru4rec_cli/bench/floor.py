@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gru4rec_cli.compiling import compiled
+from gru4rec_cli.base.compiling import compiled
+from gru4rec_cli.base.team import Progress, Team, meet
+from gru4rec_cli.base.threads import one_blas_thread
 from gru4rec_cli.data.sessions import Int64Array
 from gru4rec_cli.models.gru4rec.settings import Settings
-from gru4rec_cli.team import Progress, Team, meet
-from gru4rec_cli.threads import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 

@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from gru4rec_cli import provenance
+from gru4rec_cli.base import machine
 
 _UNKNOWN = 2**63  # memory of a system that does not tell
 
@@ -20,9 +20,9 @@ def describe(threads: int) -> dict[str, Any]:
     """Processor, cores, threads and versions."""
     import torch
 
-    versions = {**provenance.versions(), **{name: metadata.version(name) for name in ("numba", "scipy")}}
+    versions = {**machine.versions(), **{name: metadata.version(name) for name in ("numba", "scipy")}}
     blas = "MKL" if torch.backends.mkl.is_available() else "not MKL"  # type: ignore[no-untyped-call]
-    return {**provenance.device(), "cores": cores(), "threads": threads, "blas": blas, "versions": versions}
+    return {**machine.device(), "cores": cores(), "threads": threads, "blas": blas, "versions": versions}
 
 
 def load() -> float | None:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from gru4rec_cli.base.errors import ExternalError
+from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.bench.measurements import Case, Measurement, in_words
-from gru4rec_cli.errors import ExternalError
-from gru4rec_cli.progress import SILENT, Progress
 
 Result = TypeVar("Result")
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from gru4rec_cli.base.measuring import measured, peak_memory
 from gru4rec_cli.bench.clicks import SEED, make_clicks
-from gru4rec_cli.measuring import measured, peak_memory
 
 
 def fit(kind: str, n_events: int, n_items: int, settings: dict[str, Any], most_learnt: int = 0) -> dict[str, float]:
@@ -25,7 +25,9 @@ def fit(kind: str, n_events: int, n_items: int, settings: dict[str, Any], most_l
         if kind == "gru4rec" and 0 < most_learnt < learnt:
             learnt = _learn(train, settings, most_learnt)
         else:
-            new_model(kind, settings).fit(train, None, progress=_silent())
+            from gru4rec_cli.models.base import FitContext
+
+            new_model(kind, settings).fit(train, FitContext(seed=SEED))
     return {
         "seconds": cost.seconds,
         "peak_memory_bytes": cost.peak_memory_bytes,
@@ -35,7 +37,7 @@ def fit(kind: str, n_events: int, n_items: int, settings: dict[str, Any], most_l
 
 
 def _silent() -> Any:
-    from gru4rec_cli.progress import SILENT
+    from gru4rec_cli.base.progress import SILENT
 
     return SILENT
 
@@ -55,7 +57,7 @@ def rank(n_events: int, n_items: int, ranked: int, settings: dict[str, Any]) -> 
     from gru4rec_cli.models.gru4rec.network import initial_parameters
 
     warm_up("gru4rec")
-    model = gru4rec.Model(gru4rec.Settings.model_validate(settings), SEED)
+    model = gru4rec.Model(gru4rec.Settings.model_validate(settings))
     model.parameters = initial_parameters(n_items, model.settings, SEED)
     train = make_clicks(n_events, n_items).train
     sessions = train.select(_first_sessions(train, ranked))
@@ -91,7 +93,7 @@ def first_step(kind: str, n_events: int, n_items: int, settings: dict[str, Any],
     from gru4rec_cli.models.official.model import Model
 
     start = time.time()
-    Model(official.Settings.model_validate(settings), SEED).time_steps(train, 1, threads=1)
+    Model(official.Settings.model_validate(settings)).time_steps(train, 1, seed=SEED, threads=1)
     return {"seconds": time.time() - start}
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import gru4rec_cli
+from gru4rec_cli.base.errors import ExternalError
 from gru4rec_cli.bench.fitted import NEURAL, warm_up
 from gru4rec_cli.bench.notebook import Notebook
 from gru4rec_cli.bench.plan import Plan
-from gru4rec_cli.errors import ExternalError
 
 MEGA = 1e6
 _LAST_LINES = 8

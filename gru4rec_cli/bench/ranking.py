@@ -13,8 +13,8 @@ from gru4rec_cli.bench.notebook import Notebook
 from gru4rec_cli.bench.plan import Plan
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.ranking import rank_targets
+from gru4rec_cli.evaluation.scores import block_ranges
 from gru4rec_cli.models.base import Recommender
-from gru4rec_cli.scores import block_ranges
 
 SECTION = "ranking"
 KINDS = ("gru4rec", "popularity", "markov", "vsknn", "vstan")

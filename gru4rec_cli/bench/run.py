@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gru4rec_cli.base.errors import StageError, UsageError
+from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.bench import machine
 from gru4rec_cli.bench.measurements import NOISY, Measurement, noisy, warning
 from gru4rec_cli.bench.notebook import Notebook
 from gru4rec_cli.bench.plan import SECTIONS
-from gru4rec_cli.errors import StageError, UsageError
-from gru4rec_cli.progress import SILENT, Progress
 
 TIMED = {
     "training": "training steps once 64 have passed: lanes, mini-batch, forward, loss, backward, update. Ours draws "

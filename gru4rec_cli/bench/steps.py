@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gru4rec_cli.base.progress import SILENT
 from gru4rec_cli.bench.clicks import SEED
 from gru4rec_cli.data.sessions import Int64Array, Sessions
 from gru4rec_cli.models import gru4rec
 from gru4rec_cli.models.gru4rec.minibatch import MiniBatches
 from gru4rec_cli.models.gru4rec.training import Trainer
-from gru4rec_cli.progress import SILENT
 
 if TYPE_CHECKING:
     from gru4rec_cli.models.official.model import Model as OfficialModel
@@ -76,4 +76,4 @@ def time_official(model: "OfficialModel", train: Sessions, steps: int, threads: 
     The negatives of all of them are drawn before the first.
     """
     store_events = steps * model.settings.batch_size
-    return StepTimes(*model.time_steps(train, steps, threads=threads, store_events=store_events))
+    return StepTimes(*model.time_steps(train, steps, seed=SEED, threads=threads, store_events=store_events))

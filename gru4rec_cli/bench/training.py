@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gru4rec_cli.bench.clicks import SEED, make_clicks
+from gru4rec_cli.bench.clicks import make_clicks
 from gru4rec_cli.bench.floor import products_for, products_per_second
 from gru4rec_cli.bench.machine import available_memory
 from gru4rec_cli.bench.notebook import Notebook
@@ -79,7 +79,7 @@ def _official_steps(settings: Mapping[str, Any], train: Sessions, steps: int, th
     """The author's code in a process that is started once."""
     from gru4rec_cli.models.official.model import Model
 
-    model = Model(official.Settings.model_validate(settings), SEED)
+    model = Model(official.Settings.model_validate(settings))
     return partial(time_official, model, train, steps, threads)
 
 

@@ -4,9 +4,9 @@ import csv
 import io
 from pathlib import Path
 
+from gru4rec_cli.base.files import write_json, write_text
 from gru4rec_cli.bench.measurements import Measurement
 from gru4rec_cli.bench.run import Findings
-from gru4rec_cli.files import write_json, write_text
 
 CASE_COLUMNS = ("settings", "batch_size", "units", "items", "events", "requests")
 COLUMNS = ("section", "subject", *CASE_COLUMNS, "quantity", "unit", "median", "low", "high", "repeats")

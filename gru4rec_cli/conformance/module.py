@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from gru4rec_cli.base.errors import DataError, UsageError
 from gru4rec_cli.conformance.recording import Recording, Trace
-from gru4rec_cli.errors import DataError, UsageError
 
 _HINT = "see docs/conformance.md for what an adapter returns"
 

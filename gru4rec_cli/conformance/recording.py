@@ -11,9 +11,9 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import ValidationError
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.sessions import Sessions, Vocabulary, sessions_from_frame
-from gru4rec_cli.errors import DataError
 from gru4rec_cli.models.gru4rec import Settings
 
 Array = npt.NDArray[Any]

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.threads import torch_threads
 from gru4rec_cli.conformance.recording import Recording, Trace
-from gru4rec_cli.errors import DataError
 from gru4rec_cli.models.gru4rec.dropout import masks_of
 from gru4rec_cli.models.gru4rec.model import Model
 from gru4rec_cli.models.gru4rec.training import Trainer
-from gru4rec_cli.threads import torch_threads
 
 
 def replay(recording: Recording) -> Trace:
@@ -36,7 +36,7 @@ def replay(recording: Recording) -> Trace:
                     trainer.assembler.chunk(trainer.train.items, lanes.alone(), negatives[None, :], masks)
                 )
                 batches.append((inputs.tolist(), targets.tolist()))
-        model = Model(settings, seed=0)
+        model = Model(settings)
         model.parameters = trainer.parameters
         scores = np.concatenate([block.scores for block in model.score(recording.test)])
     weights = {name: value.numpy() for name, value in trainer.parameters.items()}

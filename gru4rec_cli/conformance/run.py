@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gru4rec_cli.base.errors import CheckError
 from gru4rec_cli.conformance.comparison import ABSOLUTE, RELATIVE, WEIGHT_ABSOLUTE, Check, compare
 from gru4rec_cli.conformance.faults import Diagnosis, diagnose
 from gru4rec_cli.conformance.module import load_adapter, run_adapter
 from gru4rec_cli.conformance.recording import Recording, read_recording
 from gru4rec_cli.conformance.replay import replay
-from gru4rec_cli.errors import CheckError
 from gru4rec_cli.reporting.tables import Table
 
 _SHOWN = ("batches", "loss", "weights", "scores", "ranks", "metrics")

@@ -6,11 +6,11 @@ import narwhals as nw
 import polars as pl
 from pydantic import Field, model_validator
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
+from gru4rec_cli.base.settings import Settings
 from gru4rec_cli.data.engine import ROW, Choice, PolarsEngine, Table, lazy, native
 from gru4rec_cli.data.removals import DUPLICATE, EVENTS, LONG, RARE, REPEAT, SHORT, Removal, Rule, Tally
 from gru4rec_cli.data.times import iso
-from gru4rec_cli.settings import Settings
 
 _PREVIOUS = "previous item"
 _TIME_BEFORE, _TIME_AFTER = "time before", "time after"

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.cleaning import summarise
 from gru4rec_cli.data.order_signal import order_signal
 from gru4rec_cli.data.times import MICROSECONDS_PER_DAY

@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 
 Table = nw.LazyFrame[Any]  # events: SESSION, ITEM, TIME and ROW; or whatever was made of them
 

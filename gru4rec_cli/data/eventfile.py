@@ -10,12 +10,12 @@ from typing import TypeVar
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import BadRows
 from gru4rec_cli.data.layout import GUIDE, Layout
 from gru4rec_cli.data.removals import NONE, Counts
-from gru4rec_cli.errors import DataError
 
 MICROSECONDS_PER_SECOND = 1_000_000
 

@@ -8,12 +8,12 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 from pydantic import Field, field_validator, model_validator
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import StageError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
+from gru4rec_cli.base.settings import Settings
 from gru4rec_cli.data.layout import GENERIC, formats, layout_of
 from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.times import TimeUnit
-from gru4rec_cli.errors import StageError
-from gru4rec_cli.settings import Settings
 
 SYNTHETIC = "synth"  # the data.source that stands for the output of the `synth` stage
 

@@ -6,13 +6,13 @@ from typing import Any, Generic, TypeVar, cast
 import narwhals as nw
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import cleaning, describing
 from gru4rec_cli.data.cleaning import CleaningSettings
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import split_log
 from gru4rec_cli.data.times import LATEST, MICROS_PER, TimeUnit
-from gru4rec_cli.errors import DataError
 
 Frame = TypeVar("Frame")  # a table of pandas, Polars (also lazy) or PyArrow
 

@@ -10,13 +10,13 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import BadRows, RecordError
 from gru4rec_cli.data.eventfile import MICROSECONDS_PER_SECOND, FileCounts, FileEvents, removed
 from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.removals import Counts
-from gru4rec_cli.errors import DataError
 
 _KIND = "kind"
 

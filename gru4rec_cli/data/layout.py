@@ -6,8 +6,8 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Literal, cast
 
+from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.data.times import TimeUnit
-from gru4rec_cli.errors import DataError
 
 GENERIC = "generic"  # the format whose columns the configuration names
 GUIDE = "docs/data.md"

@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PolarsError
 
+from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.data.layout import Layout
-from gru4rec_cli.errors import UsageError
 
 BYTES_PER_EVENT = 38  # at the peak, with integer ids: docs/data.md; text takes more
 _SAMPLE = 1 << 20

@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 
 TRAINING = 0.8  # of the sessions, those that start first
 CUTOFF = 20

@@ -8,7 +8,9 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
+from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data import delimited
 from gru4rec_cli.data.engine import Engine, PolarsEngine, Table, in_order, lazy, native
 from gru4rec_cli.data.eventfile import EventFile, FileCounts
@@ -18,8 +20,6 @@ from gru4rec_cli.data.layout import GENERIC, Layout, files_of, layout_of
 from gru4rec_cli.data.memory import require_memory
 from gru4rec_cli.data.removals import BAD, BRIEF, OTHER, Counts, Removal
 from gru4rec_cli.data.sessionising import SessionSettings, cut_at_gaps, without_brief
-from gru4rec_cli.errors import DataError
-from gru4rec_cli.progress import SILENT, Progress
 
 STEP = "reading"
 _SOURCE = "data.source"

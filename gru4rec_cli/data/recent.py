@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from pydantic import Field, field_validator, model_validator
 
-from gru4rec_cli.settings import Settings
+from gru4rec_cli.base.settings import Settings
 
 
 class RecentSettings(Settings):

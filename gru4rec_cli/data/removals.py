@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import narwhals as nw
 
-from gru4rec_cli.columns import ITEM, SESSION
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION
 from gru4rec_cli.data.engine import Choice, Engine, Table, native
-from gru4rec_cli.errors import DataError
 
 EVENTS = "events"  # column of counts
 

@@ -5,9 +5,9 @@ from typing import Literal
 import narwhals as nw
 from pydantic import Field
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
+from gru4rec_cli.base.settings import Settings
 from gru4rec_cli.data.engine import ROW, Engine, Table
-from gru4rec_cli.settings import Settings
 
 MICROSECONDS_PER_SECOND = 1_000_000
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, SESSION, SUPPORT, TIME
+from gru4rec_cli.base.names import ITEM, SESSION, SUPPORT, TIME
 from gru4rec_cli.data.events import parquet_files
 
 Int32Array = npt.NDArray[np.int32]

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import narwhals as nw
 from pydantic import Field
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import ExternalError, UsageError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
+from gru4rec_cli.base.settings import Settings
 from gru4rec_cli.data.engine import ROW, Table
-from gru4rec_cli.errors import ExternalError, UsageError
-from gru4rec_cli.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.engine import ROW, Table
 from gru4rec_cli.data.eventfile import EventFile, FileCounts
@@ -20,7 +21,6 @@ from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.reading import event_file, facts_of, files_to_read, layout_for, make_sessions
 from gru4rec_cli.data.removals import Counts
 from gru4rec_cli.data.spark import SparkEngine, kept, location
-from gru4rec_cli.errors import DataError
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from gru4rec_cli.columns import (
+from gru4rec_cli.base.errors import CheckError, StageError
+from gru4rec_cli.base.names import (
     ITEM,
     ITEMS_FILE,
     SESSION,
@@ -25,7 +26,6 @@ from gru4rec_cli.data.events import read_event_table, write_event_table, write_t
 from gru4rec_cli.data.removals import EVENTS
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import SHORTEST_SESSION, Split, item_table
-from gru4rec_cli.errors import CheckError, StageError
 
 PART_FILES = {"train": TRAIN_FILE, "valid": VALID_FILE, "test": TEST_FILE}
 _START, _END = "start", "end"

@@ -8,7 +8,9 @@ from typing import Any, Literal
 import narwhals as nw
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, SESSION, SUPPORT, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION, SUPPORT, TIME
+from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data import cleaning
 from gru4rec_cli.data.cleaning import summary_of, without
 from gru4rec_cli.data.engine import Engine, PolarsEngine, Table, lazy, native
@@ -25,8 +27,6 @@ from gru4rec_cli.data.removals import (
 from gru4rec_cli.data.split_settings import SplitSettings, moment_of
 from gru4rec_cli.data.times import MICROSECONDS_PER_DAY, iso
 from gru4rec_cli.data.windows import STEP, named, take_window
-from gru4rec_cli.errors import DataError
-from gru4rec_cli.progress import SILENT, Progress
 
 SHORTEST_SESSION = 2  # events: one click to know, one to predict
 

@@ -26,11 +26,11 @@ from pydantic import Field, field_validator, model_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import StageError, UsageError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
+from gru4rec_cli.base.progress import SILENT, Progress
+from gru4rec_cli.base.settings import Settings
 from gru4rec_cli.data.sessions import Int32Array, Int64Array
-from gru4rec_cli.errors import StageError, UsageError
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.settings import Settings
 
 Float64Array = npt.NDArray[np.float64]
 

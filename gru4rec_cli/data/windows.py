@@ -12,13 +12,13 @@ from typing import Any
 import narwhals as nw
 from pydantic import Field, model_validator
 
-from gru4rec_cli.columns import SESSION, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import SESSION, TIME
+from gru4rec_cli.base.settings import Settings
 from gru4rec_cli.data.cleaning import without
 from gru4rec_cli.data.engine import native
 from gru4rec_cli.data.removals import Tally
 from gru4rec_cli.data.times import iso
-from gru4rec_cli.errors import DataError
-from gru4rec_cli.settings import Settings
 
 MOST = 100  # windows of one log
 STEP = "window"

@@ -6,7 +6,7 @@ Compiled by numba at first use and kept on disk, without the interpreter's lock,
 import numpy as np
 import numpy.typing as npt
 
-from gru4rec_cli.compiling import compiled
+from gru4rec_cli.base.compiling import compiled
 
 _SHARED = 4  # events that share a list, from which on sorting it pays
 _SETS = 256  # of items whose maximum is taken together

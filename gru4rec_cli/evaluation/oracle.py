@@ -6,10 +6,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.data.sessions import Int64Array, Sessions
 from gru4rec_cli.data.synthetic import PlantedProcess
-from gru4rec_cli.errors import DataError
-from gru4rec_cli.scores import ScoreBlock, block_ranges
+from gru4rec_cli.evaluation.scores import ScoreBlock, block_ranges
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from gru4rec_cli.base.progress import SILENT, Progress
+from gru4rec_cli.base.threads import Result, in_threads, thread_count
 from gru4rec_cli.data.sessions import Int64Array, Sessions
 from gru4rec_cli.evaluation.metrics import TieRule, ranks
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import Block, CandidateBlock, Int32Array
-from gru4rec_cli.threads import Result, in_threads, thread_count
+from gru4rec_cli.evaluation.scores import Block, CandidateBlock, Int32Array
 
 _FEWEST_ROWS = 64  # of a block, for a thread of its own
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from gru4rec_cli.base.settings import Settings
 from gru4rec_cli.evaluation.metrics import TieRule
-from gru4rec_cli.settings import Settings
 
 
 class EvaluateSettings(Settings):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.differences import SignFlips, holm
 from gru4rec_cli.evaluation.lists import COVERAGE
@@ -22,7 +23,6 @@ from gru4rec_cli.evaluation.uncertainty import (
     session_blocks,
     session_sums,
 )
-from gru4rec_cli.progress import SILENT, Progress
 
 Row = dict[str, Any]
 Fits = Mapping[str, Mapping[int, RankedFit]]  # by model and seed

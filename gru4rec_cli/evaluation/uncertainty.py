@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from gru4rec_cli.progress import SILENT, Progress
+from gru4rec_cli.base.progress import SILENT, Progress
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -1,17 +1,15 @@
 """Association rules: items by how often they were clicked in one session with the last click."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.indexes.rules import Rules, count_rules, rule_blocks, strongest
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.indexes.rules import Rules, count_rules, rule_blocks, strongest
 
 
 class Settings(ModelSettings):
@@ -33,14 +31,7 @@ class Model(ArrayModel[Settings]):
     random: ClassVar[bool] = False
     sequential: ClassVar[bool] = False
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         anywhere = np.ones(int(train.lengths.max()) - 1)
         order = ItemOrder.by(train.supports())
         rules = strongest(count_rules(train, after=anywhere, before=anywhere), self.settings.pruning, order)

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
+from gru4rec_cli.base.progress import SILENT, Progress
+from gru4rec_cli.base.settings import Settings
 from gru4rec_cli.data.sessions import LastEvent, Sessions, Vocabulary, session_of_items
 from gru4rec_cli.evaluation.ranking import best_items
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import Block, FloatArray, ItemOrder, ScoreBlock
-from gru4rec_cli.settings import Settings
+from gru4rec_cli.evaluation.scores import Block, FloatArray, ItemOrder, ScoreBlock
 
 FALLBACK = "equal scores by training popularity; items without a score follow below all scored ones, by the same"
 
@@ -38,6 +38,16 @@ class FitReport:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class FitContext:
+    """What fitting is given besides the training sessions."""
+
+    valid: Sessions | None = None  # sessions on which a model may choose its epoch; never the test sessions
+    progress: Progress = SILENT
+    checkpoints: Path | None = None  # where a model that takes long keeps its state, and continues from
+    seed: int = 42  # of everything random
+
+
 class Recommender(Protocol):
     """Ranks all training items after any prefix of a session.
 
@@ -48,12 +58,10 @@ class Recommender(Protocol):
     random: ClassVar[bool]  # whether its ranks depend on the seed
     sequential: ClassVar[bool]  # whether it can learn which item comes right after the last click; tested on a chain
 
-    def __init__(self, settings: Any, seed: int) -> None: ...
+    def __init__(self, settings: Any) -> None: ...
 
-    def fit(
-        self, train: Sessions, valid: Sessions | None, *, progress: Progress, checkpoints: Path | None = None
-    ) -> FitReport:
-        """Learn from `train`. A model that takes long keeps its state in `checkpoints` and continues from there."""
+    def fit(self, train: Sessions, context: FitContext = ...) -> FitReport:
+        """Learn from `train`; see `FitContext` for what else it is given."""
 
     def score(self, sessions: Sessions) -> Iterator[Block]:
         """Scores of every event of `sessions`, in event order, in blocks of bounded size.
@@ -68,16 +76,15 @@ class Recommender(Protocol):
         """Write what `load` needs into `folder`."""
 
     @classmethod
-    def load(cls, folder: Path, settings: Any, seed: int) -> Self:
+    def load(cls, folder: Path, settings: Any) -> Self:
         """The model that `save` wrote."""
 
 
 class ArrayModel(ABC, Generic[AnySettings]):
     """A model whose fitted state is named arrays, `levels` (V,) among them: the order of items without a score."""
 
-    def __init__(self, settings: AnySettings, seed: int) -> None:
+    def __init__(self, settings: AnySettings) -> None:
         self.settings = settings
-        self.seed = seed
         self.arrays: dict[str, npt.NDArray[Any]] = {}
 
     @cached_property
@@ -90,14 +97,7 @@ class ArrayModel(ABC, Generic[AnySettings]):
         """As in `Recommender`."""
 
     @abstractmethod
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         """As in `Recommender`."""
 
     def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
@@ -107,8 +107,8 @@ class ArrayModel(ABC, Generic[AnySettings]):
         save_arrays(folder / _ARRAYS, self.arrays)
 
     @classmethod
-    def load(cls, folder: Path, settings: AnySettings, seed: int) -> Self:
-        model = cls(settings, seed)
+    def load(cls, folder: Path, settings: AnySettings) -> Self:
+        model = cls(settings)
         model.arrays = load_arrays(folder / _ARRAYS)
         return model
 

@@ -1,17 +1,15 @@
 """Item-kNN: items whose sessions are those of the last click."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.indexes.rules import Rules, count_rules, distinct_items, rule_blocks, strongest
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.indexes.rules import Rules, count_rules, distinct_items, rule_blocks, strongest
 
 
 class Settings(ModelSettings):
@@ -34,14 +32,7 @@ class Model(ArrayModel[Settings]):
     random: ClassVar[bool] = False
     sequential: ClassVar[bool] = False
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         once = distinct_items(train)
         anywhere = np.ones(max(int(once.lengths.max()) - 1, 1))
         both = count_rules(once, after=anywhere, before=anywhere)

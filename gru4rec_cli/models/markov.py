@@ -1,7 +1,6 @@
 """Markov chains of first and second order: items by how often they came right after the last clicks."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -9,10 +8,9 @@ import numpy.typing as npt
 from pydantic import Field
 
 from gru4rec_cli.data.sessions import Int64Array, Sessions
-from gru4rec_cli.indexes.rules import Rules, count_rules, rule_blocks
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.indexes.rules import Rules, count_rules, rule_blocks
 
 _EVENTS_AT_ONCE = 1 << 14
 
@@ -40,14 +38,7 @@ class Model(ArrayModel[Settings]):
     random: ClassVar[bool] = False
     sequential: ClassVar[bool] = True
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         singles = count_rules(train, after=np.ones(1))
         self.arrays = {"levels": ItemOrder.by(train.supports()).levels}
         if self.settings.order == 2:
@@ -62,8 +53,8 @@ class Model(ArrayModel[Settings]):
         if self.settings.order == 1:
             yield from rule_blocks(sessions, Rules.of(self.arrays), self.order)
             return
-        from gru4rec_cli.indexes.history_loops import last_two
-        from gru4rec_cli.indexes.rule_loops import back_off
+        from gru4rec_cli.models.indexes.history_loops import last_two
+        from gru4rec_cli.models.indexes.rule_loops import back_off
 
         singles, known = Rules.of(self.arrays), self.arrays["contexts"]
         starts = sessions.offsets[sessions.event_sessions()]

@@ -3,16 +3,14 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.indexes.neighbours import Neighbourhood, NeighbourIndex, Voting, build_index
-from gru4rec_cli.models.base import ArrayModel, FitReport, ModelSettings
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.indexes.neighbours import Neighbourhood, NeighbourIndex, Voting, build_index
 
 
 class NeighbourSettings(ModelSettings):
@@ -37,14 +35,7 @@ class NeighbourModel(ArrayModel[AnyNeighbourSettings], Generic[AnyNeighbourSetti
     def voting(self, index: NeighbourIndex) -> Voting:
         """How similar sessions are found, and what their votes count."""
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         index = build_index(train, self.settings.sample_size)
         self.arrays = {"levels": ItemOrder.by(train.supports()).levels, **vars(index)}
         return FitReport(facts={"sessions": len(index.ends), "indexed_clicks": len(index.item_sessions)})

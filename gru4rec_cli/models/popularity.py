@@ -1,14 +1,12 @@
 """Popularity: every item by how often the training data holds it, whatever the session."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.indexes.rules import fixed_order
-from gru4rec_cli.models.base import ArrayModel, FitReport, ModelSettings
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.indexes.rules import fixed_order
 
 
 class Settings(ModelSettings):
@@ -22,14 +20,7 @@ class Model(ArrayModel[Settings]):
     random: ClassVar[bool] = False
     sequential: ClassVar[bool] = False
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         self.arrays = {"levels": ItemOrder.by(train.supports()).levels}
         return FitReport()
 

@@ -1,15 +1,13 @@
 """Random: every item at random, the floor under all models."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.models.base import ArrayModel, FitReport, ModelSettings
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import ScoreBlock, block_ranges
+from gru4rec_cli.evaluation.scores import ScoreBlock, block_ranges
+from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport, ModelSettings
 
 
 class Settings(ModelSettings):
@@ -26,21 +24,15 @@ class Model(ArrayModel[Settings]):
     random: ClassVar[bool] = True
     sequential: ClassVar[bool] = False
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
-        self.arrays = {"levels": np.zeros(train.n_items, dtype=np.int32)}
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        seed = np.array([context.seed], dtype=np.uint64)
+        self.arrays = {"levels": np.zeros(train.n_items, dtype=np.int32), "seed": seed}
         return FitReport()
 
     def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
-        from gru4rec_cli.indexes.history_loops import hash_histories, hash_items
+        from gru4rec_cli.models.indexes.history_loops import hash_histories, hash_items
 
         starts = sessions.offsets[sessions.event_sessions()]
-        histories = hash_histories(sessions.items, starts, sessions.input_rows(), np.uint64(self.seed))
+        histories = hash_histories(sessions.items, starts, sessions.input_rows(), self.arrays["seed"][0])
         for start, stop in block_ranges(len(histories), sessions.n_items):
             yield ScoreBlock(start, hash_items(histories[start:stop], sessions.n_items))

@@ -1,17 +1,15 @@
 """Recent popularity: every item by how often the last days of the training data hold it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.indexes.rules import fixed_order
-from gru4rec_cli.models.base import ArrayModel, FitReport, ModelSettings
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.indexes.rules import fixed_order
 
 _MICROSECONDS_PER_DAY = 86_400_000_000
 
@@ -34,14 +32,7 @@ class Model(ArrayModel[Settings]):
     random: ClassVar[bool] = False
     sequential: ClassVar[bool] = False
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         since = train.times.max() - self.settings.days * _MICROSECONDS_PER_DAY
         recent = np.bincount(train.items[train.times > since], minlength=train.n_items)
         supports = train.supports()

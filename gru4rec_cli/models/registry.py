@@ -8,18 +8,18 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import cast
 
-from gru4rec_cli.columns import MODEL_FILE
+from gru4rec_cli.base.names import MODEL_FILE
 from gru4rec_cli.models.base import ModelSettings, Recommender
 
 _FOLDER = Path(__file__).resolve().parent
-_NOT_MODELS = {"base", "registry", "neighbourhood"}
+_NOT_MODELS = {"base", "registry", "neighbourhood", "indexes"}
 _SHARED_SOURCES = [
     "base.py",
-    "../scores.py",
-    "../compiling.py",
-    "../threads.py",
-    "../team.py",
-    "../intrinsics.py",
+    "../evaluation/scores.py",
+    "../base/compiling.py",
+    "../base/threads.py",
+    "../base/team.py",
+    "../base/intrinsics.py",
     "../data/sessions.py",
     "../evaluation/metrics.py",
     "../evaluation/ranking.py",
@@ -50,7 +50,7 @@ def source_files(kind: str) -> Iterator[Path]:
     """The files whose code decides what a fitted model of this kind is."""
     yield from ((_FOLDER / file).resolve() for file in _SHARED_SOURCES)
     single = _FOLDER / f"{kind}.py"
-    counted = [single, _FOLDER / "neighbourhood.py", *sorted((_FOLDER.parent / "indexes").glob("*.py"))]
+    counted = [single, _FOLDER / "neighbourhood.py", *sorted((_FOLDER / "indexes").glob("*.py"))]
     yield from counted if single.exists() else sorted((_FOLDER / kind).rglob("*.py"))
     yield from getattr(_module(kind), "extra_sources", list)()
 
@@ -77,4 +77,4 @@ def load_model(folder: Path) -> Recommender:
     described = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
     kind = described["kind"]
     settings = settings_class(kind).model_validate_json(json.dumps(described["settings"]))
-    return model_class(kind).load(folder, settings, described["seed"])
+    return model_class(kind).load(folder, settings)

@@ -1,15 +1,13 @@
 """Session popularity: the items of the session so far, by how often they were clicked in it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, ModelSettings
 
 _EVENTS_AT_ONCE = 1 << 14
 
@@ -25,19 +23,12 @@ class Model(ArrayModel[Settings]):
     random: ClassVar[bool] = False
     sequential: ClassVar[bool] = False
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         self.arrays = {"levels": ItemOrder.by(train.supports()).levels}
         return FitReport()
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        from gru4rec_cli.indexes.history_loops import count_history
+        from gru4rec_cli.models.indexes.history_loops import count_history
 
         rows = sessions.input_rows()
         starts = sessions.offsets[sessions.event_sessions()]

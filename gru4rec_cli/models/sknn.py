@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from gru4rec_cli.indexes.neighbours import NeighbourIndex, Voting
 from gru4rec_cli.models.base import FALLBACK
+from gru4rec_cli.models.indexes.neighbours import NeighbourIndex, Voting
 from gru4rec_cli.models.neighbourhood import NeighbourModel, NeighbourSettings
 
 

@@ -1,17 +1,15 @@
 """Sequential rules: items by how often, and how soon, they were clicked after the last click."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.indexes.rules import Rules, count_rules, rule_blocks, strongest
-from gru4rec_cli.indexes.weights import Weighting, weights_by_step
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitReport, ModelSettings
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.indexes.rules import Rules, count_rules, rule_blocks, strongest
+from gru4rec_cli.models.indexes.weights import Weighting, weights_by_step
 
 
 class Settings(ModelSettings):
@@ -37,14 +35,7 @@ class Model(ArrayModel[Settings]):
     random: ClassVar[bool] = False
     sequential: ClassVar[bool] = True
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         order = ItemOrder.by(train.supports())
         weights = weights_by_step(self.settings.weighting, self.settings.steps)
         rules = strongest(count_rules(train, after=weights), self.settings.pruning, order)

@@ -4,14 +4,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from gru4rec_cli.indexes.neighbours import (
+from gru4rec_cli.models.base import FALLBACK
+from gru4rec_cli.models.indexes.neighbours import (
     NeighbourIndex,
     Voting,
     inverse_frequency,
     recency_weights,
 )
-from gru4rec_cli.indexes.weights import exponential
-from gru4rec_cli.models.base import FALLBACK
+from gru4rec_cli.models.indexes.weights import exponential
 from gru4rec_cli.models.neighbourhood import NeighbourModel, NeighbourSettings
 
 

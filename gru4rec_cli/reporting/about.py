@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gru4rec_cli.columns import FIT_FILE
+from gru4rec_cli.base.names import FIT_FILE
 from gru4rec_cli.reporting.blocks import Block, Gap, Sentences
 from gru4rec_cli.reporting.estimates import METRIC_LABELS, METRICS_SOURCE
 from gru4rec_cli.reporting.tables import NO_COST, TIE_RULES, Cell, Table, tie_name

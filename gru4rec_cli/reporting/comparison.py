@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gru4rec_cli.columns import ITEMS_FILE, ORACLE, TEST_FILE, TRAIN_FILE
+from gru4rec_cli.base.names import ITEMS_FILE, ORACLE, TEST_FILE, TRAIN_FILE
 from gru4rec_cli.reporting.blocks import Block, Heading, Section, Sentences
 from gru4rec_cli.reporting.estimates import METRIC_LABELS, WHOLE, Estimate, Key, metric_source
 from gru4rec_cli.reporting.findings import Findings

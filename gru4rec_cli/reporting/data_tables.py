@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gru4rec_cli.columns import STATISTICS_FILE
+from gru4rec_cli.base.names import STATISTICS_FILE
 from gru4rec_cli.reporting.tables import Cell, Table, missing_note
 from gru4rec_cli.reporting.words import ENGLISH, Words
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from gru4rec_cli.columns import METRICS_FILE, ORACLE
-from gru4rec_cli.errors import StageError
+from gru4rec_cli.base.errors import StageError
+from gru4rec_cli.base.names import METRICS_FILE, ORACLE
 
 METRIC_LABELS = {"recall": "Recall", "mrr": "MRR", "ndcg": "NDCG"}
 METRICS_SOURCE = f"evaluate/{METRICS_FILE}"

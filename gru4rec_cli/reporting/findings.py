@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from gru4rec_cli.columns import ORACLE
+from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.reporting.estimates import METRIC_LABELS, WHOLE, Estimate, Key, estimates, model_order
 
 HEADLINE = "recall"  # the metric by which models are ordered

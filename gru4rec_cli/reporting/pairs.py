@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gru4rec_cli.columns import ORACLE
+from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.reporting.estimates import source_path
 from gru4rec_cli.reporting.findings import HEADLINE, Findings
 from gru4rec_cli.reporting.tables import Cell, Table, missing_note, model_label

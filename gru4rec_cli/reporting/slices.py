@@ -1,6 +1,6 @@
 """Where a model is good: metrics by position, by session length, by popularity; and what its lists are like."""
 
-from gru4rec_cli.columns import ORACLE
+from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.reporting.estimates import METRICS_SOURCE, WHOLE, Estimate, Key, estimates, metric_source
 from gru4rec_cli.reporting.findings import HEADLINE, Findings
 from gru4rec_cli.reporting.tables import Cell, Table, best_cells, interval_cell, marked_note, missing_note, model_label

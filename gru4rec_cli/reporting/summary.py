@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gru4rec_cli.columns import ORACLE, STATISTICS_FILE
+from gru4rec_cli.base.names import ORACLE, STATISTICS_FILE
 from gru4rec_cli.reporting.estimates import Estimate, metric_source
 from gru4rec_cli.reporting.findings import Findings
 from gru4rec_cli.reporting.pairs import SAME_LEVEL, best_sentence

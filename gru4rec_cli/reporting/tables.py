@@ -6,7 +6,7 @@ from typing import Self
 
 import pandas as pd
 
-from gru4rec_cli.columns import ORACLE
+from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.reporting.estimates import (
     METRIC_LABELS,
     METRICS_SOURCE,

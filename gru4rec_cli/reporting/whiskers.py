@@ -2,7 +2,7 @@
 
 import math
 
-from gru4rec_cli.columns import ORACLE
+from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.reporting.blocks import Panel, Whisker
 from gru4rec_cli.reporting.estimates import METRIC_LABELS, metric_source, source_path
 from gru4rec_cli.reporting.findings import HEADLINE, Findings

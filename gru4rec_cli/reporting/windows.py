@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gru4rec_cli.columns import METRICS_FILE, ORACLE
+from gru4rec_cli.base.names import METRICS_FILE, ORACLE
 from gru4rec_cli.reporting.about import provenance_blocks
 from gru4rec_cli.reporting.blocks import Block, Panel, Panels, Section, Sentences, Whisker
 from gru4rec_cli.reporting.estimates import METRIC_LABELS, WHOLE, Estimate, Key, metric_source, model_order

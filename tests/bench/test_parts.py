@@ -10,6 +10,8 @@ import pytest
 import torch
 import yaml
 
+from gru4rec_cli.base.errors import ExternalError
+from gru4rec_cli.base.team import PADDING
 from gru4rec_cli.bench import floor
 from gru4rec_cli.bench.clicks import make_clicks
 from gru4rec_cli.bench.floor import products_for
@@ -19,13 +21,11 @@ from gru4rec_cli.bench.plan import QUICK, RETAILROCKET, RSC15, full_grid
 from gru4rec_cli.bench.point import fit
 from gru4rec_cli.bench.processes import run_point
 from gru4rec_cli.bench.steps import StepTimes, TimedTrainer, time_official
-from gru4rec_cli.errors import ExternalError
 from gru4rec_cli.models import gru4rec, official
 from gru4rec_cli.models.gru4rec import item_loops, layer_loops, step_loops
 from gru4rec_cli.models.gru4rec.lanes import STEPS_AT_ONCE
 from gru4rec_cli.models.gru4rec.step_loops import learn
 from gru4rec_cli.models.gru4rec.training import Trainer
-from gru4rec_cli.team import PADDING
 from tests.fetched import needs_fetch
 from tests.worlds import sessions_of
 
@@ -123,7 +123,7 @@ def test_the_authors_steps_are_timed_one_by_one():
     from gru4rec_cli.models.official.model import Model
 
     train = make_clicks(300, 40).train
-    model = Model(official.Settings.model_validate(QUICK.settings), 42)
+    model = Model(official.Settings.model_validate(QUICK.settings))
     first = time_official(model, train, 10, threads=1)
     assert first.events.tolist() == [8] * 10
     assert (np.diff(first.ends) > 0).all()

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 
 SECOND = 1_000_000
 DAY = 86_400

@@ -10,14 +10,14 @@ from typing import Any
 
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.engine import ROW, native
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.layout import GENERIC, formats, layout_of
 from gru4rec_cli.data.reading import read_log
 from gru4rec_cli.data.spark import SparkSettings, spark_session
 from gru4rec_cli.data.spark_reading import read_log as read_on_spark
-from gru4rec_cli.errors import DataError
 from tests.data.test_formats import laid_out
 
 LINES = [

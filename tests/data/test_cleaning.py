@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from pydantic import ValidationError
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.cleaning import CleaningSettings, clean, summarise
 from gru4rec_cli.data.engine import PolarsEngine, lazy, native
 from gru4rec_cli.data.removals import DUPLICATE, LONG, RARE, REPEAT, SHORT, Removal

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.describing import describe, drift
 from gru4rec_cli.data.order_signal import order_signal
 from tests.data.logs import DAY, SECOND, log

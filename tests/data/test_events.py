@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from pydantic import ValidationError
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import DataError, StageError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.events import DataSettings, read_event_table, write_event_table
 from gru4rec_cli.data.reading import read_events
 from gru4rec_cli.data.times import iso, parse_iso
-from gru4rec_cli.errors import DataError, StageError
 
 HEADER = "SessionId\tItemId\tTime\n"
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.layout import GENERIC, formats
 from gru4rec_cli.data.presets import PRESETS
 from gru4rec_cli.data.reading import input_files, read_log
 from gru4rec_cli.data.times import iso
-from gru4rec_cli.errors import DataError
 
 REES46 = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
 COVEO = "session_id_hash,event_type,product_action,product_sku_hash,server_timestamp_epoch_ms,hashed_url\n"

@@ -8,11 +8,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import gru4rec_cli.data as clicks
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.describing import describe
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import split_log
-from gru4rec_cli.errors import DataError
 
 WALKS = ["abc", "bca", "aab", "abc", "cab", "abc", "cab", "abc", "bac", "zab"]
 NAMES: Any = {"session": "visit", "item": "product", "time": "at"}

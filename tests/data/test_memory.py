@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.data import memory
 from gru4rec_cli.data.layout import Layout
-from gru4rec_cli.errors import UsageError
 from tests.small import command, write_config
 
 USAGE = 2

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.data import presets
 from gru4rec_cli.data.layout import formats
 from gru4rec_cli.data.presets import PRESETS, check_fingerprint
 from gru4rec_cli.data.split_folder import verify_split, write_split
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import split_log
-from gru4rec_cli.errors import DataError
 from tests.data.logs import DAY, log, walks
 
 SMALL: dict[str, Any] = {"min_item_support": 1}

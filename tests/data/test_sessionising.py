@@ -4,12 +4,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import sessionising
 from gru4rec_cli.data.engine import ROW, PolarsEngine, in_order, lazy, native
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.reading import read_log
-from gru4rec_cli.errors import DataError
 
 
 def log(*rows):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.sessions import UNSEEN, Sessions, Vocabulary, last_known_items, sessions_from_frame
 from tests.worlds import sessions_of
 

@@ -13,11 +13,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from gru4rec_cli.columns import ITEMS_FILE, STATISTICS_FILE, TEST_FILE, TRAIN_FILE, VALID_FILE
+from gru4rec_cli.base.errors import ExternalError
+from gru4rec_cli.base.files import by_table, read_json
+from gru4rec_cli.base.names import ITEMS_FILE, STATISTICS_FILE, TEST_FILE, TRAIN_FILE, VALID_FILE
 from gru4rec_cli.data.events import DataSettings, read_event_table
 from gru4rec_cli.data.spark import require_java
-from gru4rec_cli.errors import ExternalError
-from gru4rec_cli.files import by_table, read_json
 from tests.data.on_spark import BAD, cases
 from tests.small import study, write_config
 

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from gru4rec_cli.columns import (
+from gru4rec_cli.base.errors import CheckError, StageError
+from gru4rec_cli.base.names import (
     ITEM,
     ITEMS_FILE,
     SESSION,
@@ -21,7 +22,6 @@ from gru4rec_cli.data.events import read_event_table, write_event_table, write_t
 from gru4rec_cli.data.split_folder import verify_split, write_split
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import split_given, split_log
-from gru4rec_cli.errors import CheckError, StageError
 
 SETTINGS = SplitSettings(by="time", test=80, valid=50, min_item_support=1)
 WALKS = ["abc", "bca", "ab", "abc", "cab", "abc", "cab", "abc", "bac", "ab"]

@@ -8,10 +8,10 @@ import pytest
 from polars.testing import assert_frame_equal
 from pydantic import ValidationError
 
-from gru4rec_cli.columns import ITEM, SESSION, SUPPORT, TIME
+from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION, SUPPORT, TIME
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import split_given, split_log
-from gru4rec_cli.errors import DataError
 
 PERMISSIVE = {"drop_duplicates": False, "drop_repeats": False, "min_item_support": 1}
 SECOND = 1_000_000

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gru4rec_cli.columns import ITEM, SESSION, TIME
+from gru4rec_cli.base.errors import StageError, UsageError
+from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import synthetic
 from gru4rec_cli.data.sessions import Int32Array, Int64Array
 from gru4rec_cli.data.synthetic import (
@@ -25,7 +26,6 @@ from gru4rec_cli.data.synthetic import (
     generate,
     plant,
 )
-from gru4rec_cli.errors import StageError, UsageError
 
 
 def small(**values: Any) -> SynthSettings:

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gru4rec_cli.columns import SESSION
+from gru4rec_cli.base.errors import CheckError, DataError
+from gru4rec_cli.base.names import SESSION
 from gru4rec_cli.data.split_folder import verify_split, write_split
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import split_log
 from gru4rec_cli.data.windows import OUTSIDE, WindowSettings, find_window
-from gru4rec_cli.errors import CheckError, DataError
 from tests.data.logs import SECOND, log, walks
 
 RULES: dict[str, Any] = {"min_item_support": 1, "drop_repeats": False, "test": 0.5}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gru4rec_cli.data.sessions import UNSEEN
 from gru4rec_cli.evaluation.metrics import TIE_RULES, metric_values, ranks
 from gru4rec_cli.evaluation.ranking import ScoreError, best_items, count_above, rank_targets
-from gru4rec_cli.scores import CandidateBlock, ItemOrder, ScoreBlock
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder, ScoreBlock
 from tests.worlds import random_sessions, sessions_of
 
 

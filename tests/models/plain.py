@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.models import registry
-from gru4rec_cli.progress import SILENT
 
 Scores = dict[int, float]
 
@@ -23,8 +22,8 @@ def as_lists(sessions: Sessions) -> list[list[int]]:
 
 def fit_and_score(kind: str, train: Sessions, history: Sequence[int], **settings: object) -> Scores:
     """What the model scores after a history: its candidates alone, or every item where it has no others."""
-    fitted = registry.model_class(kind)(registry.settings_class(kind)(**settings), 1)
-    fitted.fit(train, None, progress=SILENT)
+    fitted = registry.model_class(kind)(registry.settings_class(kind)(**settings))
+    fitted.fit(train)
     items, scores = fitted.recommend(history, train.n_items)
     return {int(item): float(score) for item, score in zip(items, scores, strict=True) if score > 0}
 

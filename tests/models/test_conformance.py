@@ -9,14 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gru4rec_cli import scores as score_blocks
 from gru4rec_cli.data.sessions import UNSEEN, Sessions
+from gru4rec_cli.evaluation import scores as score_blocks
 from gru4rec_cli.evaluation.metrics import metric_values, ranks
 from gru4rec_cli.evaluation.ranking import TargetRanks, rank_targets
+from gru4rec_cli.evaluation.scores import CandidateBlock
 from gru4rec_cli.models import registry
-from gru4rec_cli.models.base import ModelSettings, Recommender
-from gru4rec_cli.progress import SILENT
-from gru4rec_cli.scores import CandidateBlock
+from gru4rec_cli.models.base import FitContext, ModelSettings, Recommender
 from tests.fetched import skip_unless_fetched
 from tests.worlds import chain, random_sessions, sessions_of
 
@@ -45,8 +44,8 @@ every_kind = pytest.mark.parametrize("kind", MODELS)
 
 def fitted(kind: str, train: Sessions, **changes: Any) -> Recommender:
     skip_unless_fetched(kind)
-    model = registry.model_class(kind.split(":")[0])(settings_of(kind, **changes), 7)
-    model.fit(train, None, progress=SILENT)
+    model = registry.model_class(kind.split(":")[0])(settings_of(kind, **changes))
+    model.fit(train, FitContext(seed=7))
     return model
 
 
@@ -218,8 +217,8 @@ def test_a_random_model_depends_on_its_seed(kind: str):
     train, test = random_sessions(40, 100, seed=1), random_sessions(40, 30, seed=2)
     scores = []
     for seed in (7, 8):
-        model = registry.model_class(kind)(settings_of(kind), seed)
-        model.fit(train, None, progress=SILENT)
+        model = registry.model_class(kind)(settings_of(kind))
+        model.fit(train, FitContext(seed=seed))
         scores.append(all_scores(model, test).tolist())
     assert scores[0] != scores[1]
 
@@ -229,8 +228,8 @@ def test_any_other_model_does_not(kind: str):
     train, test = random_sessions(40, 100, seed=1), random_sessions(40, 30, seed=2)
     scores = []
     for seed in (7, 8):
-        model = registry.model_class(kind)(settings_of(kind), seed)
-        model.fit(train, None, progress=SILENT)
+        model = registry.model_class(kind)(settings_of(kind))
+        model.fit(train, FitContext(seed=seed))
         scores.append(all_scores(model, test).tolist())
     assert scores[0] == scores[1]
 

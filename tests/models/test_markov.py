@@ -15,7 +15,7 @@ TRAIN = sessions_of([[0, 1, 2], [3, 1, 4], [0, 1, 2], [5, 1, 4, 4]], n_items=6)
 
 def test_first_order_counts_what_directly_followed():
     assert fit_and_score("markov", TRAIN, [0, 1]) == {2: 2.0, 4: 2.0}
-    model = Model(Settings(), 1)
+    model = Model(Settings())
     model.fit(TRAIN)
     # 4 and 2 followed twice each; 4 was clicked 3 times in all, 2 twice; then 1 (4 clicks), 0 (2), 3 and 5 (1 each).
     assert model.recommend([0, 1], 6)[0].tolist() == [4, 2, 1, 0, 3, 5]

@@ -10,7 +10,7 @@ FIELDS: dict[str, object] = {}
 
 def test_items_by_their_number_of_clicks_and_none_of_them_a_candidate():
     train = sessions_of([[2, 0, 2], [2, 1], [0, 3]], n_items=4)  # supports 2, 1, 3, 1
-    model = Model(Settings(), 1)
+    model = Model(Settings())
     model.fit(train)
     assert model.recommend([1], 4)[0].tolist() == [2, 0, 1, 3]  # 1 and 3 are tied: index order
     assert model.order.levels.tolist() == [1, 0, 2, 0]

@@ -11,7 +11,7 @@ FIELDS: dict[str, object] = {}
 
 
 def fitted(n_items: int) -> Model:
-    model = Model(Settings(), 3)
+    model = Model(Settings())
     model.fit(random_sessions(n_items, 20, seed=1))
     return model
 

@@ -10,6 +10,6 @@ TRAIN = sessions_of([[2, 0, 2], [2, 1], [0, 3]], n_items=4)  # supports 2, 1, 3,
 
 def test_the_items_of_the_session_by_their_clicks_then_all_others_by_popularity():
     assert fit_and_score("session_popularity", TRAIN, [1, 3, 1, 0]) == {1: 2.0, 3: 1.0, 0: 1.0}
-    model = Model(Settings(), 1)
+    model = Model(Settings())
     model.fit(TRAIN)
     assert model.recommend([1, 3, 1, 0], 4)[0].tolist() == [1, 0, 3, 2]

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from gru4rec_cli.comparing import compare, write
-from gru4rec_cli.errors import CheckError, StageError, UsageError
-from gru4rec_cli.files import MANIFEST, hash_folder, hash_json, write_json
+from gru4rec_cli.base.errors import CheckError, StageError, UsageError
+from gru4rec_cli.base.files import MANIFEST, hash_folder, hash_json, write_json
 from gru4rec_cli.reporting.comparison import RunResults, grouped, mismatches, models_by_run, runs_table
 from gru4rec_cli.reporting.findings import Findings
 from gru4rec_cli.reporting.words import ENGLISH
+from gru4rec_cli.study.comparing import compare, write
 from tests.small import study
 
 PROTOCOL: dict[str, Any] = {"ties": "conservative", "cutoffs": [20], "unseen": "drop", "seed": 1, "confidence": 0.95}

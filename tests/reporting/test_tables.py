@@ -4,7 +4,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gru4rec_cli.errors import StageError
+from gru4rec_cli.base.errors import StageError
 from gru4rec_cli.reporting.data_tables import data_table, removals_table
 from gru4rec_cli.reporting.marking import escape_markdown
 from gru4rec_cli.reporting.page import markdown

@@ -7,7 +7,7 @@ can do it side by side; so are the gradients of their weights.
 import numpy as np
 import numpy.typing as npt
 
-from gru4rec_cli.compiling import compiled
+from gru4rec_cli.base.compiling import compiled
 from gru4rec_cli.models.gru4rec.elementary import sigmoid, tanh
 
 Floats = npt.NDArray[np.floating]

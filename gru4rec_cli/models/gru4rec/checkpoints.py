@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from gru4rec_cli.files import hash_file, write_json
+from gru4rec_cli.base.files import hash_file, write_json
 
 Curve = list[dict[str, float]]  # one row of named values an epoch
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from gru4rec_cli.errors import UsageError
+from gru4rec_cli.base.errors import UsageError
 
 
 def find_device(name: str, where: str = "device") -> torch.device:

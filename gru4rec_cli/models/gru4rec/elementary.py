@@ -10,8 +10,8 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from gru4rec_cli.compiling import compiled
-from gru4rec_cli.intrinsics import nearest, power_of_two
+from gru4rec_cli.base.compiling import compiled
+from gru4rec_cli.base.intrinsics import nearest, power_of_two
 
 _one_by_one = compiled(fastmath={"contract"})
 

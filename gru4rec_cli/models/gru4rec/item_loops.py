@@ -5,7 +5,7 @@ The formulas of the losses are in `loss_loops`; here are their products. L lanes
 
 import numpy as np
 
-from gru4rec_cli.compiling import compiled
+from gru4rec_cli.base.compiling import compiled
 from gru4rec_cli.models.gru4rec import loss_loops
 from gru4rec_cli.models.gru4rec.loops import Rate, adagrad_rows, add_rows
 from gru4rec_cli.models.gru4rec.step_layout import (

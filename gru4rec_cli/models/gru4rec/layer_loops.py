@@ -6,7 +6,7 @@ input.
 
 import numpy as np
 
-from gru4rec_cli.compiling import compiled
+from gru4rec_cli.base.compiling import compiled
 from gru4rec_cli.models.gru4rec import cell_loops
 from gru4rec_cli.models.gru4rec.loops import adagrad_rows
 from gru4rec_cli.models.gru4rec.step_layout import (

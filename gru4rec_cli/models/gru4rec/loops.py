@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gru4rec_cli.compiling import compiled
-from gru4rec_cli.intrinsics import fetch
+from gru4rec_cli.base.compiling import compiled
+from gru4rec_cli.base.intrinsics import fetch
 
 Floats = npt.NDArray[np.floating]
 Int64Array = npt.NDArray[np.int64]

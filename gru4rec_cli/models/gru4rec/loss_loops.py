@@ -10,7 +10,7 @@ gradient.
 import numpy as np
 import numpy.typing as npt
 
-from gru4rec_cli.compiling import compiled
+from gru4rec_cli.base.compiling import compiled
 from gru4rec_cli.models.gru4rec.elementary import exp, expm1, sigmoid
 
 Floats = npt.NDArray[np.floating]

@@ -10,18 +10,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.errors import UsageError
 from gru4rec_cli.evaluation.metrics import metric_values
 from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
-from gru4rec_cli.models.base import FitReport, best_after_last, history_session
+from gru4rec_cli.evaluation.scores import FloatArray, ScoreBlock, block_ranges
+from gru4rec_cli.models.base import FitContext, FitReport, best_after_last, history_session
 from gru4rec_cli.models.gru4rec.cells import Layers
 from gru4rec_cli.models.gru4rec.devices import describe_device
 from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, input_table, zero_states
 from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.models.gru4rec.training import Trainer
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.scores import FloatArray, ScoreBlock, block_ranges
 
 _WEIGHTS = "weights.safetensors"
 _EVENTS_AT_ONCE = 2**15  # whose states are held together, but at least one session
@@ -39,21 +38,13 @@ class Model:
     random: ClassVar[bool] = True
     sequential: ClassVar[bool] = True
 
-    def __init__(self, settings: Settings, seed: int) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.seed = seed
         self.parameters: dict[str, Tensor] = {}
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
-        trainer = Trainer(train, self.settings, self.seed, self._validator(valid))
-        self.parameters = trainer.run(progress=progress, checkpoints=checkpoints)
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        trainer = Trainer(train, self.settings, context.seed, self._validator(context.valid))
+        self.parameters = trainer.run(progress=context.progress, checkpoints=context.checkpoints)
         n_parameters = sum(value.numel() for value in self.parameters.values())
         facts = {"parameters": n_parameters, "kept_epoch": trainer.kept_epoch}
         return FitReport(trainer.curve, facts | {"device": describe_device(trainer.device)})
@@ -70,7 +61,7 @@ class Model:
         metric, k = self.settings.validate_on.split("@")
 
         def validate(parameters: dict[str, Tensor]) -> float:
-            model = Model(self.settings, self.seed)
+            model = Model(self.settings)
             model.parameters = parameters
             found = rank_targets(model.score(valid), valid)
             rank = event_ranks(found, valid, "conservative")
@@ -131,8 +122,8 @@ class Model:
         save_file(self.parameters, folder / _WEIGHTS)
 
     @classmethod
-    def load(cls, folder: Path, settings: Settings, seed: int) -> Self:
-        model = cls(settings, seed)
+    def load(cls, folder: Path, settings: Settings) -> Self:
+        model = cls(settings)
         model.parameters = load_file(folder / _WEIGHTS)
         return model
 

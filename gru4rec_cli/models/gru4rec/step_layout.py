@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gru4rec_cli.compiling import compiled
+from gru4rec_cli.base.compiling import compiled
 from gru4rec_cli.models.gru4rec import loss_loops
 from gru4rec_cli.models.gru4rec.loops import Rate
 

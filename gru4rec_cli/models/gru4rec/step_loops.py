@@ -6,7 +6,8 @@ states bring into them the second's. Where one role needs what the other has com
 something arrives and goes on. The same sums are taken in the same order whoever plays.
 """
 
-from gru4rec_cli.compiling import compiled
+from gru4rec_cli.base.compiling import compiled
+from gru4rec_cli.base.team import Progress, arrive, meet
 from gru4rec_cli.models.gru4rec.item_loops import (
     add_input_gradients,
     compare,
@@ -28,7 +29,6 @@ from gru4rec_cli.models.gru4rec.layer_loops import (
 )
 from gru4rec_cli.models.gru4rec.loops import read_rows
 from gru4rec_cli.models.gru4rec.step_layout import Batches, Floats, Form, Network, Room, Rules
-from gru4rec_cli.team import Progress, arrive, meet
 
 
 @compiled()

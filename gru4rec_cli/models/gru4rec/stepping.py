@@ -5,6 +5,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gru4rec_cli.base.team import Team
+from gru4rec_cli.base.threads import one_blas_thread
 from gru4rec_cli.data.sessions import Int64Array
 from gru4rec_cli.models.gru4rec.cells import Masks
 from gru4rec_cli.models.gru4rec.loops import Rate
@@ -15,8 +17,6 @@ from gru4rec_cli.models.gru4rec.optimizer import EPSILON, Adagrad
 from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.models.gru4rec.step_layout import Batches, Form, Network, Room, Rules, Table
 from gru4rec_cli.models.gru4rec.step_loops import learn
-from gru4rec_cli.team import Team
-from gru4rec_cli.threads import one_blas_thread
 
 Parameters = dict[str, Tensor]
 Floats = npt.NDArray[np.floating]

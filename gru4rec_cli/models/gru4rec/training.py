@@ -10,8 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gru4rec_cli.base.errors import CheckError
+from gru4rec_cli.base.progress import SILENT, Progress
+from gru4rec_cli.base.threads import ahead, training_threads
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.errors import CheckError
 from gru4rec_cli.models.gru4rec.accelerated.epoch import DeviceTraining
 from gru4rec_cli.models.gru4rec.checkpoints import Checkpoint, Curve, load_checkpoint, save_checkpoint
 from gru4rec_cli.models.gru4rec.devices import find_device
@@ -22,8 +24,6 @@ from gru4rec_cli.models.gru4rec.negatives import NegativeSampler
 from gru4rec_cli.models.gru4rec.network import initial_parameters
 from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.models.gru4rec.stepping import Stepper
-from gru4rec_cli.progress import SILENT, Progress
-from gru4rec_cli.threads import ahead, training_threads
 
 _log = logging.getLogger(__name__)
 

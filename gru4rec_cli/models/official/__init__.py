@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import Any
 
-from gru4rec_cli import vendoring
+from gru4rec_cli.models.official import fetching as vendoring
 from gru4rec_cli.models.official.settings import Settings
 
 __all__ = ["Model", "Settings", "check_ready", "extra_sources"]

@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from gru4rec_cli.columns import ITEM, ITEMS_FILE, MODEL_FILE
-from gru4rec_cli.errors import DataError, StageError, UsageError
-from gru4rec_cli.files import read_json
+from gru4rec_cli.base.errors import DataError, StageError, UsageError
+from gru4rec_cli.base.files import read_json
+from gru4rec_cli.base.names import ITEM, ITEMS_FILE, MODEL_FILE
 from gru4rec_cli.models import gru4rec, registry
 from gru4rec_cli.models.base import load_arrays
 from gru4rec_cli.models.official.parameters import DEFAULTS, settings_of

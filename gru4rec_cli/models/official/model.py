@@ -8,16 +8,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from gru4rec_cli.base.errors import CheckError
+from gru4rec_cli.base.progress import SILENT, Progress, Task
+from gru4rec_cli.base.threads import training_threads
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.errors import CheckError
-from gru4rec_cli.models.base import FitReport, load_arrays, recommend_by_score, save_arrays
+from gru4rec_cli.evaluation.scores import FloatArray, ScoreBlock, block_ranges
+from gru4rec_cli.models.base import FitContext, FitReport, load_arrays, recommend_by_score, save_arrays
+from gru4rec_cli.models.official.fetching import read_pin
 from gru4rec_cli.models.official.messages import Arrays, Message
 from gru4rec_cli.models.official.process import WorkerProcess
 from gru4rec_cli.models.official.settings import Settings
-from gru4rec_cli.progress import SILENT, Progress, Task
-from gru4rec_cli.scores import FloatArray, ScoreBlock, block_ranges
-from gru4rec_cli.threads import training_threads
-from gru4rec_cli.vendoring import read_pin
 
 _WEIGHTS = "weights.safetensors"
 _MANY = 2**31  # more events than any block
@@ -30,21 +30,13 @@ class Model:
     random: ClassVar[bool] = True
     sequential: ClassVar[bool] = True
 
-    def __init__(self, settings: Settings, seed: int) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.seed = seed
         self.weights: dict[str, npt.NDArray[Any]] = {}
         self._worker: WorkerProcess | None = None
         self._loaded: WorkerProcess | None = None  # the worker that has the weights
 
-    def fit(
-        self,
-        train: Sessions,
-        valid: Sessions | None = None,
-        *,
-        progress: Progress = SILENT,
-        checkpoints: Path | None = None,
-    ) -> FitReport:
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         """Train from the start: the author's code cannot continue an interrupted training.
 
         Raises `CheckError` where the loss is no longer a number, `ExternalError` where the author's code fails.
@@ -55,10 +47,10 @@ class Model:
             parameters=self.settings.author_parameters(),
             compatible=self.settings.compatible,
             n_items=train.n_items,
-            seed=self.seed,
+            seed=context.seed,
             threads=training_threads(),
         )
-        curve = self._follow(answers, progress, train.n_targets)
+        curve = self._follow(answers, context.progress, train.n_targets)
         facts = {
             "parameters": sum(value.size for value in self.weights.values()),
             "commit": read_pin().commit,
@@ -67,7 +59,7 @@ class Model:
         return FitReport(curve, facts)
 
     def time_steps(
-        self, train: Sessions, steps: int, *, threads: int, store_events: int = 0
+        self, train: Sessions, steps: int, *, seed: int, threads: int, store_events: int = 0
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         """Seconds on a clock of the worker at the end of each of the first `steps` training steps, and the events that
         each learnt from; fewer where training is shorter. What is learnt is thrown away.
@@ -79,7 +71,7 @@ class Model:
             _events(train),
             parameters=self.settings.author_parameters(),
             compatible=self.settings.compatible,
-            seed=self.seed,
+            seed=seed,
             threads=threads,
             steps=steps,
             store_events=store_events,
@@ -148,8 +140,8 @@ class Model:
         save_arrays(folder / _WEIGHTS, self.weights)
 
     @classmethod
-    def load(cls, folder: Path, settings: Settings, seed: int) -> Self:
-        model = cls(settings, seed)
+    def load(cls, folder: Path, settings: Settings) -> Self:
+        model = cls(settings)
         model.weights = load_arrays(folder / _WEIGHTS)
         return model
 

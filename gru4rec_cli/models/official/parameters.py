@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from gru4rec_cli.errors import UsageError
+from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.models.gru4rec import Settings
 
 _VARIABLE = "gru4rec_params"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import gru4rec_cli
-from gru4rec_cli.errors import ExternalError
-from gru4rec_cli.measuring import count_helper
+from gru4rec_cli.base.errors import ExternalError
+from gru4rec_cli.base.measuring import count_helper
+from gru4rec_cli.models.official.fetching import verified_checkout
 from gru4rec_cli.models.official.messages import Arrays, Message, receive, send
-from gru4rec_cli.vendoring import verified_checkout
 
 _LAST_LINES = 12
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from gru4rec_cli.measuring import peak_memory
+from gru4rec_cli.base.measuring import peak_memory
 from gru4rec_cli.models.official.adapter import AuthorCode, seeded
 from gru4rec_cli.models.official.messages import Arrays, Message, receive, send
 from gru4rec_cli.models.official.scoring import score_blocks

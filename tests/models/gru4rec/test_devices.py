@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 import torch
 
-from gru4rec_cli.config import load_config
-from gru4rec_cli.errors import ConfigError, UsageError
-from gru4rec_cli.files import read_json
+from gru4rec_cli.base.errors import ConfigError, UsageError
+from gru4rec_cli.base.files import read_json
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.gru4rec import Settings
 from gru4rec_cli.models.gru4rec.devices import find_device
 from gru4rec_cli.models.gru4rec.model import Model
 from gru4rec_cli.models.gru4rec.training import Trainer
-from gru4rec_cli.pipeline import Study
+from gru4rec_cli.study.config import load_config
+from gru4rec_cli.study.pipeline import Study
 from tests.small import SMALL, STAGES, write_config
 from tests.worlds import chain, random_sessions
 
@@ -90,7 +90,7 @@ def test_only_our_gru4rec_has_the_setting():
 
 def test_a_model_trained_elsewhere_loads_and_scores_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     small: dict[str, Any] = {"layers": (4,), "epochs": 1, "batch_size": 8, "n_sample": 4}
-    model = Model(Settings(**small), seed=1)
+    model = Model(Settings(**small))
     report = model.fit(random_sessions(9, 40, seed=0))
     assert report.facts["device"] == "cpu"
     machine(monkeypatch, gpus=0)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gru4rec_cli.compiling import compiled
+from gru4rec_cli.base.compiling import compiled
 from gru4rec_cli.models.gru4rec.elementary import exp, expm1, sigmoid, tanh
 
 Floats = npt.NDArray[np.floating]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gru4rec_cli.errors import CheckError
+from gru4rec_cli.base.errors import CheckError
+from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.models.gru4rec import Settings
 from gru4rec_cli.models.gru4rec.training import Trainer
-from gru4rec_cli.progress import SILENT, Progress
 from tests.worlds import chain, random_sessions
 
 SETTINGS = Settings(layers=(6, 5), epochs=4, batch_size=8, n_sample=4, momentum=0.1, dropout_p_hidden=0.2)

@@ -13,16 +13,16 @@ import pytest
 import torch
 import yaml
 
-from gru4rec_cli.errors import DataError, ExternalError, UsageError
+from gru4rec_cli.base.errors import DataError, ExternalError, UsageError
 from gru4rec_cli.evaluation.metrics import metric_values, ranks
 from gru4rec_cli.evaluation.ranking import rank_targets
 from gru4rec_cli.models import gru4rec, registry
 from gru4rec_cli.models.official import Settings as AuthorSettings
 from gru4rec_cli.models.official.adapter import AuthorCode, seeded
 from gru4rec_cli.models.official.convert import export_checkpoint, import_checkpoint
+from gru4rec_cli.models.official.fetching import verified_checkout
 from gru4rec_cli.models.official.parameters import as_section, read_parameters, settings_of
 from gru4rec_cli.models.official.worker import _frame
-from gru4rec_cli.vendoring import verified_checkout
 from tests.fetched import needs_fetch
 from tests.small import study
 from tests.worlds import random_sessions

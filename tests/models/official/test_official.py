@@ -13,19 +13,19 @@ import pandas as pd
 import pytest
 import torch
 
+from gru4rec_cli.base.errors import CheckError, ExternalError
+from gru4rec_cli.base.measuring import measured
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.errors import CheckError, ExternalError
 from gru4rec_cli.evaluation.metrics import TieRule, metric_values, ranks
 from gru4rec_cli.evaluation.ranking import rank_targets
-from gru4rec_cli.measuring import measured
 from gru4rec_cli.models import registry
+from gru4rec_cli.models.base import FitContext
 from gru4rec_cli.models.official import Settings
 from gru4rec_cli.models.official.adapter import AuthorCode, seeded
+from gru4rec_cli.models.official.fetching import verified_checkout
 from gru4rec_cli.models.official.model import Model
 from gru4rec_cli.models.official.process import WorkerProcess
 from gru4rec_cli.models.official.weights import extract
-from gru4rec_cli.progress import SILENT
-from gru4rec_cli.vendoring import verified_checkout
 from tests.fetched import needs_fetch
 from tests.small import SMALL, artifact_hashes, command, study, write_config
 from tests.worlds import random_sessions, sessions_of
@@ -38,8 +38,8 @@ MODES: list[tuple[str, TieRule]] = [("standard", "optimistic"), ("conservative",
 
 
 def model_of(train: Sessions, seed: int = 42, **settings: Any) -> Model:
-    model = Model(Settings.model_validate_json(json.dumps(QUICK | settings)), seed)
-    model.fit(train)
+    model = Model(Settings.model_validate_json(json.dumps(QUICK | settings)))
+    model.fit(train, FitContext(seed=seed))
     return model
 
 
@@ -122,9 +122,9 @@ def test_a_model_folder_holds_no_pickle(tmp_path: Path):
 
 
 def test_loss_and_progress_are_told_and_the_helper_counts_in_the_costs():
-    model = Model(Settings.model_validate_json(json.dumps(QUICK)), 1)
+    model = Model(Settings.model_validate_json(json.dumps(QUICK)))
     with measured() as cost:
-        report = model.fit(random_sessions(40, 300, seed=1), None, progress=SILENT)
+        report = model.fit(random_sessions(40, 300, seed=1), FitContext(seed=1))
     assert [row["epoch"] for row in report.curve] == [1, 2]
     assert report.curve[0]["loss"] > report.curve[1]["loss"]
     assert len(report.facts["commit"]) == 40

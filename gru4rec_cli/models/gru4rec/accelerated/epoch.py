@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from gru4rec_cli.base.threads import ahead
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.models.gru4rec.accelerated.replaying import Replayed
 from gru4rec_cli.models.gru4rec.accelerated.schedule import Drawing, empty_chunk, padded
@@ -14,7 +15,6 @@ from gru4rec_cli.models.gru4rec.lanes import STEPS_AT_ONCE, lane_chunks
 from gru4rec_cli.models.gru4rec.negatives import NegativeSampler
 from gru4rec_cli.models.gru4rec.optimizer import Adagrad
 from gru4rec_cli.models.gru4rec.settings import Settings
-from gru4rec_cli.threads import ahead
 
 
 class DeviceTraining:

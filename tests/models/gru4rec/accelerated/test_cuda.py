@@ -83,6 +83,6 @@ def test_a_continued_training_equals_an_uninterrupted_one_up_to_rounding(tmp_pat
 
 def test_auto_is_the_gpu_and_the_facts_name_it():
     settings = Settings(layers=(8,), epochs=1, batch_size=8, n_sample=4)
-    report = Model(settings, seed=1).fit(chain())
+    report = Model(settings).fit(chain())
     assert report.facts["device"] == describe_device(find_device("cuda"))
     assert report.facts["device"].startswith("cuda:0 (")

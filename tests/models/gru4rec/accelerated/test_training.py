@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gru4rec_cli.errors import CheckError
+from gru4rec_cli.base.errors import CheckError
+from gru4rec_cli.base.progress import Task
 from gru4rec_cli.models.gru4rec import Settings
 from gru4rec_cli.models.gru4rec.accelerated.schedule import Drawing, padded
 from gru4rec_cli.models.gru4rec.lanes import lane_chunks
 from gru4rec_cli.models.gru4rec.negatives import NegativeSampler
 from gru4rec_cli.models.gru4rec.training import Trainer
-from gru4rec_cli.progress import Task
 from tests.models.gru4rec.accelerated.training import ByTensors
 from tests.models.gru4rec.test_training import SETTINGS, same
 from tests.worlds import chain, random_sessions, sessions_of

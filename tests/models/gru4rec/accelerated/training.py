@@ -1,7 +1,7 @@
 """A training that takes the accelerators' steps, wherever it runs."""
 
+from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.models.gru4rec.training import Trainer
-from gru4rec_cli.progress import SILENT, Progress
 
 
 class ByTensors(Trainer):

@@ -1,0 +1,136 @@
+"""`compare`: read several run directories, show them beside each other, write a page of it."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gru4rec_cli.base.errors import CheckError, StageError, UsageError
+from gru4rec_cli.base.files import by_table, hash_json, read_json, write_text
+from gru4rec_cli.base.names import METRICS_FILE
+from gru4rec_cli.reporting.comparison import (
+    Group,
+    RunResults,
+    comparison_sections,
+    document,
+    group_heading,
+    grouped,
+    metric_rows,
+    models_by_run,
+    runs_table,
+)
+from gru4rec_cli.reporting.findings import Findings
+from gru4rec_cli.reporting.html import page_html
+from gru4rec_cli.reporting.page import sections_markdown
+from gru4rec_cli.reporting.tables import Table
+from gru4rec_cli.reporting.words import ENGLISH, Words, words_of
+from gru4rec_cli.study.rundir import CONFIG, WINDOWS, Manifest, RunDirectory
+from gru4rec_cli.study.stages.showing import costs_by_model
+
+_STAGES = ("split", "evaluate")  # that a run must have finished
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs in groups that may stand in one table; one group unless they were to be shown apart."""
+
+    groups: list[Group]
+
+    def tables(self, words: Words = ENGLISH) -> list[Table]:
+        """What the terminal shows: a table a group, and where it holds several runs, models by run."""
+        tables = []
+        for number, group in enumerate(self.groups, start=1):
+            tables.append(runs_table(group, words, group_heading(self.groups, number, words)))
+            tables += [models_by_run(group, words)] if len(group.runs) > 1 else []
+        return tables
+
+    def document(self) -> dict[str, Any]:
+        return document(self.groups)
+
+
+def compare(paths: Sequence[Path], *, apart: bool = False) -> Comparison:
+    """Read the runs in these directories and put them together.
+
+    Raises `StageError` where a run is missing, unfinished or damaged, `UsageError` where one holds several, and
+    `CheckError` where the runs have different test sets or protocols and are not to be shown `apart`.
+    """
+    labels = _labels(paths)
+    groups = grouped([load_run(path, label) for path, label in zip(paths, labels, strict=True)])
+    if len(groups) > 1 and not apart:
+        reasons = [reason for group in groups[1:] for reason in group.reasons]
+        raise CheckError(
+            "these runs cannot stand in one table:\n" + "\n".join(f"  {reason}" for reason in reasons),
+            "give --apart to show them in tables of their own",
+        )
+    return Comparison(groups)
+
+
+def write(comparison: Comparison, folder: Path, language: str = "en") -> list[Path]:
+    """`comparison.html`, `.md` and `.csv` in `folder`; the paths written."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file, not a folder", "give another --to")
+    folder.mkdir(parents=True, exist_ok=True)
+    words = words_of(language)
+    title, sections = words("comparison_title"), comparison_sections(comparison.groups, words)
+    pages = {
+        "comparison.html": page_html(title, sections, words, drawings={}),
+        "comparison.md": sections_markdown(title, sections, words),
+    }
+    for file, page in pages.items():
+        write_text(folder / file, page)
+    rows = metric_rows([run for group in comparison.groups for run in group.runs])
+    with (folder / "comparison.csv").open("w", encoding="utf-8", newline="") as sheet:
+        table = csv.DictWriter(sheet, list(dict.fromkeys(name for row in rows for name in row)))
+        table.writeheader()
+        table.writerows(rows)
+    return [folder / name for name in (*pages, "comparison.csv")]
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """The directories' names, or their whole paths where two have the same name."""
+    names = [path.resolve().name for path in paths]
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError("a run is given twice", "give every run directory once")
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
+def load_run(path: Path, label: str) -> RunResults:
+    """What a finished run holds; its artifacts are checked against their hashes first."""
+    if not path.is_dir():
+        raise StageError(f"there is no run directory {path}", "give the directory of a finished run, such as runs/demo")
+    if (path / WINDOWS).is_dir():
+        raise UsageError(f"{path} holds windows, each a run of its own", f"give some of {path}/{WINDOWS}/*")
+    directory = RunDirectory(path)
+    manifests = {stage: _finished(directory, stage) for stage in _STAGES}
+    again = _again(path, "evaluate")
+    if manifests["evaluate"]["inputs"].get("split") != hash_json(manifests["split"]["outputs"]):
+        raise StageError(f"{path}: evaluate was made from another split than the one that lies there", again)
+    costs = costs_by_model([path / section for section in ("baseline", "train")])
+    device, versions = (manifests["evaluate"].get(key) or {} for key in ("device", "versions"))
+    return RunResults(
+        label,
+        str(path),
+        Findings(read_json(path / "evaluate" / METRICS_FILE)),
+        by_table(manifests["split"]["outputs"]),
+        costs,
+        machine=", ".join(str(device[key]) for key in ("processor", "system") if device.get(key)),
+        version=str(versions.get("gru4rec-study", "")),
+    )
+
+
+def _finished(directory: RunDirectory, stage: str) -> Manifest:
+    manifest = directory.manifest(stage)
+    if manifest is None:
+        raise StageError(f"{directory.path} holds no finished {stage} stage", _again(directory.path, "run"))
+    if not isinstance(manifest, dict) or not {"inputs", "outputs"} <= set(manifest):
+        hint = f"{_again(directory.path, stage)} --force"
+        raise StageError(f"{directory.stage(stage)} is damaged: its manifest lacks inputs or outputs", hint)
+    damage = directory.damage(stage)
+    if damage:
+        raise StageError(damage, f"{_again(directory.path, stage)} --force")
+    return manifest
+
+
+def _again(path: Path, command: str) -> str:
+    return f"make it: gru4rec-study {command} --config {path / CONFIG} --run-dir {path}"

@@ -1,0 +1,309 @@
+"""The configuration: one YAML file, validated as a whole before anything runs."""
+
+import difflib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from gru4rec_cli.base.errors import ConfigError, UsageError
+from gru4rec_cli.base.names import ORACLE
+from gru4rec_cli.base.settings import Settings
+from gru4rec_cli.base.yaml_loader import StrictLoader
+from gru4rec_cli.data.events import SYNTHETIC, DataSettings
+from gru4rec_cli.data.spark import SparkSettings
+from gru4rec_cli.data.split_settings import SplitSettings
+from gru4rec_cli.data.synthetic import SynthSettings
+from gru4rec_cli.evaluation.settings import EvaluateSettings
+from gru4rec_cli.models import registry
+from gru4rec_cli.models.base import ModelSettings
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
+_LONGEST_NAME = 64 - len(".100-of-100")  # of a run with windows, whose own names end like this
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_+-]{0,63}$"  # without dots: --set and folders use them
+
+
+class ModelSection(Settings):
+    """`baseline:` and `train:`: the models to fit, `name: {kind: …, settings…}`; `kind` defaults to the name."""
+
+    models: dict[str, dict[str, Any]] = Field(default={}, description="models to fit, by name")
+
+
+class ReportSettings(Settings):
+    """`report:`"""
+
+    title: str | None = Field(None, description="heading of the report; default: the run's name")
+    languages: tuple[Literal["en", "es"], ...] = Field(
+        ("en",), min_length=1, description="languages in which the report is written: en (English), es (Spanish)"
+    )
+
+
+class StudyConfig(Settings):
+    """A whole study."""
+
+    name: str = Field(pattern=NAME, description="names the run and its default directory, runs/<name>")
+    seed: int = Field(42, ge=0, lt=2**31, description="seed of everything random")
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] | None = Field(
+        None, description="seeds with which every random model is fitted, once each; null: seed alone"
+    )
+    data: DataSettings = Field(description="where the clicks come from, such as {source: FILE} or {source: synth}")
+    spark: SparkSettings = SparkSettings()
+    synth: SynthSettings = SynthSettings()
+    split: SplitSettings = SplitSettings()
+    baseline: ModelSection = ModelSection()
+    train: ModelSection = ModelSection()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    report: ReportSettings = ReportSettings()
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if seeds == ():
+            raise ValueError("an empty list; name at least one seed, or leave the key out")
+        if seeds is not None and len(set(seeds)) < len(seeds):
+            raise ValueError(f"{list(seeds)} holds a seed twice; a second fit with it would be the same")
+        return seeds
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the events are planted."""
+        return self.data.source == SYNTHETIC
+
+    def fitted(self, section: str) -> "dict[str, ModelEntry]":
+        """The models of `baseline` or `train`, settings resolved."""
+        models: ModelSection = getattr(self, section)
+        return {name: ModelEntry.parse(name, entry) for name, entry in models.models.items()}
+
+
+class ModelEntry:
+    """One entry of `baseline.models` or `train.models`."""
+
+    def __init__(self, kind: str, settings: ModelSettings) -> None:
+        self.kind = kind
+        self.settings = settings
+
+    @classmethod
+    def parse(cls, name: str, entry: dict[str, Any]) -> "ModelEntry":
+        kind = entry.get("kind", name)
+        given = {key: value for key, value in entry.items() if key != "kind"}
+        return cls(kind, registry.settings_class(kind).model_validate_json(json.dumps(given)))
+
+    def as_config(self) -> dict[str, Any]:
+        """The entry with every default written out."""
+        return {"kind": self.kind, **self.settings.model_dump(mode="json")}
+
+
+def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
+    """The configuration in `path` with `KEY=VALUE` overrides applied, every default filled in.
+
+    Raises `UsageError` where the file cannot be read and `ConfigError`, with all problems at once, where it is wrong.
+    """
+    raw = _read_yaml(path)
+    problems = [problem for override in overrides or [] if (problem := _apply(raw, override))]
+    config, found = _validate(raw)
+    problems += found
+    if config is None or problems:
+        raise ConfigError(problems, str(path))
+    return config
+
+
+def resolved(config: StudyConfig) -> dict[str, Any]:
+    """The configuration as plain values, every default written out; loading it again gives the same."""
+    plain = config.model_dump(mode="json", exclude={"baseline", "train"})
+    for section in ("baseline", "train"):
+        plain[section] = {"models": {name: model.as_config() for name, model in config.fitted(section).items()}}
+    if not config.synthetic:
+        del plain["synth"]
+    if config.data.engine != "pyspark":
+        del plain["spark"]
+    return plain
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"the configuration {path} cannot be read: {error.strerror}", "check --config") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the configuration {path} is not UTF-8 text", "check --config") from error
+    try:
+        raw = yaml.load(text, Loader=StrictLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError([f"not valid YAML: {_one_line(error)}"], str(path)) from error
+    if not isinstance(raw, dict):
+        raise ConfigError(["the file must hold keys and values, such as `name: demo`"], str(path))
+    return raw
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+    return f"{getattr(error, 'problem', None) or error}{where}"
+
+
+def _apply(raw: dict[str, Any], override: str) -> str:
+    """Set one `a.b.c=VALUE` in `raw`; what is wrong with it, or an empty text."""
+    key, separator, text = override.partition("=")
+    if not separator or not all(key.split(".")):
+        return f"--set {override}: write KEY=VALUE, such as train.models.gru4rec.epochs=5"
+    try:
+        value = yaml.load(text, Loader=StrictLoader)
+    except yaml.YAMLError as error:
+        return f"--set {override}: the value is not valid YAML: {_one_line(error)}"
+    *parents, last = key.split(".")
+    section = raw
+    for parent in parents:
+        child = section.get(parent)
+        if child is None:
+            child = section[parent] = {}
+        if not isinstance(child, dict):
+            return f"--set {override}: {parent} holds a value, not keys"
+        section = child
+    section[last] = value
+    return ""
+
+
+def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
+    raw = _filled(raw)
+    problems: list[str] = []
+    config: StudyConfig | None = None
+    try:
+        config = StudyConfig.model_validate_json(json.dumps(raw, default=str))
+    except ValidationError as error:
+        problems += [_describe(StudyConfig, detail) for detail in error.errors()]
+    owners: dict[str, str] = {}
+    for section in ("baseline", "train"):
+        content = raw.get(section)
+        models = content.get("models") if isinstance(content, dict) else None
+        for name, entry in models.items() if isinstance(models, dict) else ():
+            where = f"{section}.models.{name}"
+            problems += _model_problems(where, name, entry)
+            if name in owners:
+                problems.append(f"{where}: the name is taken by {owners[name]}; every model needs a name of its own")
+            owners[name] = where
+    if config is not None and config.split.valid is None:
+        problems += [
+            f"{section}.models.{name}.validate_on: needs validation sessions; set split.valid, or leave validate_on out"
+            for section in ("baseline", "train")
+            for name, entry in getattr(config, section).models.items()
+            if entry.get("validate_on") is not None
+        ]
+    if config is not None:
+        problems += _window_problems(config)
+    if config is not None and not owners:
+        problems.append("baseline.models, train.models: no model is named; give at least one, such as popularity: {}")
+    return config, problems
+
+
+def _window_problems(config: StudyConfig) -> list[str]:
+    """What stands against cutting the log into windows."""
+    key = "windows" if config.split.windows else "window" if config.split.window else None
+    problems = []
+    if key and config.data.train is not None:
+        problems.append(
+            f"split.{key}: windows are cut from a whole log, and data.train and data.test are already divided; give it "
+            "as data.source, or leave this key out"
+        )
+    if config.split.windows and len(config.name) > _LONGEST_NAME:
+        problems.append(f"name: with split.windows at most {_LONGEST_NAME} characters; every window's run adds to it")
+    return problems
+
+
+def _filled(raw: dict[str, Any]) -> dict[str, Any]:
+    """`baseline:` or `popularity:` with nothing below it means every default."""
+    filled = {key: value for key, value in raw.items() if value is not None or key not in StudyConfig.model_fields}
+    for section in ("baseline", "train"):
+        models = filled[section].get("models") if isinstance(filled.get(section), dict) else None
+        if isinstance(models, dict):
+            filled[section] = {
+                **filled[section],
+                "models": {name: {} if entry is None else entry for name, entry in models.items()},
+            }
+    return filled
+
+
+def _model_problems(where: str, name: str, entry: object) -> list[str]:
+    if not re.match(MODEL_NAME, str(name)) or name == ORACLE:
+        return [f"{where}: not a name for a model; letters, digits, _ + - are allowed, and {ORACLE!r} is reserved"]
+    if not isinstance(entry, dict):
+        return []  # told already, as a wrong type
+    kind = entry.get("kind", name)
+    if kind not in registry.kinds():
+        return [
+            f"{where}.kind: given {kind!r}; allowed: {', '.join(registry.kinds())}{_nearest(kind, registry.kinds())}"
+        ]
+    settings = registry.settings_class(kind)
+    try:
+        settings.model_validate_json(json.dumps({k: v for k, v in entry.items() if k != "kind"}, default=str))
+    except ValidationError as error:
+        return [_describe(settings, detail, where) for detail in error.errors()]
+    return []
+
+
+def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str = "") -> str:
+    """One problem: key path, what was given, what is allowed, the nearest known key."""
+    parts = [str(part) for part in detail["loc"]]
+    section, known = _section(model, parts)
+    path = ".".join(p for p in [prefix, *known] if p) or "(top level)"
+    if detail["type"] == "extra_forbidden":
+        keys = list(section.model_fields) + (["kind"] if issubclass(section, ModelSettings) else [])
+        return f"{path}: unknown key{_nearest(parts[-1], keys)}; known here: {', '.join(keys) or 'none'}"
+    if detail["type"] == "missing":
+        return f"{path}: missing; {_about(section, known)}".rstrip("; ")
+    given = json.dumps(detail["input"], default=str, ensure_ascii=False)
+    given = given if len(given) <= 60 else given[:57] + "..."
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "string_pattern_mismatch":
+        message = "letters, digits, _ . + - are allowed, 64 at most, a letter or digit first"
+    if detail["type"] == "value_error":
+        key, separator, rest = message.partition(": ")  # a check of the section as a whole names its key
+        inside = _nested_at(model, parts)
+        return f"{path}.{key}: {rest}" if separator and inside and key in inside.model_fields else f"{path}: {message}"
+    return f"{path}: given {given}; {message[0].lower()}{message[1:]}; {_about(section, known)}".rstrip("; ")
+
+
+def _section(model: type[BaseModel], parts: list[str]) -> tuple[type[BaseModel], list[str]]:
+    """The settings class that the last key of `parts` belongs to, and the parts that are keys (not union branches)."""
+    section, keys = model, list[str]()
+    for index, part in enumerate(parts):
+        keys.append(part)
+        field = section.model_fields.get(part)
+        nested = _nested(field.annotation) if field else None
+        if nested is None:
+            if field is not None:
+                rest = parts[index + 1 :]
+                keys += rest if get_origin(field.annotation) is dict else [part for part in rest if part.isdigit()]
+                break
+        elif index < len(parts) - 1:
+            section = nested
+    return section, keys
+
+
+def _nested_at(model: type[BaseModel], parts: list[str]) -> type[BaseModel] | None:
+    """The settings class that `parts` lead to, if they lead to one."""
+    inside: type[BaseModel] | None = model
+    for part in parts:
+        field = inside.model_fields.get(part) if inside else None
+        inside = _nested(field.annotation) if field else None
+    return inside
+
+
+def _nested(annotation: object) -> type[BaseModel] | None:
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _about(section: type[BaseModel], keys: list[str]) -> str:
+    field = section.model_fields.get(keys[-1]) if keys else None
+    return (field.description or "") if field else ""
+
+
+def _nearest(given: object, known: list[str]) -> str:
+    close = difflib.get_close_matches(str(given), known, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""

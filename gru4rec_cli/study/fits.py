@@ -1,0 +1,142 @@
+"""What `baseline` and `train` share: fit every model of a section, once with each of its seeds."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gru4rec_cli.base.files import MANIFEST, hash_file, hash_folder, hash_json, hash_table, read_json, write_json
+from gru4rec_cli.base.measuring import measured
+from gru4rec_cli.base.names import FIT_FILE, ITEMS_FILE, TRAIN_FILE, VALID_FILE
+from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
+from gru4rec_cli.models import registry
+from gru4rec_cli.models.base import FitContext
+from gru4rec_cli.reporting.tables import Table
+from gru4rec_cli.study.config import ModelEntry, StudyConfig
+from gru4rec_cli.study.stage import StageResults, StageWork
+
+_SEED = ".seed-"  # between the name of a model and the seed of one of its fits
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One model fitted with one seed. `name` names its folder and its files: NAME, or NAME.seed-N where the model is
+    fitted with several seeds (names of models hold no dots)."""
+
+    model: str
+    seed: int
+    entry: ModelEntry
+    name: str
+
+
+def study_fits(config: StudyConfig, section: str) -> list[Fit]:
+    """What `baseline` or `train` has to fit: random models once with every seed, all others once."""
+    fits: list[Fit] = []
+    for model, entry in config.fitted(section).items():
+        seeds = (config.seeds or (config.seed,)) if is_random(entry.kind) else (config.seed,)
+        several = len(seeds) > 1
+        fits += [Fit(model, seed, entry, f"{model}{_SEED}{seed}" if several else model) for seed in seeds]
+    return fits
+
+
+def is_random(kind: str) -> bool:
+    """Whether a model of this kind depends on its seed."""
+    return registry.model_class(kind).random
+
+
+def fit_models(work: StageWork, section: str) -> None:
+    """Fit the models that are not there yet, in an interrupted try's folder or in the stage as it last was.
+
+    A fit is taken over when its settings, seed, training data and code are the same, whatever it was named. Each fit's
+    folder appears whole, its manifest with it; its cost stands in that manifest, the only part that differs between
+    runs.
+    """
+    split = work.inputs["split"]
+    vocabulary = read_vocabulary(split / ITEMS_FILE)
+    train = read_sessions(split / TRAIN_FILE, vocabulary)
+    valid = read_sessions(split / VALID_FILE, vocabulary) if (split / VALID_FILE).exists() else None
+    fits = study_fits(work.config, section)
+    for fit in fits:
+        key, folder = _fit_key(fit, split), work.folder / fit.name
+        if _finished(folder, key):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        before = _made_before([work.folder, work.previous], key)
+        if before:
+            _publish(_fresh_copy(before, work.folder / f".{fit.name}.copy"), folder)
+            continue
+        _fit(work, fit, key, train, valid)
+    for leftover in work.folder.iterdir():
+        if leftover.is_dir() and leftover.name not in {fit.name for fit in fits}:
+            shutil.rmtree(leftover)
+
+
+def _fit(work: StageWork, fit: Fit, key: str, train: Sessions, valid: Sessions | None) -> None:
+    checkpoints = work.folder / f".{fit.model}.{key[:16]}.checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    entry = fit.entry
+    model = registry.model_class(entry.kind)(entry.settings)
+    with work.progress.task(f"fitting {fit.name}"), measured() as cost:
+        report = model.fit(train, FitContext(valid, work.progress, checkpoints, fit.seed))
+    fresh = work.folder / f".{fit.name}.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    registry.save_model(fresh, entry.kind, entry.settings, fit.seed, model)
+    write_json(fresh / FIT_FILE, {"curve": report.curve, "facts": report.facts})
+    write_json(fresh / MANIFEST, {"key": key, "outputs": hash_folder(fresh), "cost": cost.as_dict()})
+    _publish(fresh, work.folder / fit.name)
+
+
+def _fit_key(fit: Fit, split: Path) -> str:
+    """What decides a fitted model: its settings, its seed, the data it may see, the code."""
+    data = [hash_table(split / file) for file in (TRAIN_FILE, VALID_FILE, ITEMS_FILE) if (split / file).exists()]
+    code = [hash_file(path) for path in registry.source_files(fit.entry.kind)]
+    return hash_json([fit.entry.as_config(), fit.seed, data, code])
+
+
+def _made_before(stages: list[Path | None], key: str) -> Path | None:
+    """The folder of the same fit, whatever its name."""
+    manifests = [path for stage in stages if stage for path in sorted(stage.glob(f"*/{MANIFEST}"))]
+    return next((path.parent for path in manifests if _finished(path.parent, key)), None)
+
+
+def _finished(folder: Path, key: str) -> bool:
+    manifest: dict[str, Any] = read_json(folder / MANIFEST) if (folder / MANIFEST).exists() else {}
+    return manifest.get("key") == key and hash_folder(folder) == manifest["outputs"]
+
+
+def _fresh_copy(folder: Path, copy: Path) -> Path:
+    shutil.rmtree(copy, ignore_errors=True)  # what a killed run may have left
+    return Path(shutil.copytree(folder, copy))
+
+
+def _publish(prepared: Path, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    prepared.rename(folder)
+
+
+def fit_costs(folder: Path) -> dict[str, dict[str, float]]:
+    """What each fit of a finished stage took, by the fit's name."""
+    manifests = sorted(folder.glob(f"*/{MANIFEST}"))
+    return {path.parent.name: read_json(path)["cost"] for path in manifests}
+
+
+def fit_results(folder: Path) -> StageResults:
+    """What was fitted, at what cost, a row a fit."""
+    models = {name: {**read_json(folder / name / FIT_FILE), "cost": cost} for name, cost in fit_costs(folder).items()}
+    table = Table(
+        title="Fitted models",
+        columns=("Model", "Epochs", "Last loss", "Time (s)", "Peak memory (MiB)"),
+        rows=tuple(
+            (
+                name,
+                str(len(fit["curve"]) or "–"),
+                f"{fit['curve'][-1]['loss']:.4f}" if fit["curve"] else "–",
+                f"{fit['cost']['seconds']:.1f}",
+                f"{fit['cost']['peak_memory_bytes'] / 2**20:.0f}",
+            )
+            for name, fit in models.items()
+        ),
+        numeric=frozenset({1, 2, 3, 4}),
+    )
+    return StageResults({"models": models}, [table])

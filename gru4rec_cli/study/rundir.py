@@ -1,0 +1,137 @@
+"""The run directory: stages that appear whole or not at all, and manifests that prove what is in them."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from gru4rec_cli.base.errors import UsageError
+from gru4rec_cli.base.files import MANIFEST, hash_file, hash_folder, read_json, write_json, write_text
+
+CONFIG = "config.yaml"
+WINDOWS = "windows"  # holds the run directories of the windows of a log
+_LOCK = ".lock"
+_HOLDER = ".lock-holder.json"
+
+Manifest = dict[str, Any]
+
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+class RunDirectory:
+    """One run: a folder a stage, each finished by its manifest."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def stage(self, name: str) -> Path:
+        return self.path / name
+
+    def partial(self, name: str) -> Path:
+        """Where a stage works before it is whole."""
+        return self.path / f".{name}.partial"
+
+    @contextmanager
+    def lock(self, command: str, config: dict[str, Any]) -> Iterator[None]:
+        """Hold the directory alone, or fail at once saying who holds it. Creates it and writes the configuration."""
+        self._create()
+        lock = FileLock(self.path / _LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(
+                f"{self.path} is in use by {self._holder()}",
+                "wait for it to end, or give another --run-dir",
+            ) from None
+        try:
+            write_json(self.path / _HOLDER, {"pid": os.getpid(), "command": command})
+            write_text(self.path / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+            self._recover()
+            yield
+        finally:
+            (self.path / _HOLDER).unlink(missing_ok=True)
+            lock.release()
+
+    def _create(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path} is a file, not a run directory", "give another --run-dir")
+        if self.path.is_dir() and not (self.path / _LOCK).exists() and any(self.path.iterdir()):
+            raise UsageError(
+                f"{self.path} holds files but is not a run directory", "give an empty or new folder as --run-dir"
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / _LOCK).touch()
+        except OSError as error:
+            raise UsageError(
+                f"the run directory {self.path} cannot be written: {error.strerror}", "give another --run-dir"
+            ) from error
+
+    def _holder(self) -> str:
+        try:
+            holder = json.loads((self.path / _HOLDER).read_text(encoding="utf-8"))
+            return f"process {holder['pid']} ({holder['command']})"
+        except (OSError, ValueError, KeyError):
+            return "another process"
+
+    def _recover(self) -> None:
+        """Finish what a killed process left between its manifest and its rename."""
+        for partial in self.path.glob(".*.partial"):
+            if (partial / MANIFEST).exists():
+                self._publish(partial.name[1 : -len(".partial")])
+        for old in self.path.glob(".*.old"):
+            shutil.rmtree(old)
+
+    def manifest(self, name: str) -> Manifest | None:
+        """What a finished stage says of itself, or None where it has not run."""
+        path = self.stage(name) / MANIFEST
+        if path.exists():
+            manifest: Manifest = read_json(path)
+            return manifest
+        return None
+
+    def damage(self, name: str) -> str:
+        """The first artifact of a finished stage that is not as its manifest says, or an empty text."""
+        manifest = self.manifest(name)
+        expected: dict[str, str] = manifest["outputs"] if manifest else {}
+        for file, digest in expected.items():
+            path = self.stage(name) / file
+            if not path.is_file():
+                return f"{path} is missing"
+            if hash_file(path) != digest:
+                return f"{path} is damaged: its bytes are not those that the stage wrote"
+        return ""
+
+    def begin(self, name: str, *, fresh: bool) -> Path:
+        """The folder to work in: what an interrupted try left there, or an empty one."""
+        partial = self.partial(name)
+        if fresh and partial.exists():
+            shutil.rmtree(partial)
+        partial.mkdir(exist_ok=True)
+        return partial
+
+    def finish(self, name: str, manifest: Manifest) -> None:
+        """Make the partial folder the stage: the manifest last, with the hash of every artifact, then the rename."""
+        partial = self.partial(name)
+        write_json(partial / MANIFEST, {**manifest, "outputs": hash_folder(partial)})
+        self._publish(name)
+
+    def _publish(self, name: str) -> None:
+        for path in [*self.partial(name).rglob("*")]:
+            if path.is_file() and path.name.startswith("."):
+                path.unlink()  # of a write that was cut short
+            elif path.is_file():
+                path.chmod(0o666 & ~_UMASK)  # safetensors writes files that only their owner may read
+        stage, partial, old = self.stage(name), self.partial(name), self.path / f".{name}.old"
+        if stage.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            stage.rename(old)
+        partial.rename(stage)
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,15 @@
+"""`baseline`: fit the models of `baseline.models`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gru4rec_cli.study.fits import fit_models, fit_results
+from gru4rec_cli.study.stage import StageResults, StageWork
+
+
+def run(work: StageWork) -> None:
+    fit_models(work, "baseline")
+
+
+def results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
+    return fit_results(folder)

@@ -1,0 +1,181 @@
+"""`evaluate`: rank every test event by every model; metrics, differences between models, other protocols."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gru4rec_cli.base import names as names
+from gru4rec_cli.base.files import MANIFEST, hash_file, hash_json, hash_table, read_json, write_json
+from gru4rec_cli.data import synthetic
+from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
+from gru4rec_cli.data.synthetic import PlantedProcess
+from gru4rec_cli.evaluation import oracle, ranking, scores
+from gru4rec_cli.evaluation.lists import summarise_lists
+from gru4rec_cli.evaluation.metrics import TIE_RULES, FloatArray
+from gru4rec_cli.evaluation.scores import Block
+from gru4rec_cli.evaluation.sensitivity import SampledProtocols, Shown, Values, sensitivity
+from gru4rec_cli.evaluation.session_values import RankedFit
+from gru4rec_cli.evaluation.slices import WHOLE, target_facts
+from gru4rec_cli.evaluation.summary import ALL_SEEDS, Row, Summary
+from gru4rec_cli.models import registry
+from gru4rec_cli.study.fits import is_random, study_fits
+from gru4rec_cli.study.ranks import Ranker
+from gru4rec_cli.study.stage import StageResults, StageWork
+from gru4rec_cli.study.stages.showing import metrics_results
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """What is kept of the ranks of all fits: only this is in memory at once."""
+
+    fits: dict[str, dict[int, RankedFit]] = field(default_factory=dict)  # by model and seed
+    sampled: dict[str, list[dict[Shown, FloatArray]]] = field(default_factory=dict)  # one a fit
+
+
+def run(work: StageWork) -> None:
+    split = work.inputs["split"]
+    test = read_sessions(split / names.TEST_FILE, read_vocabulary(split / names.ITEMS_FILE))
+    ranked, not_applicable = _rank_all(work, test)
+    settings = work.config.evaluate
+    summary = Summary(ranked.fits, test, settings, work.config.seed, progress=work.progress)
+    rows = summary.rows()
+    pd.DataFrame(rows).to_csv(work.folder / names.METRICS_TABLE, index=False)
+    document = {
+        "protocol": _protocol(work, test),
+        "models": _models(work, ranked),
+        "not_applicable": not_applicable,
+        "metrics": rows,
+        "differences": summary.differences(),
+        "sensitivity": sensitivity(_values(rows), ranked.sampled, settings, test.n_items)
+        if settings.sensitivity
+        else None,
+    }
+    write_json(work.folder / names.METRICS_FILE, document)
+
+
+def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]:
+    """Rank by every fit and, where the events are planted, by the oracle; or say why that would not be exact."""
+    settings = work.config.evaluate
+    ranker, ranked = Ranker(work, test), _Ranked()
+    protocols = SampledProtocols(test, settings) if settings.sensitivity else None
+
+    def add(model: str, seed: int, fit: str, key: str, score: Callable[[], Iterator[Block]]) -> None:
+        found = ranker.rank(fit, key, score)
+        lists = summarise_lists(found.lists, test, settings.cutoffs)
+        ranked.fits.setdefault(model, {})[seed] = RankedFit(found.greater, found.equal, lists)
+        if protocols:
+            ranked.sampled.setdefault(model, []).append(protocols.means(found))
+
+    data = _data_hashes(work.inputs["split"])
+    for section in ("baseline", "train"):
+        for fit in study_fits(work.config, section):
+            folder = work.inputs[section] / fit.name
+            manifest = read_json(folder / MANIFEST)
+            key = hash_json([data, manifest["key"], manifest["outputs"]])
+            add(fit.model, fit.seed, fit.name, key, partial(_score, folder, test))
+    not_applicable: dict[str, str] = {}
+    if work.config.synthetic:
+        altered = _altered(read_json(work.inputs["split"] / names.STATISTICS_FILE))
+        if altered:
+            not_applicable[names.ORACLE] = altered
+        else:
+            path = work.inputs["synth"] / names.PROCESS_FILE
+            score = partial(_oracle_scores, path, test)
+            add(names.ORACLE, work.config.seed, names.ORACLE, _oracle_key(path, data), score)
+    ranker.write_keys()
+    return ranked, not_applicable
+
+
+def _data_hashes(split: Path) -> list[str]:
+    ranks = Path(ranking.__file__)
+    paths = [split / names.TEST_FILE, split / names.ITEMS_FILE, ranks, ranks.with_name("counting.py")]
+    return [hash_table(path) for path in paths]
+
+
+def _score(folder: Path, test: Sessions) -> Iterator[Block]:
+    return registry.load_model(folder).score(test)
+
+
+def _oracle_scores(process: Path, test: Sessions) -> Iterator[Block]:
+    return oracle.oracle_scores(PlantedProcess.load(process), test)
+
+
+def _oracle_key(process: Path, data: list[str]) -> str:
+    code = [hash_file(Path(module.__file__)) for module in (oracle, synthetic, scores) if module.__file__]
+    return hash_json([data, hash_file(process), code])
+
+
+def _altered(statistics: dict[str, Any]) -> str:
+    """Why the test sessions are not those that were planted, or an empty text. Straddling sessions do not count: they
+    are dropped whole, by their times alone."""
+    removals = [entry for entry in statistics["removals"] if entry["step"] in ("cleaning", "test") and entry["events"]]
+    if removals:
+        reasons = ", ".join(f"{entry['events']} events ({entry['reason']})" for entry in removals)
+        return f"the test sessions are not as they were planted: the split removed {reasons}"
+    if statistics["unseen"]["test"]["events"]:
+        return "the test holds items that training lacks"
+    return ""
+
+
+def _values(rows: list[Row]) -> dict[str, Values]:
+    """The means over all events and seeds under full ranking, by model."""
+    values: dict[str, dict[tuple[str, str, int], float]] = {}
+    for row in rows:
+        if row["seed"] == ALL_SEEDS and row["slice"] == WHOLE and row["ties"] in TIE_RULES:
+            values.setdefault(row["model"], {})[row["ties"], row["metric"], row["k"]] = row["value"]
+    return dict(values)
+
+
+def _protocol(work: StageWork, test: Sessions) -> dict[str, Any]:
+    settings = work.config.evaluate
+    return {
+        "task": "next item: every click of a test session but its first, from the clicks before it",
+        "candidates": "all training items",
+        "unit": "events",
+        "ties": settings.ties,
+        "cutoffs": list(settings.cutoffs),
+        "unseen": work.config.split.unseen,
+        "interval": "session-cluster bootstrap, percentiles",
+        "confidence": settings.confidence,
+        "resamples": settings.resamples,
+        "test": "paired randomisation test, sign flips by session; Holm over the pairs of models, for each metric",
+        "permutations": settings.permutations,
+        "seed": work.config.seed,
+        "seeds": list(work.config.seeds or (work.config.seed,)),
+        "slices": {"target": target_facts(test.vocabulary.supports)},
+        "events": test.n_targets,
+        "sessions": test.n_sessions,
+        "items": test.n_items,
+    }
+
+
+def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
+    models: dict[str, Any] = {}
+    for section in ("baseline", "train"):
+        for name, entry in work.config.fitted(section).items():
+            models[name] = {
+                "kind": entry.kind,
+                "stage": section,
+                "description": registry.model_class(entry.kind).description,
+                "settings": entry.settings.model_dump(mode="json"),
+                "seeds": list(ranked.fits[name]),
+                "random": is_random(entry.kind),
+            }
+    if names.ORACLE in ranked.fits:
+        models[names.ORACLE] = {
+            "kind": names.ORACLE,
+            "stage": "oracle",
+            "description": oracle.DESCRIPTION,
+            "settings": {},
+            "seeds": list(ranked.fits[names.ORACLE]),
+            "random": False,
+        }
+    return models
+
+
+def results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
+    return metrics_results(folder, inputs)

@@ -1,0 +1,27 @@
+"""`synth`: plant a process and draw a click log from it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gru4rec_cli.base.files import read_json, write_json
+from gru4rec_cli.base.names import EVENTS_FILE, PROCESS_FILE, STATISTICS_FILE
+from gru4rec_cli.data.cleaning import summarise
+from gru4rec_cli.data.events import write_event_table
+from gru4rec_cli.data.synthetic import generate
+from gru4rec_cli.reporting.tables import Table
+from gru4rec_cli.study.stage import StageResults, StageWork
+
+
+def run(work: StageWork) -> None:
+    events, process = generate(work.config.synth, work.config.seed, work.progress)
+    with work.progress.task("writing events"):
+        write_event_table(events, work.folder / EVENTS_FILE)
+        process.save(work.folder / PROCESS_FILE)
+    write_json(work.folder / STATISTICS_FILE, summarise(events))
+
+
+def results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
+    statistics = read_json(folder / STATISTICS_FILE)
+    counts = tuple(f"{statistics[name]:,}" for name in ("sessions", "events", "items"))
+    table = Table("Planted events", ("Sessions", "Events", "Items"), (counts,), numeric=frozenset({0, 1, 2}))
+    return StageResults(statistics, [table])
