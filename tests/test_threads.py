@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gru4rec_cli.base.threads import ahead, in_threads, limit_threads, thread_count, training_threads
-from tests.small import write_config
+from tests.small import SMALL, write_config
 
 
 @pytest.fixture(autouse=True)
@@ -60,19 +60,20 @@ def test_an_error_of_work_ahead_reaches_its_user():
 
 @pytest.mark.parametrize(("options", "threads"), [(["--threads", "1"], 1), (["--threads", "2"], 2)])
 def test_the_option_reaches_training(tmp_path: Path, options: list[str], threads: int):
-    config = write_config(tmp_path)
+    gru4rec = {**SMALL["train"]["models"]["gru4rec"], "step": "compiled"}
+    config = write_config(tmp_path, {**SMALL, "train": {"models": {"gru4rec": gru4rec}}})
     common = ["--config", str(config), "--run-dir", str(tmp_path / "run"), "--quiet"]
     code = f"""
 import sys
 from gru4rec_cli.cli import app
 for stage in ("synth", "split"):
     app([stage, *{common!r}], standalone_mode=False)
-from gru4rec_cli.models.gru4rec import training
-learn = training.Trainer.learn
-def told(self, *arguments):
-    told.threads = self.stepper._team.size
-    return learn(self, *arguments)
-training.Trainer.learn = told
+from gru4rec_cli.models.gru4rec.compiled import CompiledStep
+learn = CompiledStep.learn
+def told(self, batches):
+    told.threads = self._threads.size
+    return learn(self, batches)
+CompiledStep.learn = told
 app(["train", *{common!r}, *{options!r}], standalone_mode=False)
 print("THREADS", told.threads)
 """

@@ -7,3 +7,14 @@ class Settings(BaseModel):
     """A frozen, strict section: unknown keys and wrong types are errors, never guessed at."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ModelSettings(Settings):
+    """Base of the settings of every model kind."""
+
+    def check_ready(self, where: str, *, to_fit: bool) -> None:
+        """Check that this machine can fit such a model, or use a fitted one; `where` is its key in the configuration.
+
+        Raises:
+            StudyError: something that the model needs is missing.
+        """

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gru4rec_cli.base.compiling import compiled
-from gru4rec_cli.base.team import Progress, Team, meet
 from gru4rec_cli.base.threads import one_blas_thread
 from gru4rec_cli.data.sessions import Int64Array
+from gru4rec_cli.models.gru4rec.compiled.threads import Counters, ThreadGroup, wait
 from gru4rec_cli.models.gru4rec.settings import Settings
 
 Floats = npt.NDArray[np.float32]
@@ -20,7 +20,7 @@ _SEED = 1
 class Products(NamedTuple):
     """The matrices of a step's products, random numbers that stay in place; layers as arrays of (layers, …) flat.
 
-    With B lanes, D units, W the width of the input and U distinct columns: per layer (B, W)(W, 3D) and (B, D)(D, 3D)
+    With B slots, D units, W the width of the input and U distinct columns: per layer (B, W)(W, 3D) and (B, D)(D, 3D)
     forward, (3D, B)(B, W), (3D, B)(B, D) and (B, 3D)(3D, W) backward; once (U, D)(D, B) for the scores, and
     (U, B)(B, D) and (B, U)(U, D) for their gradients.
     """
@@ -49,64 +49,64 @@ def products_for(settings: Settings, columns: Int64Array) -> Products:
     def matrix(*shape: int) -> Floats:
         return random.random(shape, dtype=np.float32) - np.float32(0.5)
 
-    most, lanes, last = int(np.max(columns)), settings.batch_size, settings.layers[-1]
+    most, slots, last = int(np.max(columns)), settings.batch_size, settings.layers[-1]
     widths = [settings.input_width, *settings.layers[:-1]]
     wide, units = max(*widths, *settings.layers), max(settings.layers)
     return Products(
-        query=matrix(lanes, last),
+        query=matrix(slots, last),
         columns=matrix(most, last),
-        scores=matrix(lanes * most),
+        scores=matrix(slots * most),
         items_gradient=matrix(most, last),
-        query_gradients=matrix(2, lanes, last),
+        query_gradients=matrix(2, slots, last),
         sizes=np.array(list(zip(widths, settings.layers, strict=True)), dtype=np.int64),
-        inputs=matrix(lanes * wide),
-        gates=matrix(lanes * 3 * units),
+        inputs=matrix(slots * wide),
+        gates=matrix(slots * 3 * units),
         w=matrix(3 * units * wide),
         u=matrix(3 * units * units),
-        from_x=matrix(lanes * 3 * units),
-        from_h=matrix(lanes * 3 * units),
+        from_x=matrix(slots * 3 * units),
+        from_h=matrix(slots * 3 * units),
         d_w=matrix(3 * units * wide),
         d_u=matrix(3 * units * units),
-        d_x=matrix(lanes * wide),
+        d_x=matrix(slots * wide),
     )
 
 
 @compiled()
-def multiply(progress: Progress, me: int, products: Products, numbers: Int64Array) -> None:
+def multiply(progress: Counters, me: int, products: Products, numbers: Int64Array) -> None:
     """The products of steps with these numbers of distinct columns, shared by two threads as the step shares them."""
-    p, lanes = products, len(products.query)
+    p, slots = products, len(products.query)
     first, second = me == 0, me == len(progress) - 1
     for n_columns in numbers:
         middle = n_columns // 2
-        scores = p.scores[: n_columns * lanes].reshape(n_columns, lanes)
+        scores = p.scores[: n_columns * slots].reshape(n_columns, slots)
         for layer in range(len(p.sizes)):
             width, units = p.sizes[layer, 0], p.sizes[layer, 1]
-            w, u, x = _matrix(p.w, 3 * units, width), _matrix(p.u, 3 * units, units), _matrix(p.inputs, lanes, width)
+            w, u, x = _matrix(p.w, 3 * units, width), _matrix(p.u, 3 * units, units), _matrix(p.inputs, slots, width)
             if first:
-                np.dot(x, w.T, _matrix(p.from_x, lanes, 3 * units))
+                np.dot(x, w.T, _matrix(p.from_x, slots, 3 * units))
             if second:
-                np.dot(_matrix(p.gates, lanes, units), u.T, _matrix(p.from_h, lanes, 3 * units))
-        meet(progress, me)
+                np.dot(_matrix(p.gates, slots, units), u.T, _matrix(p.from_h, slots, 3 * units))
+        wait(progress, me)
         if first:
             np.dot(p.columns[:middle], p.query.T, scores[:middle])
             np.dot(scores[:middle].T, p.columns[:middle], p.query_gradients[0])
         if second:
             np.dot(p.columns[middle:n_columns], p.query.T, scores[middle:])
             np.dot(scores[middle:].T, p.columns[middle:n_columns], p.query_gradients[1])
-        meet(progress, me)
+        wait(progress, me)
         for layer in range(len(p.sizes)):
             width, units = p.sizes[layer, 0], p.sizes[layer, 1]
-            gates, x = _matrix(p.gates, lanes, 3 * units), _matrix(p.inputs, lanes, width)
+            gates, x = _matrix(p.gates, slots, 3 * units), _matrix(p.inputs, slots, width)
             if first:
-                np.dot(gates, _matrix(p.w, 3 * units, width), _matrix(p.d_x, lanes, width))
+                np.dot(gates, _matrix(p.w, 3 * units, width), _matrix(p.d_x, slots, width))
                 np.dot(gates.T, x, _matrix(p.d_w, 3 * units, width))
             if second:
-                np.dot(gates.T, _matrix(p.gates, lanes, units), _matrix(p.d_u, 3 * units, units))
+                np.dot(gates.T, _matrix(p.gates, slots, units), _matrix(p.d_u, 3 * units, units))
         if first:
             np.dot(scores[:middle], p.query, p.items_gradient[:middle])
         if second:
             np.dot(scores[middle:], p.query, p.items_gradient[middle:n_columns])
-        meet(progress, me)
+        wait(progress, me)
 
 
 @compiled()
@@ -116,7 +116,7 @@ def _matrix(flat: Floats, rows: int, columns: int) -> Floats:
 
 def products_per_second(products: Products, columns: Int64Array, skipped: int, threads: int) -> float:
     """Steps a second, products alone, through steps with these numbers of distinct columns; the first are not timed."""
-    team = Team(min(threads, 2))
+    team = ThreadGroup(min(threads, 2))
     with one_blas_thread():
         team.run(multiply, products, columns[:skipped])
         start = time.perf_counter()

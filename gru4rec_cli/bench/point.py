@@ -36,17 +36,10 @@ def fit(kind: str, n_events: int, n_items: int, settings: dict[str, Any], most_l
     }
 
 
-def _silent() -> Any:
-    from gru4rec_cli.base.progress import SILENT
-
-    return SILENT
-
-
 def _learn(train: Any, settings: dict[str, Any], most: int) -> int:
-    from gru4rec_cli.bench.steps import TimedTrainer
+    from gru4rec_cli.bench.steps import time_ours
 
-    trainer = TimedTrainer(train, settings, max(1, most // settings["batch_size"]))
-    return int(trainer.times().events.sum())
+    return int(time_ours(train, settings, max(1, most // settings["batch_size"]), threads=1).events.sum())
 
 
 def rank(n_events: int, n_items: int, ranked: int, settings: dict[str, Any]) -> dict[str, float]:

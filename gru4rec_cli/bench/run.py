@@ -123,7 +123,7 @@ def _ready_kinds(notebook: Notebook) -> list[str]:
     ready = []
     for kind in registry.kinds():
         try:
-            registry.check_ready(kind)
+            registry.settings_class(kind)().check_ready(kind, to_fit=True)
             ready.append(kind)
         except StageError as error:
             notebook.left_out[kind] = f"{error.message}; {error.hint}" if error.hint else error.message

@@ -18,7 +18,7 @@ from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.models import gru4rec, official
 
 SECTION = "training"
-OURS, OFFICIAL, FLOOR = "gru4rec", "official", "products alone"
+OURS, TORCH, OFFICIAL, FLOOR = "gru4rec", "gru4rec, torch step", "official", "products alone"
 
 _COPIES = 3  # of the item matrix that a training holds: weights, accumulators, momenta
 _SPARE = 2**30  # bytes, for all else
@@ -56,11 +56,12 @@ def _bytes_needed(case: TrainingCase, *, with_official: bool) -> int:
 
 def _measure_case(notebook: Notebook, plan: Plan, case: TrainingCase, *, with_official: bool) -> None:
     skipped, steps = plan.skipped_steps, plan.skipped_steps + plan.timed_steps
-    enough = 3 * steps * int(case.settings["batch_size"]) // 2  # so that no lane runs out of sessions
+    enough = 3 * steps * int(case.settings["batch_size"]) // 2  # so that no slot runs out of sessions
     train = make_clicks(max(plan.training_events, enough, 2 * case.items), case.items).train
     columns = time_ours(train, case.settings, steps, notebook.threads).columns  # and loops are compiled
     contestants: dict[str, Callable[[], Rates]] = {
-        OURS: lambda: time_ours(train, case.settings, steps, notebook.threads).rates(skipped)
+        OURS: lambda: time_ours(train, case.settings, steps, notebook.threads).rates(skipped),
+        TORCH: lambda: time_ours(train, case.settings, steps, notebook.threads, "torch").rates(skipped),
     }
     if with_official:
         timed = _official_steps(case.settings, train, steps, notebook.threads)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from gru4rec_cli.conformance.recording import Array, Recording, Trace
 from gru4rec_cli.evaluation.metrics import TieRule, metric_values, ranks
-from gru4rec_cli.models.gru4rec.lanes import lane_steps
+from gru4rec_cli.models.gru4rec.batches import walk_sessions
 
 # Float32 in another order of operations: a number agrees if it is within either. A score's relative tolerance is of the
 # largest score of its event: scores are sums of products, and those near zero are rounded like the others.
@@ -141,8 +142,8 @@ def _values(rank: npt.NDArray[np.float64], metric: str, k: int, *, hit_at_k: boo
 def _measured_events(recording: Recording) -> Iterator[npt.NDArray[np.int64]]:
     """The events that the author's evaluation may have measured.
 
-    It walks the test sessions with the training's lanes. Without extra negatives those stop when a single one is left,
-    and the last events are not measured; how many depends on the number of lanes, which is not recorded.
+    It walks the test sessions as training walks. Without extra negatives those stop when a single one is left,
+    and the last events are not measured; how many depends on the number of slots, which is not recorded.
     """
     test = recording.test
     if recording.settings.n_sample > 0:
@@ -150,8 +151,9 @@ def _measured_events(recording: Recording) -> Iterator[npt.NDArray[np.int64]]:
         return
     event = np.cumsum(np.isin(np.arange(test.n_events), test.input_rows())) - 1
     seen: set[bytes] = set()
-    for lanes in range(2, test.n_sessions + 1):
-        measured = np.sort(np.concatenate([event[step.rows] for step in lane_steps(test, lanes, min_lanes=2)]))
+    for slots in range(2, test.n_sessions + 1):
+        steps = chain.from_iterable(walk_sessions(test.offsets, slots, min_slots=2))
+        measured = np.sort(np.concatenate([event[step.rows] for step in steps]))
         if measured.tobytes() not in seen:
             seen.add(measured.tobytes())
             yield measured

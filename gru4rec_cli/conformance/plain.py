@@ -5,6 +5,7 @@ Third Party Implementations on Reproducibility, RecSys 2023.
 """
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch.nn import functional
 
 from gru4rec_cli.conformance.recording import Recording, Trace
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.models.gru4rec.lanes import LaneStep, lane_steps
+from gru4rec_cli.models.gru4rec.batches import WalkStep, min_slots, walk_sessions
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,17 @@ class Plain:
     def run(self) -> Trace:
         losses: list[float] = []
         batches: list[tuple[list[int], list[int]]] = []
-        min_lanes = 1 if self.settings.n_sample else 2
         for _ in range(self.settings.epochs):
             states = [torch.zeros(self.settings.batch_size, units) for units in self.settings.layers]
             mask: Tensor | None = None
-            for lanes in lane_steps(self.recording.train, self.settings.batch_size, min_lanes=min_lanes):
-                if len(lanes.rows) < len(states[0]) and not self.behaviour.whole_epoch:
+            walks = walk_sessions(self.recording.train.offsets, self.settings.batch_size, min_slots(self.settings))
+            for slots in chain.from_iterable(walks):
+                if len(slots.rows) < len(states[0]) and not self.behaviour.whole_epoch:
                     break
                 if len(losses) == self.recording.n_steps:
                     break
-                states, mask = self.reset(states, lanes, mask)
-                rows = torch.from_numpy(lanes.rows)
+                states, mask = self.reset(states, slots, mask)
+                rows = torch.from_numpy(slots.rows)
                 inputs, targets = self.items[rows], self.items[rows + 1]
                 loss, states = self.step(len(losses), inputs, targets, states)
                 losses.append(loss)
@@ -72,13 +73,13 @@ class Plain:
         weights = {name: value.numpy() for name, value in self.weights.items()}
         return Trace(losses, batches, weights, self.scores(self.recording.test))
 
-    def reset(self, states: list[Tensor], lanes: LaneStep, before: Tensor | None) -> tuple[list[Tensor], Tensor]:
+    def reset(self, states: list[Tensor], slots: WalkStep, before: Tensor | None) -> tuple[list[Tensor], Tensor]:
         """States at zero where a session begins, or where a faulty mask says so; the mask for the next step."""
-        starts = torch.from_numpy(lanes.starts)
+        starts = torch.from_numpy(slots.starts)
         if before is None:  # an epoch begins with every state at zero
             return [state[: len(starts)] for state in states], torch.zeros_like(starts)
-        kept = torch.from_numpy(lanes.kept)
-        states, old = [state[kept] for state in states], before[kept]
+        previous = torch.from_numpy(slots.previous)
+        states, old = [state[previous] for state in states], before[previous]
         how = self.behaviour.reset
         if how == "until the next one":
             starts = starts if starts.any() else old
@@ -164,21 +165,21 @@ class Plain:
             scores = torch.softmax(scores, dim=1)
         if settings.elu > 0:
             scores = functional.elu(scores, alpha=settings.elu)
-        own, lanes = scores.diagonal()[:, None], len(scores)
+        own, slots = scores.diagonal()[:, None], len(scores)
         negative = torch.ones_like(scores)
-        negative[torch.arange(lanes), torch.arange(lanes)] = 0
+        negative[torch.arange(slots), torch.arange(slots)] = 0
         powers = torch.exp(scores - scores.max(dim=1, keepdim=True).values.detach()) * negative
         w = powers / powers.sum(dim=1, keepdim=True)
         regularisation = settings.regularisation * (w * scores**2).sum(1) if self.behaviour.regularised else 0.0
         losses = -torch.log((w * torch.sigmoid(own - scores)).sum(1) + 1e-24) + regularisation
         return losses.sum() / settings.batch_size
 
-    def log_q(self, columns: Tensor, lanes: int) -> Tensor:
+    def log_q(self, columns: Tensor, slots: int) -> Tensor:
         """log q of every column: supports for targets, their power for samples; faulty columns on demand."""
         as_target, how = torch.log(self.supports[columns]), self.behaviour.logq
         as_sample = self.settings.sample_alpha * as_target
         place = torch.arange(len(columns))
-        is_target = place < (lanes if how == "by width" else self.settings.batch_size)
+        is_target = place < (slots if how == "by width" else self.settings.batch_size)
         right = torch.where(is_target, as_target, as_sample)
         nothing = torch.zeros_like(right)
         return {

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from gru4rec_cli.base.progress import SILENT, Progress
-from gru4rec_cli.base.settings import Settings
+from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import LastEvent, Sessions, Vocabulary, session_of_items
 from gru4rec_cli.evaluation.ranking import best_items
 from gru4rec_cli.evaluation.scores import Block, FloatArray, ItemOrder, ScoreBlock
@@ -21,10 +21,6 @@ FALLBACK = "equal scores by training popularity; items without a score follow be
 
 
 _ARRAYS = "arrays.safetensors"
-
-
-class ModelSettings(Settings):
-    """Base of the settings of every model kind."""
 
 
 AnySettings = TypeVar("AnySettings", bound=ModelSettings)

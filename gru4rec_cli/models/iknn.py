@@ -6,9 +6,10 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
 from gru4rec_cli.models.indexes.rules import Rules, count_rules, distinct_items, rule_blocks, strongest
 
 

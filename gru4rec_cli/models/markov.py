@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Int64Array, Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
 from gru4rec_cli.models.indexes.rules import Rules, count_rules, rule_blocks
 
 _EVENTS_AT_ONCE = 1 << 14

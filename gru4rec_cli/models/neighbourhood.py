@@ -7,9 +7,10 @@ from typing import ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
+from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
-from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport
 from gru4rec_cli.models.indexes.neighbours import Neighbourhood, NeighbourIndex, Voting, build_index
 
 

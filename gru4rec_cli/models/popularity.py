@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
-from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport
 from gru4rec_cli.models.indexes.rules import fixed_order
 
 

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import ScoreBlock, block_ranges
-from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport
 
 
 class Settings(ModelSettings):

@@ -1,80 +1,138 @@
-"""Finds models by their file: a kind is the name of a module in this folder, and adding one is adding a file."""
+"""Finds models by name: a kind is a module of this folder, or of an installed package, with `Model` and `Settings`."""
 
+import ast
 import importlib
+import importlib.util
 import json
-from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
-from pkgutil import iter_modules
 from types import ModuleType
-from typing import cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from gru4rec_cli.base.closure import import_closure
+from gru4rec_cli.base.errors import StageError, UsageError
 from gru4rec_cli.base.names import MODEL_FILE
-from gru4rec_cli.models.base import ModelSettings, Recommender
+
+if TYPE_CHECKING:  # loads numba
+    from gru4rec_cli.base.settings import ModelSettings
+    from gru4rec_cli.models.base import Recommender
+
+GROUP = "gru4rec_study.models"  # entry points of packages that offer kinds: kind = "package.module"
 
 _FOLDER = Path(__file__).resolve().parent
-_NOT_MODELS = {"base", "registry", "neighbourhood", "indexes"}
-_SHARED_SOURCES = [
-    "base.py",
-    "../evaluation/scores.py",
-    "../base/compiling.py",
-    "../base/threads.py",
-    "../base/team.py",
-    "../base/intrinsics.py",
-    "../data/sessions.py",
-    "../evaluation/metrics.py",
-    "../evaluation/ranking.py",
-    "../evaluation/counting.py",
-]
+_PACKAGE = _FOLDER.parent
+_NAMES = {"Model", "Settings"}
+
+
+class _Offer(NamedTuple):
+    """Where a kind comes from."""
+
+    module: str
+    package: str | None = None  # name and version of the installed package; None: this one
 
 
 def kinds() -> list[str]:
-    """Every model kind there is, in alphabetical order; nothing is imported for it."""
-    return sorted(module.name for module in iter_modules([str(_FOLDER)]) if module.name not in _NOT_MODELS)
+    """Return every model kind there is, in alphabetical order; nothing is imported for it."""
+    return sorted(_offers())
 
 
-def _module(kind: str) -> ModuleType:
-    return importlib.import_module(f"gru4rec_cli.models.{kind}")
+def settings_class(kind: str) -> "type[ModelSettings]":
+    """Return the settings of a kind."""
+    return cast("type[ModelSettings]", _part(kind, "Settings"))
 
 
-def settings_class(kind: str) -> type[ModelSettings]:
-    """The settings of a kind."""
-    return cast(type[ModelSettings], _module(kind).Settings)
+def model_class(kind: str) -> "type[Recommender]":
+    """Return the model of a kind; for a neural one this loads torch."""
+    return cast("type[Recommender]", _part(kind, "Model"))
 
 
-def model_class(kind: str) -> type[Recommender]:
-    """The model of a kind; for a neural one this loads torch."""
-    return cast(type[Recommender], _module(kind).Model)
+def source_files(kind: str) -> list[Path]:
+    """Return the files whose code decides what a fitted model of this kind is: its own and all that they import.
+
+    All files of a kind that is a package count, since it may look modules up by name.
+    """
+    spec = importlib.util.find_spec(_offers()[kind].module)
+    assert spec is not None
+    assert spec.origin is not None
+    module = Path(spec.origin)
+    own = set(module.parent.rglob("*.py")) if spec.submodule_search_locations else {module}
+    if _offers()[kind].package is not None:
+        top = importlib.util.find_spec(spec.name.partition(".")[0])
+        folders = top.submodule_search_locations if top else None
+        own = own.union(*(import_closure(own, Path(folder)) for folder in folders or ()))
+    sources = own | import_closure(own, _PACKAGE)
+    # The package's own `__init__.py` holds the version alone.
+    return [*sorted(sources - {_PACKAGE / "__init__.py"}), *getattr(_module(kind), "extra_sources", list)()]
 
 
-def source_files(kind: str) -> Iterator[Path]:
-    """The files whose code decides what a fitted model of this kind is."""
-    yield from ((_FOLDER / file).resolve() for file in _SHARED_SOURCES)
-    single = _FOLDER / f"{kind}.py"
-    counted = [single, _FOLDER / "neighbourhood.py", *sorted((_FOLDER / "indexes").glob("*.py"))]
-    yield from counted if single.exists() else sorted((_FOLDER / kind).rglob("*.py"))
-    yield from getattr(_module(kind), "extra_sources", list)()
-
-
-def check_ready(kind: str) -> None:
-    """Raise `StageError` where a kind needs something that is not there."""
-    getattr(_module(kind), "check_ready", lambda: None)()
-
-
-def check_settings(kind: str, settings: ModelSettings, where: str) -> None:
-    """Raise `UsageError` where a model cannot be fitted with its settings on this machine; `where` is its key."""
-    getattr(_module(kind), "check_settings", lambda settings, where: None)(settings, where)
-
-
-def save_model(folder: Path, kind: str, settings: ModelSettings, seed: int, model: Recommender) -> None:
+def save_model(folder: Path, kind: str, settings: "ModelSettings", seed: int, model: "Recommender") -> None:
     """Write a fitted model so that `load_model` needs nothing but the folder."""
     model.save(folder)
-    described = {"kind": kind, "settings": settings.model_dump(mode="json"), "seed": seed}
+    described: dict[str, Any] = {"kind": kind, "settings": settings.model_dump(mode="json"), "seed": seed}
+    if package := _offers()[kind].package:
+        described["package"] = package
     (folder / MODEL_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 
 
-def load_model(folder: Path) -> Recommender:
-    """The fitted model that `save_model` wrote."""
+def load_model(folder: Path) -> "Recommender":
+    """Return the fitted model that `save_model` wrote.
+
+    Raises:
+        StageError: no installed package offers its kind.
+    """
     described = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
     kind = described["kind"]
+    if kind not in _offers():
+        source = described.get("package", "the package that offers it")
+        raise StageError(f"{folder} holds a model of the kind {kind!r}, which is not installed", f"install {source}")
     settings = settings_class(kind).model_validate_json(json.dumps(described["settings"]))
     return model_class(kind).load(folder, settings)
+
+
+@cache
+def _offers() -> dict[str, _Offer]:
+    own = [path for path in (*_FOLDER.glob("*.py"), *_FOLDER.glob("*/__init__.py")) if _defines_a_model(path)]
+    names = [path.stem if path.parent == _FOLDER else path.parent.name for path in own]
+    offers = {name: _Offer(f"gru4rec_cli.models.{name}") for name in names}
+    for entry in entry_points(group=GROUP):
+        package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an installed package"
+        if entry.name in offers:
+            other = offers[entry.name].package or "gru4rec-study"
+            raise UsageError(
+                f"{package} offers a model kind {entry.name!r}, and so does {other}",
+                f"rename it among the entry points {GROUP} of that package, or uninstall it",
+            )
+        offers[entry.name] = _Offer(entry.module, package)
+    return offers
+
+
+def _defines_a_model(path: Path) -> bool:
+    """Return whether a file has a `Model` and `Settings`: classes, or names in its `__all__`."""
+    names = set()
+    for node in ast.parse(path.read_bytes()).body:
+        if isinstance(node, ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            names |= set(ast.literal_eval(node.value))
+    return names >= _NAMES
+
+
+def _part(kind: str, name: str) -> Any:
+    module = _module(kind)
+    if not hasattr(module, name):
+        raise UsageError(f"the model kind {kind!r} of {_offers()[kind].package} has no {name} in {module.__name__}")
+    return getattr(module, name)
+
+
+def _module(kind: str) -> ModuleType:
+    offer = _offers()[kind]
+    if offer.package is None:
+        return importlib.import_module(offer.module)
+    try:
+        return importlib.import_module(offer.module)
+    except Exception as error:
+        raise UsageError(
+            f"the model kind {kind!r} of {offer.package} cannot be loaded: {type(error).__name__}: {error}",
+            "mend that package, or uninstall it",
+        ) from error

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, ModelSettings
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
 
 _EVENTS_AT_ONCE = 1 << 14
 

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from gru4rec_cli.base.errors import ConfigError, UsageError
 from gru4rec_cli.base.names import ORACLE
-from gru4rec_cli.base.settings import Settings
+from gru4rec_cli.base.settings import ModelSettings, Settings
 from gru4rec_cli.base.yaml_loader import StrictLoader
 from gru4rec_cli.data.events import SYNTHETIC, DataSettings
 from gru4rec_cli.data.spark import SparkSettings
@@ -20,7 +20,6 @@ from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
-from gru4rec_cli.models.base import ModelSettings
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
 _LONGEST_NAME = 64 - len(".100-of-100")  # of a run with windows, whose own names end like this

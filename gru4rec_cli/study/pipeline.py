@@ -180,10 +180,9 @@ class Study:
         """Raise `StageError` where a stage works with a model that needs what is not there, and `UsageError` where it
         fits one whose settings this machine cannot follow."""
         sections = {"baseline": ("baseline",), "train": ("train",), "evaluate": ("baseline", "train")}.get(name, ())
-        for kind in sorted({model.kind for section in sections for model in self.config.fitted(section).values()}):
-            registry.check_ready(kind)
-        for model, entry in self.config.fitted(name).items() if name in ("baseline", "train") else ():
-            registry.check_settings(entry.kind, entry.settings, f"{name}.models.{model}")
+        for section in sections:
+            for model, entry in self.config.fitted(section).items():
+                entry.settings.check_ready(f"{section}.models.{model}", to_fit=section == name)
 
     def _require_all(self, name: str) -> None:
         for need in needed_stages(name, self.config):

@@ -11,21 +11,25 @@ import torch
 import yaml
 
 from gru4rec_cli.base.errors import ExternalError
-from gru4rec_cli.base.team import PADDING
 from gru4rec_cli.bench import floor
-from gru4rec_cli.bench.clicks import make_clicks
+from gru4rec_cli.bench.clicks import SEED, make_clicks
 from gru4rec_cli.bench.floor import products_for
 from gru4rec_cli.bench.latency import histories_of
 from gru4rec_cli.bench.notebook import Notebook
 from gru4rec_cli.bench.plan import QUICK, RETAILROCKET, RSC15, full_grid
 from gru4rec_cli.bench.point import fit
 from gru4rec_cli.bench.processes import run_point
-from gru4rec_cli.bench.steps import StepTimes, TimedTrainer, time_official
+from gru4rec_cli.bench.steps import StepTimes, time_official, time_ours, time_training
 from gru4rec_cli.models import gru4rec, official
-from gru4rec_cli.models.gru4rec import item_loops, layer_loops, step_loops
-from gru4rec_cli.models.gru4rec.lanes import STEPS_AT_ONCE
-from gru4rec_cli.models.gru4rec.step_loops import learn
-from gru4rec_cli.models.gru4rec.training import Trainer
+from gru4rec_cli.models.gru4rec.batches import STEPS_AT_ONCE, drawing, mini_batches, walk_sessions
+from gru4rec_cli.models.gru4rec.compiled import CompiledStep, items, layers
+from gru4rec_cli.models.gru4rec.compiled import learn as learning
+from gru4rec_cli.models.gru4rec.compiled.learn import learn
+from gru4rec_cli.models.gru4rec.compiled.threads import PADDING
+from gru4rec_cli.models.gru4rec.network import initial_parameters
+from gru4rec_cli.models.gru4rec.training import Training
+from gru4rec_cli.models.neural.sampling import NegativeSampler
+from gru4rec_cli.models.neural.trainer import Trainer
 from tests.fetched import needs_fetch
 from tests.worlds import sessions_of
 
@@ -93,13 +97,13 @@ def test_rates_count_from_the_end_of_the_last_step_that_is_skipped():
 def test_timed_steps_are_the_steps_of_training():
     settings = {**QUICK.settings, "epochs": 1}
     train = make_clicks(1_500, 100).train
-    timed = TimedTrainer(train, settings, steps=10**6)
-    whole = timed.times()
-    plain = Trainer(train, gru4rec.Settings.model_validate(settings), timed.seed)
-    weights = plain.run()
-    assert all(torch.equal(weights[name], value) for name, value in timed.parameters.items())
+    chosen = gru4rec.Settings.model_validate({**settings, "step": "compiled"})
+    timed = Training(train, chosen, SEED)
+    whole = time_training(timed, 10**6)
+    weights = Trainer(Training(train, chosen, SEED), chosen, SEED).run()
+    assert all(torch.equal(weights[name], value) for name, value in timed.parameters().items())
     assert whole.events.sum() == train.n_targets
-    first = TimedTrainer(train, settings, steps=STEPS_AT_ONCE + 1).times()
+    first = time_ours(train, settings, STEPS_AT_ONCE + 1, threads=1)
     assert np.array_equal(first.events, whole.events[: 2 * STEPS_AT_ONCE])
     assert np.array_equal(first.columns, whole.columns[: 2 * STEPS_AT_ONCE])
     assert np.flatnonzero(np.diff(first.ends)).tolist() == [STEPS_AT_ONCE - 1]  # one end a chunk
@@ -109,12 +113,12 @@ def test_timed_steps_are_the_steps_of_training():
 def test_training_runs_on_the_threads_that_are_asked_for(threads: int, monkeypatch: pytest.MonkeyPatch):
     seen = set()
 
-    def watched(progress, me, *arguments):
+    def watched(counters, me, *arguments):
         seen.add(threading.get_ident())
-        learn(progress, me, *arguments)
+        learn(counters, me, *arguments)
 
-    monkeypatch.setattr("gru4rec_cli.models.gru4rec.stepping.learn", watched)
-    TimedTrainer(make_clicks(500, 50).train, QUICK.settings, 3, n_threads=threads).times()
+    monkeypatch.setattr("gru4rec_cli.models.gru4rec.compiled.step.learn", watched)
+    time_ours(make_clicks(500, 50).train, QUICK.settings, 3, threads)
     assert len(seen) == threads
 
 
@@ -134,7 +138,7 @@ def test_the_authors_steps_are_timed_one_by_one():
 
 @pytest.mark.parametrize("step", ["the floor's", "training's"])
 def test_the_products_are_those_of_a_step(step: str, monkeypatch: pytest.MonkeyPatch):
-    """Multiplications by hand, the loops run uncompiled: B = 8 lanes, W = D = 8."""
+    """Multiplications by hand, the loops run uncompiled: B = 8 slots, W = D = 8."""
     multiplications = 0
 
     def counted(a, b, out):
@@ -143,22 +147,26 @@ def test_the_products_are_those_of_a_step(step: str, monkeypatch: pytest.MonkeyP
         out[:] = a @ b
 
     settings = gru4rec.Settings.model_validate(QUICK.settings)
-    trainer = Trainer(make_clicks(2_000, 50).train, settings, 1, n_threads=1)
-    batches = next(trainer._chunks(1))
+    train = make_clicks(2_000, 50).train
+    supports = train.supports()
+    step_taken = CompiledStep(initial_parameters(50, settings, seed=1), supports, settings, n_threads=1)
+    draw = drawing(NegativeSampler(supports, settings.sample_alpha), settings, seed=1)
+    batches = next(mini_batches(train, walk_sessions(train.offsets, settings.batch_size), draw))
+    sizes = step_taken._assembler.assemble(batches).sizes[:, 0]
     with monkeypatch.context() as patched:
         patched.setattr(np, "dot", counted)
-        for module in (step_loops, layer_loops, item_loops):
+        for module in (learning, layers, items):
             for name in [name for name, value in vars(module).items() if hasattr(value, "py_func")]:
                 patched.setattr(module, name, getattr(module, name).py_func)
-        patched.setattr("gru4rec_cli.models.gru4rec.stepping.learn", step_loops.learn)
+        patched.setattr("gru4rec_cli.models.gru4rec.compiled.step.learn", learning.learn)
         if step == "training's":
-            trainer.learn(batches)
+            step_taken.learn(batches)
         else:
-            products = products_for(settings, batches.sizes[:, 0])
-            floor.multiply.py_func(np.zeros((1, PADDING), dtype=np.int64), 0, products, batches.sizes[:, 0])
-    lanes, layer = batches.lanes.widths, 8 * 24
-    assert (lanes == 8).all()
-    assert multiplications == (5 * lanes * layer + 3 * lanes * 8 * batches.sizes[:, 0]).sum()
+            products = products_for(settings, sizes)
+            floor.multiply.py_func(np.zeros((1, PADDING), dtype=np.int64), 0, products, sizes)
+    slots, layer = batches.walk.widths, 8 * 24
+    assert (slots == 8).all()
+    assert multiplications == (5 * slots * layer + 3 * slots * 8 * sizes).sum()
 
 
 def test_histories_are_the_clicks_before_every_event():

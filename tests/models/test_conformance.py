@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import UNSEEN, Sessions
 from gru4rec_cli.evaluation import scores as score_blocks
 from gru4rec_cli.evaluation.metrics import metric_values, ranks
 from gru4rec_cli.evaluation.ranking import TargetRanks, rank_targets
 from gru4rec_cli.evaluation.scores import CandidateBlock
 from gru4rec_cli.models import registry
-from gru4rec_cli.models.base import FitContext, ModelSettings, Recommender
+from gru4rec_cli.models.base import FitContext, Recommender
 from tests.fetched import skip_unless_fetched
 from tests.worlds import chain, random_sessions, sessions_of
 

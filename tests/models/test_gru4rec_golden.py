@@ -7,7 +7,7 @@ import pytest
 
 from gru4rec_cli.conformance.comparison import compare
 from gru4rec_cli.conformance.recording import Recording, read_recording
-from gru4rec_cli.conformance.replay import replay
+from gru4rec_cli.conformance.replay import Kind, replay
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = sorted(path.stem for path in GOLDEN.glob("*.npz"))
@@ -17,14 +17,18 @@ LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-6, 5e-6
 GROWING = {"xe_shared_momentum_two_layers": (5e-5, 6e-5), "xe_shared_no_extra_negatives": (2e-6, 1e-5)}
 
 
+kinds = pytest.mark.parametrize("kind", ["torch", "compiled"])
+
+
 @pytest.fixture(params=CASES)
 def recording(request: pytest.FixtureRequest) -> Recording:
     return read_recording(GOLDEN / request.param)
 
 
-def test_training_replays_step_by_step(recording: Recording):
+@kinds
+def test_training_replays_step_by_step(recording: Recording, kind: Kind):
     loss_tolerance, weight_tolerance = GROWING.get(recording.name, (LOSS_TOLERANCE, WEIGHT_TOLERANCE))
-    trace = replay(recording)
+    trace = replay(recording, kind)
     assert trace.batches == recording.batches()
     np.testing.assert_allclose(trace.losses, recording.arrays["step/loss"], rtol=loss_tolerance)
     assert trace.weights is not None
@@ -34,8 +38,9 @@ def test_training_replays_step_by_step(recording: Recording):
         np.testing.assert_allclose(value, expected[name], rtol=0, atol=weight_tolerance, err_msg=name)
 
 
-def test_the_trained_model_gives_the_recorded_scores_ranks_and_metrics(recording: Recording):
-    checks = {check.name: check for check in compare(recording, replay(recording))}
+@kinds
+def test_the_trained_model_gives_the_recorded_scores_ranks_and_metrics(recording: Recording, kind: Kind):
+    checks = {check.name: check for check in compare(recording, replay(recording, kind))}
     assert {"scores", "ranks"} <= set(checks)
     assert checks["ranks"].deviation == 0
     assert ("metrics" in checks) == bool(recording.metrics)
@@ -49,3 +54,8 @@ def test_every_input_mode_and_loss_is_among_the_cases_with_dropout_and_without()
         assert {settings.loss for settings in these} == {"cross-entropy", "bpr-max"}
         assert {"shared", "none"} < {settings.embedding for settings in these}
         assert any(isinstance(settings.embedding, int) for settings in these)
+
+
+def test_every_case_has_narrow_batches():
+    widths = {case: read_recording(GOLDEN / case).arrays["step/n_valid"] for case in CASES}
+    assert all(width.min() < width.max() for width in widths.values())

@@ -9,7 +9,7 @@ from typing import Any
 
 from gru4rec_cli.models.gru4rec.settings import Settings
 
-__all__ = ["Model", "Settings", "check_settings"]
+__all__ = ["Model", "Settings"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,11 +18,3 @@ def __getattr__(name: str) -> Any:
 
         return Model
     raise AttributeError(name)
-
-
-def check_settings(settings: Settings, where: str) -> None:
-    """Raise `UsageError` where the device to train on is not there."""
-    if settings.device not in ("auto", "cpu"):  # those are always there, and torch takes long to load
-        from gru4rec_cli.models.gru4rec.devices import find_device
-
-        find_device(settings.device, f"{where}.device")

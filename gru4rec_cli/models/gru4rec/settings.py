@@ -1,20 +1,21 @@
 """Settings of GRU4Rec, named as the author names them."""
 
-import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from gru4rec_cli.models.base import ModelSettings
+from gru4rec_cli.base.settings import ModelSettings
+from gru4rec_cli.models.neural.settings import NeuralSettings
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 _CROSS_ENTROPY, _BPR_MAX = "cross-entropy", "bpr-max"
+COMPILED_LOSSES = (_CROSS_ENTROPY, _BPR_MAX)  # those that the compiled step knows; the torch step knows all
 _BELONGS_TO = {"logq": _CROSS_ENTROPY, "bpreg": _BPR_MAX, "elu_param": _BPR_MAX}
 
 
 class TrainingSettings(ModelSettings):
-    """What the author's code and ours have in common; the defaults are his parameter file for RSC15."""
+    """Settings that the author's code and ours have in common; the defaults are his parameter file for RSC15."""
 
     loss: Literal["cross-entropy", "bpr-max"] = Field("cross-entropy", description="training loss")
     layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(
@@ -26,10 +27,10 @@ class TrainingSettings(ModelSettings):
         "or (layersize) as the first layer; none: the item picks a row of the first layer's input weights (one-hot)",
     )
     epochs: int = Field(10, ge=1, description="passes over the training sessions")
-    batch_size: int = Field(32, ge=2, description="lanes B: sessions walked in parallel")
+    batch_size: int = Field(32, ge=2, description="slots B of a mini-batch: sessions walked in parallel")
     learning_rate: float = Field(0.2, gt=0, description="Adagrad learning rate")
     momentum: float = Field(0.2, ge=0, lt=1, description="momentum of the Adagrad steps; 0: none")
-    n_sample: int = Field(2048, ge=0, description="extra negatives a step, beside the other lanes' targets")
+    n_sample: int = Field(2048, ge=0, description="extra negatives a step, beside the other slots' targets")
     sample_alpha: float = Field(0.5, ge=0, le=1, description="extra negatives are drawn with probability support^alpha")
     dropout_p_embed: Probability = Field(
         0.0, description="probability of dropping a unit of the input vector (one-hot: of the first layer's output)"
@@ -61,7 +62,7 @@ class TrainingSettings(ModelSettings):
 
     @property
     def regularisation(self) -> float:
-        """bpreg of BPR-max."""
+        """`bpreg` of BPR-max."""
         return 1.0 if self.bpreg is None else self.bpreg
 
     @property
@@ -77,33 +78,21 @@ class TrainingSettings(ModelSettings):
         return self.embedding if isinstance(self.embedding, int) else self.layers[0]
 
 
-class Settings(TrainingSettings):
+class Settings(NeuralSettings, TrainingSettings):  # pydantic takes fields from the last base first
     """Settings of our GRU4Rec."""
 
-    validate_on: str | None = Field(
-        None,
-        pattern=r"^(recall|mrr|ndcg)@[1-9][0-9]*$",
-        description="metric on the validation sessions after every epoch, such as recall@20; the best epoch is kept; "
-        "needs split.valid; null: no validation, the last epoch is kept",
+    step: Literal["auto", "torch", "compiled"] = Field(
+        "auto",
+        description="how a training step is computed: by torch, on any device; compiled, on the CPU, which is several "
+        "times faster and takes up to a minute to compile once; auto: compiled where training is long enough",
     )
-    patience: int | None = Field(
-        None, ge=1, description="stop after so many epochs without a better validate_on; null: train every epoch"
-    )
-    device: str = Field(
-        "cpu",
-        description="where to train: auto (an NVIDIA GPU where there is one, else the CPU), cpu, cuda, cuda:1 and so "
-        "on, mps; ranking is always on the CPU",
-    )
-
-    @field_validator("device")
-    @classmethod
-    def _is_a_device(cls, device: str) -> str:
-        if not re.fullmatch(r"auto|cpu|cuda|cuda:[0-9]{1,3}|mps", device):
-            raise ValueError(f"given {device!r}; allowed: auto, cpu, cuda, cuda:0 and so on, mps")
-        return device
 
     @model_validator(mode="after")
-    def _patience_for_something(self) -> Self:
-        if self.patience is not None and self.validate_on is None:
-            raise ValueError("patience: needs validate_on, the metric that has to get better")
+    def _can_be_compiled(self) -> Self:
+        if self.step == "compiled" and self.device not in ("auto", "cpu"):
+            raise ValueError(
+                f"step: compiled is for the CPU, and the device is {self.device}; set step to torch or auto"
+            )
+        if self.step == "compiled" and self.loss not in COMPILED_LOSSES:
+            raise ValueError(f"step: the loss {self.loss} has no compiled form; set step to torch or auto")
         return self

@@ -6,10 +6,10 @@
 from pathlib import Path
 from typing import Any
 
-from gru4rec_cli.models.official import fetching as vendoring
+from gru4rec_cli.models.official import fetching
 from gru4rec_cli.models.official.settings import Settings
 
-__all__ = ["Model", "Settings", "check_ready", "extra_sources"]
+__all__ = ["Model", "Settings", "extra_sources"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,9 +22,4 @@ def __getattr__(name: str) -> Any:
 
 def extra_sources() -> list[Path]:
     """The pinned commit is part of what a fitted model is."""
-    return [vendoring.pin_file()]
-
-
-def check_ready() -> None:
-    """Raise `StageError` where the author's code is not there, or not as pinned."""
-    vendoring.verified_checkout()
+    return [fetching.pin_file()]

@@ -8,6 +8,16 @@ from gru4rec_cli.models.gru4rec.settings import TrainingSettings
 class Settings(TrainingSettings):
     """Names, meanings and defaults are those of kind `gru4rec`, without what the author's code lacks: validation."""
 
+    def check_ready(self, where: str, *, to_fit: bool) -> None:
+        """Check that the author's code is there, as pinned.
+
+        Raises:
+            StageError: it is not there, or has changed.
+        """
+        from gru4rec_cli.models.official.fetching import verified_checkout
+
+        verified_checkout()
+
     @property
     def compatible(self) -> bool:
         """Whether the author's default initialisation can do these shapes; else his code has a second one."""

@@ -1,0 +1,1 @@
+"""Parts that neural models share: trainer, batches, sampling, losses, scoring, devices, settings."""

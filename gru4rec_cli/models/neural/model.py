@@ -1,0 +1,102 @@
+"""A neural model as a recommender: fit, score, recommend, save, load."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar, Generic, Self, TypeVar
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gru4rec_cli.base.arrays import Float32Array, Int64Array
+from gru4rec_cli.base.errors import UsageError
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.evaluation.metrics import metric_values
+from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
+from gru4rec_cli.evaluation.scores import ScoreBlock
+from gru4rec_cli.models.base import FitContext, FitReport, best_after_last, history_session
+from gru4rec_cli.models.neural.devices import describe_device
+from gru4rec_cli.models.neural.scoring import score_states
+from gru4rec_cli.models.neural.settings import NeuralSettings
+from gru4rec_cli.models.neural.trainer import Learner, Trainer, Validate
+
+_WEIGHTS = "weights.safetensors"
+
+AnyNeural = TypeVar("AnyNeural", bound=NeuralSettings)
+
+
+class NeuralModel(ABC, Generic[AnyNeural]):
+    """A network that turns a history into a state; score_j = state · item_j (+ bias_j).
+
+    A kind says how it is trained (`learner`), what a history comes to (`states`), and which of its parameters the
+    states are multiplied with.
+    """
+
+    item_matrix: ClassVar[str]  # name of the parameter (V, D)
+    bias: ClassVar[str | None] = None  # name of the parameter (V,)
+
+    def __init__(self, settings: AnyNeural) -> None:
+        self.settings = settings
+        self.parameters: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def learner(self, train: Sessions, seed: int) -> Learner:
+        """Return a training that has not begun."""
+
+    @abstractmethod
+    def states(self, sessions: Sessions) -> Tensor:
+        """Return a state (D,) for the history of every event, (n_targets, D), in event order; skip UNSEEN clicks."""
+
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        """Train, with the best epoch kept where the settings ask for validation.
+
+        Raises:
+            UsageError: there are no validation sessions, or no such device.
+            CheckError: the training diverged.
+        """
+        learner = self.learner(train, context.seed)
+        trainer = Trainer(learner, self.settings, context.seed, self._validate_on(context.valid))
+        self.parameters = trainer.run(progress=context.progress, checkpoints=context.checkpoints)
+        n_parameters = sum(value.numel() for value in self.parameters.values())
+        facts = {"parameters": n_parameters, "kept_epoch": trainer.kept_epoch}
+        return FitReport(trainer.curve, facts | {"device": describe_device(learner.device)})
+
+    def _validate_on(self, valid: Sessions | None) -> Validate | None:
+        """Return the function that measures an epoch, if the settings ask for it."""
+        if self.settings.validate_on is None:
+            return None
+        if valid is None:
+            raise UsageError(
+                f"validate_on: {self.settings.validate_on} needs validation sessions, and there are none",
+                "set split.valid, or leave validate_on out",
+            )
+        metric, k = self.settings.validate_on.split("@")
+
+        def validate(parameters: dict[str, Tensor]) -> float:
+            model = type(self)(self.settings)
+            model.parameters = parameters
+            counts = rank_targets(model.score(valid), valid)
+            return float(metric_values(event_ranks(counts, valid, "conservative"), metric, int(k)).mean())
+
+        return validate
+
+    def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
+        """Yield the scores of every event of `sessions` in blocks; see `Recommender`."""
+        items, bias = self.parameters[self.item_matrix], self.parameters[self.bias] if self.bias else None
+        yield from score_states(self.states, sessions, items, bias)
+
+    def recommend(self, history: Sequence[int], k: int) -> tuple[Int64Array, Float32Array]:
+        """Return the `k` best items after a history, and their scores; see `Recommender`."""
+        *_, block = self.score(history_session(history, len(self.parameters[self.item_matrix])))
+        return best_after_last(block, k)
+
+    def save(self, folder: Path) -> None:
+        """Write the parameters into `folder`."""
+        save_file(self.parameters, folder / _WEIGHTS)
+
+    @classmethod
+    def load(cls, folder: Path, settings: AnyNeural) -> Self:
+        """Return the model that `save` wrote."""
+        model = cls(settings)
+        model.parameters = load_file(folder / _WEIGHTS)
+        return model

@@ -1,0 +1,52 @@
+"""Settings that every neural model has."""
+
+import re
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from gru4rec_cli.base.settings import ModelSettings
+
+
+class NeuralSettings(ModelSettings):
+    """How long a neural model is trained, on what device, and which epoch is kept."""
+
+    epochs: int = Field(10, ge=1, description="passes over the training sessions")
+    validate_on: str | None = Field(
+        None,
+        pattern=r"^(recall|mrr|ndcg)@[1-9][0-9]*$",
+        description="metric on the validation sessions after every epoch, such as recall@20; the best epoch is kept; "
+        "needs split.valid; null: no validation, the last epoch is kept",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many epochs without a better validate_on; null: train every epoch"
+    )
+    device: str = Field(
+        "cpu",
+        description="where to train and rank: auto (an NVIDIA GPU where there is one, else the CPU), cpu, cuda, cuda:1 "
+        "and so on, mps",
+    )
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda|cuda:[0-9]{1,3}|mps", device):
+            raise ValueError(f"given {device!r}; allowed: auto, cpu, cuda, cuda:0 and so on, mps")
+        return device
+
+    @model_validator(mode="after")
+    def _patience_for_something(self) -> Self:
+        if self.patience is not None and self.validate_on is None:
+            raise ValueError("patience: needs validate_on, the metric that has to get better")
+        return self
+
+    def check_ready(self, where: str, *, to_fit: bool) -> None:
+        """Check that this machine has the device to train on; without it a fitted model is used on the CPU.
+
+        Raises:
+            UsageError: there is no such device.
+        """
+        if to_fit and self.device not in ("auto", "cpu"):  # those are always there, and torch takes long to load
+            from gru4rec_cli.models.neural.devices import find_device
+
+            find_device(self.device, f"{where}.device")
