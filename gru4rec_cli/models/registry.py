@@ -24,6 +24,7 @@ _SHARED_SOURCES = [
     "../evaluation/metrics.py",
     "../evaluation/ranking.py",
     "../evaluation/counting.py",
+    "../evaluation/tensor_counts.py",
 ]
 
 
