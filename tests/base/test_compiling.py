@@ -1,0 +1,40 @@
+"""Loops that are compiled at first use: it is told once, and not where they are found on disk."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+LOOPS = """
+import numpy as np
+from gru4rec_cli.commands import console
+from gru4rec_cli.base.compiling import compiled
+
+@compiled()
+def total(values):
+    return values.sum()
+
+@compiled()
+def largest(values):
+    return values.max()
+
+with console.progress(quiet={quiet}):
+    print(total(np.ones(3)), largest(np.ones(3)), total(np.ones(3, dtype=np.float32)))
+"""
+
+
+def said_by(folder: Path, *, quiet: bool = False) -> str:
+    program = folder / "loops.py"
+    if not program.exists():
+        program.write_text(LOOPS.format(quiet=quiet))
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3.0", "1.0", "3.0"]
+    return done.stderr
+
+
+def test_compiling_is_told_once_and_only_where_it_happens(tmp_path: Path):
+    assert said_by(tmp_path) == "compiling loops, once; they are kept for the next time\n"
+    assert said_by(tmp_path) == ""
+
+
+def test_quiet_is_quiet(tmp_path: Path):
+    assert said_by(tmp_path, quiet=True) == ""

@@ -1,0 +1,131 @@
+"""Real processes killed at any moment: the next run continues and ends with the same artifacts."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.small import SMALL, STAGES, artifact_hashes, command, study, write_config
+
+pytestmark = pytest.mark.slow
+
+CONFIG = {
+    **SMALL,
+    "synth": {**SMALL["synth"], "sessions": 6000, "items": 200},
+    "train": {"models": {"gru4rec": {**SMALL["train"]["models"]["gru4rec"], "epochs": 4}}},
+}
+
+
+def start(config: Path, run: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command("run", "--config", config, "--run-dir", run),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def send_when(process: "subprocess.Popen[str]", there: Callable[[], bool], number: signal.Signals) -> None:
+    """Send the signal as soon as `there` holds."""
+    limit = time.monotonic() + 120
+    while not there():
+        assert process.poll() is None, f"the run ended before it could be stopped: {process.communicate()}"
+        assert time.monotonic() < limit, "waited for two minutes"
+        time.sleep(0.0005)
+    process.send_signal(number)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    done = study("run", "--config", write_config(folder, CONFIG), "--run-dir", folder / "run")
+    assert done.returncode == 0, done.stderr
+    return artifact_hashes(folder / "run")
+
+
+def test_a_run_killed_in_every_stage_ends_like_an_uninterrupted_one(
+    tmp_path: Path, uninterrupted: dict[str, dict[str, str]]
+):
+    config, run = write_config(tmp_path, CONFIG), tmp_path / "run"
+    for stage in STAGES:
+        partial = run / f".{stage}.partial"
+        process = start(config, run)
+        send_when(process, partial.exists, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert not (run / stage).exists(), f"{stage} was not stopped midway"
+    done = study("run", "--config", config, "--run-dir", run, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [stage["action"] for stage in json.loads(done.stdout)["stages"]] == ["skipped"] * 5 + ["ran"]
+    assert artifact_hashes(run) == uninterrupted
+
+
+def test_training_killed_after_an_epoch_continues_with_the_next(
+    tmp_path: Path, uninterrupted: dict[str, dict[str, str]]
+):
+    config, run = write_config(tmp_path, CONFIG), tmp_path / "run"
+    process = start(config, run)
+    checkpoints = run / ".train.partial"
+    send_when(process, lambda: any(checkpoints.glob(".gru4rec.*.checkpoints/epoch-2.safetensors")), signal.SIGKILL)
+    process.communicate()
+    assert any(checkpoints.glob(".gru4rec.*.checkpoints/latest.json"))
+    done = study("run", "--config", config, "--run-dir", run, "--json")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^training goes on after epoch [123] of 4$", done.stderr, flags=re.MULTILINE)
+    assert artifact_hashes(run) == uninterrupted
+    assert not any(run.rglob("*.checkpoints"))
+
+
+def test_ctrl_c_ends_with_130_and_the_next_run_continues(tmp_path: Path):
+    config, run = write_config(tmp_path, CONFIG), tmp_path / "run"
+    process = start(config, run)
+    send_when(process, (run / ".train.partial").exists, signal.SIGINT)
+    shown, log = process.communicate()
+    assert process.returncode == 130
+    assert shown == ""
+    assert "interrupted; the same command, without --force, continues from here" in log
+    assert "Traceback" not in log
+    assert sorted(path.name for path in run.iterdir() if not path.name.startswith(".")) == [
+        "baseline",
+        "config.yaml",
+        "split",
+        "synth",
+    ]
+    done = study("run", "--config", config, "--run-dir", run)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_second_run_on_one_directory_fails_at_once_and_names_the_first(tmp_path: Path):
+    config, run = write_config(tmp_path, CONFIG), tmp_path / "run"
+    process = start(config, run)
+    try:
+        while not (run / ".synth.partial").exists() and process.poll() is None:
+            time.sleep(0.0005)
+        second = study("run", "--config", config, "--run-dir", run)
+    finally:
+        process.kill()
+        process.communicate()
+    assert second.returncode == 2
+    assert f"is in use by process {process.pid}" in second.stderr
+    assert study("synth", "--config", config, "--run-dir", run).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "leftover", [".manifest.json.tmp", ".markov.copy/model.json", ".markov.new/model.json", ".x.checkpoints/a"]
+)
+def test_what_a_kill_may_leave_in_a_stage_does_not_stop_the_next_run(tmp_path: Path, leftover: str):
+    config, run = write_config(tmp_path), tmp_path / "run"
+    assert study("run", "--config", config, "--run-dir", run).returncode == 0
+    path = run / ".baseline.partial" / leftover
+    path.parent.mkdir(parents=True)
+    path.touch()
+    done = study("run", "--config", config, "--run-dir", run, "--set", "baseline.models.more.kind=popularity")
+    assert done.returncode == 0, done.stderr
+    assert not [path for path in (run / "baseline").rglob("*") if path.name.startswith(".")]
