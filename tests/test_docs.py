@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gru4rec_cli.base.errors import EXIT_CODES
-from gru4rec_cli.cli import STAGE_HELP, app
+from gru4rec_cli.cli import app
 from gru4rec_cli.models import registry
-from gru4rec_cli.study.pipeline import STAGES
+from gru4rec_cli.study.stages.table import STAGES
 from tests.small import study
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +28,12 @@ def commands_in(block: str) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines]
 
 
+def command_names() -> list[str]:
+    """The commands in the order in which --help lists them."""
+    names = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
+    return [name.replace("_", "-") for name in names]
+
+
 def test_the_page_of_all_settings_is_up_to_date():
     spec = importlib.util.spec_from_file_location("configuration", ROOT / "docs" / "dev" / "configuration.py")
     assert spec is not None
@@ -38,10 +44,10 @@ def test_the_page_of_all_settings_is_up_to_date():
 
 
 def test_every_command_exit_code_and_model_stands_in_the_readme():
-    assert list(STAGE_HELP) == list(STAGES)
-    named = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    assert {*STAGE_HELP, "run", "compare", "bench"} <= named
-    for command in sorted(named):
+    commands = command_names()
+    assert commands[: 1 + len(STAGES)] == ["run", *STAGES]
+    assert {"compare", "bench", "describe", "conformance", "fetch", "import-checkpoint"} <= set(commands)
+    for command in commands:
         assert f"| `{command}` |" in README
     for code, meaning in EXIT_CODES.items():
         assert f"| {code} | {meaning} |" in README

@@ -1,13 +1,17 @@
 """The structure that the design promises: imports go one way, heavy packages load late."""
 
-import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from gru4rec_cli.base.closure import imports_of
+from gru4rec_cli.study.stages.table import STAGES
+
 PACKAGE = Path(__file__).parents[1] / "gru4rec_cli"
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 
 # From the shell down to the foundations; a file may import from its own layer and from those after it.
 LAYERS = [
@@ -22,66 +26,88 @@ LAYERS = [
     ["__init__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-HEAVY = ["torch", "pandas", "polars", "numpy", "numba", "matplotlib", "yaml"]
+HEAVY = ["torch", "pandas", "polars", "numpy", "numba", "matplotlib", "yaml", "scipy"]
 
 
-def imports_of(path: Path) -> set[str]:
-    """The parts of this package that a file imports, wherever in the file."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            for inner in ast.walk(node):
-                inner.__dict__.pop("module", None)
-        module = getattr(node, "module", None) or ""
-        if isinstance(node, ast.ImportFrom) and module.startswith("gru4rec_cli"):
-            parts = module.split(".")
-            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names if alias.name in LEVEL}
-    return found
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_one_way(path: Path):
-    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    for imported in imports_of(path):
-        assert LEVEL[part] <= LEVEL[imported], f"{part} imports {imported}"
+    for imported in imports_of(path, PACKAGE):
+        assert LEVEL[part_of(path)] <= LEVEL[part_of(imported)], f"{path} imports {imported}"
+
+
+def test_there_are_no_circles_among_modules():
+    """Also not by imports inside functions: what has to be read together belongs in one file."""
+    imported = {path: imports_of(path, PACKAGE) - {path} for path in SOURCES}
+    before = -1
+    while len(imported) != before:  # without those that import nothing else, and those that nothing else imports
+        before = len(imported)
+        imported = {path: found & imported.keys() for path, found in imported.items() if found & imported.keys()}
+        used = set().union(*imported.values())
+        imported = {path: found for path, found in imported.items() if path in used}
+    assert not imported, "\n".join(
+        f"{path.relative_to(PACKAGE)} ↔ {', '.join(str(other.relative_to(PACKAGE)) for other in sorted(found))}"
+        for path, found in imported.items()
+    )
 
 
 def test_stages_do_not_import_each_other():
-    from gru4rec_cli.study.pipeline import STAGES
-
-    for name in STAGES:
-        source = (PACKAGE / "study" / "stages" / f"{name}.py").read_text(encoding="utf-8")
-        others = [other for other in STAGES if other != name and f"stages.{other}" in source]
-        assert not others, f"{name} imports {others}"
+    files = {PACKAGE / "study" / "stages" / f"{name}.py" for name in STAGES}
+    for path in files:
+        assert not files & imports_of(path, PACKAGE)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--help"], ["run", "--help"], ["compare", "--help"], ["fetch", "--help"], ["describe", "--help"], ["--version"]],
-)
-def test_help_loads_nothing_heavy(arguments: list[str]):
-    code = f"""
+def loaded_by(code: str, **environment: str) -> str:
+    """Those of the heavy packages that a program loads, as a list in its last line."""
+    report = f"\nimport sys\nprint('LOADED', [name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code + report], capture_output=True, text=True, check=True, env=os.environ | environment
+    )
+    return done.stdout.strip().splitlines()[-1].removeprefix("LOADED ")
+
+
+MAIN = """
 import sys
-sys.argv = ["gru4rec-study", *{arguments!r}]
-from gru4rec_cli.cli import main
-try:
-    main()
-except SystemExit as end:
-    assert not end.code, end.code
-print("LOADED", [name for name in {HEAVY!r} if name in sys.modules])
+from gru4rec_cli.cli import app, main
+names = [c.name or c.callback.__name__.replace("_", "-") for c in app.registered_commands]
+assert {"run", "evaluate", "joint", "describe", "import-checkpoint"} <= set(names)
+for arguments in ARGUMENTS:
+    sys.argv = ["gru4rec-study", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, (arguments, end.code)
 """
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip().endswith("LOADED []")
+
+
+def test_help_of_every_command_loads_nothing_heavy():
+    arguments = "[['--help'], ['--version'], *([name, '--help'] for name in names)]"
+    assert loaded_by(MAIN.replace("ARGUMENTS", arguments)) == "[]"
+
+
+def test_completion_loads_nothing_heavy():
+    words = {"_GRU4REC_STUDY_COMPLETE": "complete_bash", "COMP_WORDS": "gru4rec-study ", "COMP_CWORD": "1"}
+    assert loaded_by(MAIN.replace("ARGUMENTS", "[[]]"), **words) == "[]"
+
+
+def test_the_table_of_stages_loads_nothing_heavy():
+    code = "import sys\nfrom gru4rec_cli.study.stages.table import STAGES\nassert 'pydantic' not in sys.modules"
+    assert loaded_by(code) == "[]"
+
+
+def test_a_list_of_kinds_loads_nothing_heavy():
+    code = "from gru4rec_cli.models.registry import kinds\nassert 'gru4rec' in kinds()"
+    assert not {"torch", "polars", "pandas", "numba", "matplotlib"} & set(eval(loaded_by(code)))
 
 
 def test_a_configuration_with_a_neural_model_loads_without_torch(tmp_path: Path):
     (tmp_path / "x.yaml").write_text("name: x\ndata: {source: synth}\ntrain: {models: {gru4rec: {}}}\n")
     code = f"""
-import sys
 from pathlib import Path
 from gru4rec_cli.study.config import load_config, resolved
 resolved(load_config(Path({str(tmp_path / "x.yaml")!r})))
-print("torch" in sys.modules)
 """
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "False"
+    assert "torch" not in loaded_by(code)

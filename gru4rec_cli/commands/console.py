@@ -1,10 +1,10 @@
-"""What the terminal shows: results on stdout, everything else on stderr."""
+"""The terminal: results on stdout, everything else on stderr."""
 
 import json
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Literal
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 _PIPE_WIDTH = 200  # without a terminal nothing is cut to fit one
 _REFRESH = 0.1  # seconds between updates of a bar
 _PLAIN_EVERY = 10.0  # seconds between lines without a terminal
-_WORTH_TELLING = 2.0  # seconds; shorter work leaves no line behind
+_SHORT = 2.0  # seconds; shorter work leaves no line behind
 
 
 @cache
 def _console(*, stderr: bool = False) -> Console:
-    """One console a stream: lines printed while bars are shown must go through the console that shows them."""
+    """Return one console a stream: lines printed while bars are shown must go through the console that shows them."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     return Console(stderr=stderr, width=None if terminal else _PIPE_WIDTH, highlight=False, soft_wrap=not terminal)
 
 
 def show_table(table: "Table") -> None:
-    """A table on stdout; the best values in bold with a star, so that they show without colour too.
+    """Show a table on stdout, the best values in bold with a star, so that they are seen without colour too.
 
     Where the terminal is too narrow, first the gaps between columns go, then the optional columns.
     """
@@ -54,7 +54,7 @@ def show_table(table: "Table") -> None:
 
 
 def show_tables(tables: "Sequence[Table]") -> None:
-    """Tables below each other, a line left free between them."""
+    """Show tables on stdout, an empty line between them."""
     for place, table in enumerate(tables):
         if place:
             _console().print()
@@ -77,17 +77,25 @@ def _cell(text: str, best: bool) -> Text:
 
 
 def show_json(document: object) -> None:
-    """One JSON document on stdout."""
+    """Show one JSON document on stdout."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
+def show_facts(facts: Mapping[str, object], *, json: bool) -> None:
+    """Show names and values on stdout, a line each, or as one JSON document."""
+    if json:
+        show_json(facts)
+    else:
+        sys.stdout.writelines(f"{name + ':':<13}{value}\n" for name, value in facts.items())
+
+
 def show_status(text: str) -> None:
-    """A line about what is going on, on stderr."""
+    """Show a line about what is going on, on stderr."""
     _console(stderr=True).print(Text(text))
 
 
 def show_error(error: StudyError) -> None:
-    """What went wrong and what to do, on stderr."""
+    """Show an error and what to do about it, on stderr."""
     console = _console(stderr=True)
     console.print(Text.assemble(("error: ", "bold red"), error.message))
     if error.hint:
@@ -96,7 +104,10 @@ def show_error(error: StudyError) -> None:
 
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
-    """Bars on a terminal, plain lines without one, nothing when quiet; messages of the library likewise."""
+    """Give a progress that shows bars on a terminal, plain lines without one, nothing when quiet.
+
+    Messages of the library are shown likewise.
+    """
     if quiet:
         yield SILENT
         return
@@ -139,29 +150,29 @@ def _bars() -> RichProgress:
 
 
 class _Counter:
-    """Counts a task's units and tells at most every so often."""
+    """Counts a task's units, and shows them every `interval` seconds at most."""
 
     def __init__(self, unit: str) -> None:
         self.unit = unit
         self.done = 0.0
-        self.started = self.told = time.monotonic()
+        self.started = self.shown = time.monotonic()
         self.status: dict[str, object] = {}
 
     def advance(self, amount: float = 1, **status: object) -> None:
         self.done += amount
         self.status = status
         now = time.monotonic()
-        if now - self.told >= self.interval:
-            self.told = now
-            self.tell()
+        if now - self.shown >= self.interval:
+            self.shown = now
+            self.show()
 
     interval = _REFRESH
 
-    def tell(self) -> None:
+    def show(self) -> None:
         raise NotImplementedError
 
     def line(self) -> str:
-        """Rate and status, such as `3,104 events/s, loss 5.12`."""
+        """Return rate and status, such as `3,104 events/s, loss 5.12`."""
         rate = self.done / max(time.monotonic() - self.started, 1e-9)
         parts = [f"{rate:,.0f} {self.unit}/s"] if self.unit and rate >= 1 else []
         return ", ".join([*parts, *(f"{key} {value}" for key, value in self.status.items())])
@@ -172,7 +183,7 @@ class _Bar(_Counter):
         super().__init__(unit)
         self.bars, self.identity, self.total = bars, identity, total
 
-    def tell(self) -> None:
+    def show(self) -> None:
         counts = f"{self.done:,.0f}/{self.total:,.0f} " if self.total else ""
         self.bars.update(self.identity, completed=self.done, status=counts + self.line())
 
@@ -197,7 +208,7 @@ class _PlainLine(_Counter):
         super().__init__(unit)
         self.description, self.total = description, total
 
-    def tell(self) -> None:
+    def show(self) -> None:
         share = f"{100 * self.done / self.total:.0f} %, " if self.total else ""
         elapsed = time.monotonic() - self.started
         left = f", {elapsed * (self.total / self.done - 1):.0f} s left" if self.total and self.done else ""
@@ -210,6 +221,6 @@ class _PlainProgress:
         line = _PlainLine(description, total, unit)
         yield line
         elapsed = time.monotonic() - line.started
-        if elapsed >= _WORTH_TELLING:
-            told = line.line()
-            show_status(f"{description}: done in {elapsed:.1f} s" + (f" ({told})" if told else ""))
+        if elapsed >= _SHORT:
+            rate = line.line()
+            show_status(f"{description}: done in {elapsed:.1f} s" + (f" ({rate})" if rate else ""))

@@ -1,4 +1,4 @@
-"""The command that describes a click log, whatever `split` accepts."""
+"""`describe`: a description of whatever clicks `split` accepts."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,14 +6,12 @@ from typing import Annotated, Literal
 import typer
 
 from gru4rec_cli.commands import console
-from gru4rec_cli.commands.options import EXIT_CODES_TOLD, DebugOption, JsonOption, QuietOption, errors
-
-app = typer.Typer()
+from gru4rec_cli.commands.options import RESULTS, DebugOption, JsonOption, QuietOption, command, errors
 
 Unit = Literal["seconds", "milliseconds", "iso8601"]
 
 
-@app.command(epilog=EXIT_CODES_TOLD)
+@command(RESULTS)
 def describe(
     data: Annotated[
         Path | None,

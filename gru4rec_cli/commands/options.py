@@ -1,40 +1,53 @@
-"""What all commands share: options, and the one place where errors become messages and exit codes."""
+"""What all commands share: how they are registered, options, and the place where errors become exit codes."""
 
 import errno
 import os
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from gru4rec_cli.base.errors import EXIT_CODES, INTERRUPTED, StudyError, UsageError
 from gru4rec_cli.commands import console
 
-EXIT_CODES_TOLD = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+STUDY, RESULTS, CHECKS, AUTHOR = HEADINGS = ("The study", "Data and results", "Checks and speed", "The author's code")
+_EXIT_CODES = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 _UNWRITABLE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
 }  # fmt: skip
+
+app = typer.Typer(
+    name="gru4rec-study",
+    help="A reproduction and audit of GRU4Rec for session-based recommendation.\n\n"
+    "One YAML file and one command go from raw clicks to a table in which GRU4Rec stands beside baselines under full "
+    "ranking, with intervals: gru4rec-study run --config FILE.",
+    epilog=_EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Do it again even if it is up to date.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Language = Literal["en", "es"]
 
 
-def show_plain(described: dict[str, Any], *, json: bool) -> None:
-    """Names and values, a line each."""
-    if json:
-        console.show_json(described)
-    else:
-        typer.echo("\n".join(f"{name + ':':<13}{value}" for name, value in described.items()))
+def command(heading: str, name: str | None = None, help: str | None = None) -> Callable[..., Any]:
+    """Return a decorator that makes a function a command, listed by `--help` below one of `HEADINGS`.
+
+    Name and help are by default those of the function.
+    """
+    return app.command(name, help=help, epilog=_EXIT_CODES, rich_help_panel=heading)
 
 
 @contextmanager
 def errors(*, debug: bool) -> Iterator[None]:
-    """The one place where errors become messages and exit codes."""
+    """Turn errors into messages and exit codes."""
     try:
         yield
     except StudyError as error:
@@ -52,9 +65,9 @@ def errors(*, debug: bool) -> Iterator[None]:
 
 
 def _write_error(error: Exception) -> int | None:
-    """The system's error number where writing failed, also where polars or safetensors wrote."""
-    told = re.search(r"os error (\d+)", str(error))
-    number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
+    """Return the system's error number where writing failed, also where polars or safetensors wrote."""
+    found = re.search(r"os error (\d+)", str(error))
+    number = error.errno if isinstance(error, OSError) else int(found[1]) if found else None
     return number if number in _UNWRITABLE else None
 
 

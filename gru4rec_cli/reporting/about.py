@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gru4rec_cli.base.names import FIT_FILE
+from gru4rec_cli.base.names import FIT_FILE, FitName
 from gru4rec_cli.reporting.blocks import Block, Gap, Sentences
 from gru4rec_cli.reporting.estimates import METRIC_LABELS, METRICS_SOURCE
 from gru4rec_cli.reporting.tables import NO_COST, TIE_RULES, Cell, Table, tie_name
@@ -116,7 +116,7 @@ def training_table(fits: Mapping[str, Mapping[str, Any]], models: Mapping[str, A
             words("entry", key=key, value=words.plain(value)) for key, value in lasting(found.get("facts", {})).items()
         )
         if losses or facts:
-            stage = models.get(fit.partition(".seed-")[0], {}).get("stage", "STAGE")
+            stage = models.get(FitName.parse(fit).model, {}).get("stage", "STAGE")
             source = f"{stage}/{fit}/{FIT_FILE} › curve"
             ends = [Cell(words.fixed(loss, 4), value=loss, source=source) for loss in (*losses[:1], *losses[-1:])]
             epochs = Cell(str(len(losses)), value=len(losses), source=source) if losses else NO_COST

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from gru4rec_cli.base.names import ORACLE
+from gru4rec_cli.base.names import ORACLE, FitName
 from gru4rec_cli.reporting.drawing import (
     COLOURS,
     LINES,
@@ -36,7 +36,6 @@ IntArray = npt.NDArray[np.int64]
 
 MOST_BANDS = 6  # with more models than this, intervals would cover each other
 MOST_POINTS = 400  # of a rank-support line: a catalogue may hold a million items
-_SEED = ".seed-"  # between the name of a model and the seed of one of its fits
 LONG_SESSION = 60  # clicks; beyond it, lengths need a logarithmic axis
 
 
@@ -145,7 +144,7 @@ def _training(folder: Path, training: Mapping[str, Sequence[Mapping[str, float]]
         canvas.legend(handles.values(), [str(name) for name in handles], loc="outside lower center", ncols=3)
     canvas.suptitle(words("training_title"), x=0.01, ha="left", fontsize=11)
     caption = [words("training_caption")]
-    caption += [words("line_a_seed")] if any(_SEED in fit for fit in training) else []
+    caption += [words("line_a_seed")] if any(FitName.parse(fit).seed is not None for fit in training) else []
     caption += [words("losses_differ")] if sum(key == "loss" for _, key, _, _ in panels) > 1 else []
     names = ", ".join(key.removeprefix("valid_") for key in keys)
     caption += [words("validation_metrics", metrics=names)] if keys else []
@@ -157,12 +156,12 @@ def _training(folder: Path, training: Mapping[str, Sequence[Mapping[str, float]]
 def _fit_looks(training: Iterable[str]) -> dict[str, dict[str, Any]]:
     """The look of every fit: that of its model, another line for every seed."""
     fits = list(training)
-    by_model = looks(dict.fromkeys(fit.partition(_SEED)[0] for fit in fits))
+    by_model = looks(dict.fromkeys(FitName.parse(fit).model for fit in fits))
     seen: Counter[str] = Counter()
     found = {}
     for fit in fits:
-        model, _, seed = fit.partition(_SEED)
-        line = LINES[seen[model] % len(LINES)] if seed else by_model[model]["linestyle"]
+        model, seed = FitName.parse(fit)
+        line = by_model[model]["linestyle"] if seed is None else LINES[seen[model] % len(LINES)]
         found[fit] = {**by_model[model], "linestyle": line}
         seen[model] += 1
     return found
@@ -175,7 +174,7 @@ def _training_panels(
     with_loss: dict[str, list[str]] = {}
     for fit, rows in training.items():
         if any("loss" in row for row in rows):
-            with_loss.setdefault(fit.partition(_SEED)[0], []).append(fit)
+            with_loss.setdefault(FitName.parse(fit).model, []).append(fit)
     panels = [(short(model), "loss", words("loss"), fits) for model, fits in with_loss.items()]
     for key in keys:
         having = [fit for fit, rows in training.items() if any(key in row for row in rows)]

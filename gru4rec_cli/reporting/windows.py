@@ -11,10 +11,13 @@ from gru4rec_cli.reporting.about import provenance_blocks
 from gru4rec_cli.reporting.blocks import Block, Panel, Panels, Section, Sentences, Whisker
 from gru4rec_cli.reporting.estimates import METRIC_LABELS, WHOLE, Estimate, Key, metric_source, model_order
 from gru4rec_cli.reporting.findings import HEADLINE, Findings
+from gru4rec_cli.reporting.html import page_html
+from gru4rec_cli.reporting.page import sections_markdown
+from gru4rec_cli.reporting.page_files import page_file
 from gru4rec_cli.reporting.tables import Cell, Table, best_cells, marked_note, missing_note, model_label, tie_note
-from gru4rec_cli.reporting.words import ENGLISH, Words
+from gru4rec_cli.reporting.words import ENGLISH, Words, words_of
 
-JOINT = "joint"  # the folder of what is made from all windows
+JOINT = "joint"  # the stage over all windows, and its folder
 JOINT_SOURCE = f"{JOINT}/{METRICS_FILE}"
 _COUNTS = {
     "train_sessions": ("train", "sessions"),
@@ -26,7 +29,7 @@ _COUNTS = {
 
 @dataclass(frozen=True)
 class WindowFindings:
-    """One window's metrics, and where in the run directory its run lies."""
+    """The metrics of one window, and the folder of its run in the run directory."""
 
     path: str
     findings: Findings
@@ -34,19 +37,19 @@ class WindowFindings:
 
 @dataclass(frozen=True)
 class JointFindings:
-    """What `joint/metrics.json` holds, beside the metrics of every window."""
+    """The contents of `joint/metrics.json`, beside the metrics of every window."""
 
     document: Mapping[str, Any]
     windows: Sequence[WindowFindings]
 
     @property
     def first(self) -> Findings:
-        """Whose protocol is that of all: ties, cutoffs, confidence."""
+        """The findings of the first window, whose ties, cutoffs and confidence are those of all."""
         return self.windows[0].findings
 
     @cached_property
     def rows(self) -> dict[Key, Mapping[str, Any]]:
-        """The rows over all events, by key."""
+        """Rows over all events, by key."""
         rows = (row for row in self.document["metrics"] if row["slice"] == WHOLE)
         return {(row["model"], row["metric"], row["k"], row["ties"]): row for row in rows}
 
@@ -61,12 +64,12 @@ class JointFindings:
         return model_order(self.means, ties=self.first.ties, cutoff=self.first.cutoff)
 
     def values(self, model: str, metric: str = HEADLINE) -> list[Estimate | None]:
-        """The headline estimate of every window, None where a model has none there."""
+        """Return the estimate of every window, None where a model has none there."""
         return [window.findings.found.get(window.findings.key(model, metric)) for window in self.windows]
 
 
 def joint_table(joint: JointFindings, words: Words = ENGLISH) -> Table:
-    """Mean and standard deviation over the windows of Recall, MRR and NDCG at the largest cutoff, a row a model."""
+    """Return mean and standard deviation over windows of Recall, MRR and NDCG at the largest cutoff, a row a model."""
     first = joint.first
     keys = [[first.key(model, metric) for metric in METRIC_LABELS] for model in joint.order]
     rows = tuple(
@@ -112,7 +115,7 @@ def _joint_source(key: Key) -> str:
 
 
 def by_window_table(joint: JointFindings, words: Words = ENGLISH) -> Table:
-    """The headline metric, a row a model, a column a window."""
+    """Return the headline metric, a row a model, a column a window."""
     keys = [joint.first.key(model) for model in joint.order]
     rows = tuple(
         (
@@ -143,7 +146,7 @@ def by_window_table(joint: JointFindings, words: Words = ENGLISH) -> Table:
 
 
 def windows_table(joint: JointFindings, words: Words = ENGLISH) -> Table:
-    """When each window begins and ends, what was made of it, and where its run lies."""
+    """Return when each window begins and ends, what was made of it, and where its run is."""
     rows = []
     for place, window in enumerate(joint.document["windows"]):
         source = f"{JOINT_SOURCE} › windows[{place}]"
@@ -167,14 +170,33 @@ def windows_table(joint: JointFindings, words: Words = ENGLISH) -> Table:
 
 
 def joint_tables(joint: JointFindings, words: Words = ENGLISH) -> list[Table]:
-    """What the terminal shows."""
+    """Return the tables that the terminal shows."""
     return [joint_table(joint, words), by_window_table(joint, words), windows_table(joint, words)]
 
 
+def joint_pages(
+    joint: JointFindings, provenance: Mapping[str, Any], title: str, languages: Sequence[str]
+) -> dict[str, str]:
+    """Return the pages by their file names, HTML and markdown in every language.
+
+    `provenance` holds `run`, `id` and `inputs`, as that of a report.
+    """
+    pages: dict[str, str] = {}
+    for language in dict.fromkeys(languages):
+        words = words_of(language)
+        sections = joint_sections(joint, provenance, words)
+        others = [(other, page_file("report.html", other)) for other in dict.fromkeys(languages) if other != language]
+        pages[page_file("report.html", language)] = page_html(
+            title, sections, words, drawings={}, identity=provenance["id"], others=others
+        )
+        pages[page_file("report.md", language)] = sections_markdown(title, sections, words)
+    return pages
+
+
 def joint_sections(joint: JointFindings, provenance: Mapping[str, Any], words: Words) -> list[Section]:
-    """The page. `provenance` holds `run`, `id` and `inputs`, as that of a report."""
+    """Return the sections of the page; `provenance` as in `joint_pages`."""
     results: list[Block] = [
-        Sentences(tuple(_said(joint, words))),
+        Sentences(tuple(_summary(joint, words))),
         joint_table(joint, words),
         Panels(tuple(_panel(joint, metric, words) for metric in METRIC_LABELS), words("windows_caption")),
     ]
@@ -185,17 +207,17 @@ def joint_sections(joint: JointFindings, provenance: Mapping[str, Any], words: W
     ]
 
 
-def _said(joint: JointFindings, words: Words) -> list[Any]:
-    """Which model is the best on average, in how many windows it is, and where all else stands."""
-    said = []
+def _summary(joint: JointFindings, words: Words) -> list[Any]:
+    """Return sentences: which model is the best on average, in how many windows, and where the reports are."""
+    sentences = []
     best = next((model for model in joint.order if model != ORACLE), None)
     key = joint.first.key(best) if best else None
     if best and key in joint.rows:
         won = [next(iter(window.findings.ranked), None) for window in joint.windows].count(best)
         value = _with_spread(joint.rows[key], words)
         told = {"metric": joint.first.label, "model": best, "value": value, "won": won, "count": len(joint.windows)}
-        said.append(words.say("windows_best", _joint_source(key), **told))
-    return [*said, words.say("windows_reports", path=f"windows/K-of-{len(joint.windows)}/report")]
+        sentences.append(words.say("windows_best", _joint_source(key), **told))
+    return [*sentences, words.say("windows_reports", path=f"windows/K-of-{len(joint.windows)}/report")]
 
 
 def _panel(joint: JointFindings, metric: str, words: Words) -> Panel:

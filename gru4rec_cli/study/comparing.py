@@ -25,8 +25,9 @@ from gru4rec_cli.reporting.html import page_html
 from gru4rec_cli.reporting.page import sections_markdown
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.reporting.words import ENGLISH, Words, words_of
-from gru4rec_cli.study.rundir import CONFIG, WINDOWS, Manifest, RunDirectory
+from gru4rec_cli.study.run_directory import CONFIG, Manifest, RunDirectory
 from gru4rec_cli.study.stages.showing import costs_by_model
+from gru4rec_cli.study.stages.table import WINDOWS
 
 _STAGES = ("split", "evaluate")  # that a run must have finished
 
@@ -38,7 +39,7 @@ class Comparison:
     groups: list[Group]
 
     def tables(self, words: Words = ENGLISH) -> list[Table]:
-        """What the terminal shows: a table a group, and where it holds several runs, models by run."""
+        """Return the tables for the terminal: one a group, and where it holds several runs, models by run."""
         tables = []
         for number, group in enumerate(self.groups, start=1):
             tables.append(runs_table(group, words, group_heading(self.groups, number, words)))
@@ -46,17 +47,20 @@ class Comparison:
         return tables
 
     def document(self) -> dict[str, Any]:
+        """Return all of it for a script."""
         return document(self.groups)
 
 
 def compare(paths: Sequence[Path], *, apart: bool = False) -> Comparison:
     """Read the runs in these directories and put them together.
 
-    Raises `StageError` where a run is missing, unfinished or damaged, `UsageError` where one holds several, and
-    `CheckError` where the runs have different test sets or protocols and are not to be shown `apart`.
+    Raises:
+        StageError: a run is missing, unfinished or damaged.
+        UsageError: a directory holds several runs.
+        CheckError: the runs have different test sets or protocols and are not to be shown `apart`.
     """
     labels = _labels(paths)
-    groups = grouped([load_run(path, label) for path, label in zip(paths, labels, strict=True)])
+    groups = grouped([_load_run(path, label) for path, label in zip(paths, labels, strict=True)])
     if len(groups) > 1 and not apart:
         reasons = [reason for group in groups[1:] for reason in group.reasons]
         raise CheckError(
@@ -67,7 +71,7 @@ def compare(paths: Sequence[Path], *, apart: bool = False) -> Comparison:
 
 
 def write(comparison: Comparison, folder: Path, language: str = "en") -> list[Path]:
-    """`comparison.html`, `.md` and `.csv` in `folder`; the paths written."""
+    """Write `comparison.html`, `.md` and `.csv` into `folder`, and return their paths."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file, not a folder", "give another --to")
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,24 +92,29 @@ def write(comparison: Comparison, folder: Path, language: str = "en") -> list[Pa
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:
-    """The directories' names, or their whole paths where two have the same name."""
+    """Return the directories' names, or their whole paths where two have the same name."""
     names = [path.resolve().name for path in paths]
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError("a run is given twice", "give every run directory once")
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
-def load_run(path: Path, label: str) -> RunResults:
-    """What a finished run holds; its artifacts are checked against their hashes first."""
+def _load_run(path: Path, label: str) -> RunResults:
+    """Read the results of a finished run, after checking its artifacts against their hashes.
+
+    Raises:
+        StageError: the run is missing, unfinished or damaged.
+        UsageError: the directory holds several runs.
+    """
     if not path.is_dir():
         raise StageError(f"there is no run directory {path}", "give the directory of a finished run, such as runs/demo")
     if (path / WINDOWS).is_dir():
         raise UsageError(f"{path} holds windows, each a run of its own", f"give some of {path}/{WINDOWS}/*")
     directory = RunDirectory(path)
     manifests = {stage: _finished(directory, stage) for stage in _STAGES}
-    again = _again(path, "evaluate")
     if manifests["evaluate"]["inputs"].get("split") != hash_json(manifests["split"]["outputs"]):
-        raise StageError(f"{path}: evaluate was made from another split than the one that lies there", again)
+        message = f"{path}: evaluate was made from another split than the one that is there"
+        raise StageError(message, _command(path, "evaluate"))
     costs = costs_by_model([path / section for section in ("baseline", "train")])
     device, versions = (manifests["evaluate"].get(key) or {} for key in ("device", "versions"))
     return RunResults(
@@ -122,15 +131,15 @@ def load_run(path: Path, label: str) -> RunResults:
 def _finished(directory: RunDirectory, stage: str) -> Manifest:
     manifest = directory.manifest(stage)
     if manifest is None:
-        raise StageError(f"{directory.path} holds no finished {stage} stage", _again(directory.path, "run"))
+        raise StageError(f"{directory.path} holds no finished {stage} stage", _command(directory.path, "run"))
     if not isinstance(manifest, dict) or not {"inputs", "outputs"} <= set(manifest):
-        hint = f"{_again(directory.path, stage)} --force"
+        hint = f"{_command(directory.path, stage)} --force"
         raise StageError(f"{directory.stage(stage)} is damaged: its manifest lacks inputs or outputs", hint)
     damage = directory.damage(stage)
     if damage:
-        raise StageError(damage, f"{_again(directory.path, stage)} --force")
+        raise StageError(damage, f"{_command(directory.path, stage)} --force")
     return manifest
 
 
-def _again(path: Path, command: str) -> str:
+def _command(path: Path, command: str) -> str:
     return f"make it: gru4rec-study {command} --config {path / CONFIG} --run-dir {path}"

@@ -69,11 +69,11 @@ class StudyConfig(Settings):
 
     @property
     def synthetic(self) -> bool:
-        """Whether the events are planted."""
+        """True where the events are planted."""
         return self.data.source == SYNTHETIC
 
     def fitted(self, section: str) -> "dict[str, ModelEntry]":
-        """The models of `baseline` or `train`, settings resolved."""
+        """Return the models of `baseline` or `train`, settings resolved."""
         models: ModelSection = getattr(self, section)
         return {name: ModelEntry.parse(name, entry) for name, entry in models.models.items()}
 
@@ -87,31 +87,34 @@ class ModelEntry:
 
     @classmethod
     def parse(cls, name: str, entry: dict[str, Any]) -> "ModelEntry":
+        """Return the entry of a model in the configuration; the kind is by default the name."""
         kind = entry.get("kind", name)
         given = {key: value for key, value in entry.items() if key != "kind"}
         return cls(kind, registry.settings_class(kind).model_validate_json(json.dumps(given)))
 
     def as_config(self) -> dict[str, Any]:
-        """The entry with every default written out."""
+        """Return the entry with every default written out."""
         return {"kind": self.kind, **self.settings.model_dump(mode="json")}
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
-    """The configuration in `path` with `KEY=VALUE` overrides applied, every default filled in.
+    """Return the configuration in `path` with `KEY=VALUE` overrides applied, every default filled in.
 
-    Raises `UsageError` where the file cannot be read and `ConfigError`, with all problems at once, where it is wrong.
+    Raises:
+        UsageError: the file cannot be read.
+        ConfigError: the configuration is wrong; all problems are reported together.
     """
     raw = _read_yaml(path)
     problems = [problem for override in overrides or [] if (problem := _apply(raw, override))]
-    config, found = _validate(raw)
-    problems += found
+    config, invalid = _validate(raw)
+    problems += invalid
     if config is None or problems:
         raise ConfigError(problems, str(path))
     return config
 
 
 def resolved(config: StudyConfig) -> dict[str, Any]:
-    """The configuration as plain values, every default written out; loading it again gives the same."""
+    """Return the configuration as plain values, every default written out; loading it again gives the same."""
     plain = config.model_dump(mode="json", exclude={"baseline", "train"})
     for section in ("baseline", "train"):
         plain[section] = {"models": {name: model.as_config() for name, model in config.fitted(section).items()}}
@@ -145,7 +148,7 @@ def _one_line(error: yaml.YAMLError) -> str:
 
 
 def _apply(raw: dict[str, Any], override: str) -> str:
-    """Set one `a.b.c=VALUE` in `raw`; what is wrong with it, or an empty text."""
+    """Set one `a.b.c=VALUE` in `raw`; return what is wrong with it, or an empty text."""
     key, separator, text = override.partition("=")
     if not separator or not all(key.split(".")):
         return f"--set {override}: write KEY=VALUE, such as train.models.gru4rec.epochs=5"
@@ -199,7 +202,7 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
 
 
 def _window_problems(config: StudyConfig) -> list[str]:
-    """What stands against cutting the log into windows."""
+    """Return what forbids cutting the log into windows."""
     key = "windows" if config.split.windows else "window" if config.split.window else None
     problems = []
     if key and config.data.train is not None:
@@ -213,7 +216,7 @@ def _window_problems(config: StudyConfig) -> list[str]:
 
 
 def _filled(raw: dict[str, Any]) -> dict[str, Any]:
-    """`baseline:` or `popularity:` with nothing below it means every default."""
+    """Return `raw` with every default where a key such as `baseline:` has nothing below it."""
     filled = {key: value for key, value in raw.items() if value is not None or key not in StudyConfig.model_fields}
     for section in ("baseline", "train"):
         models = filled[section].get("models") if isinstance(filled.get(section), dict) else None
@@ -229,7 +232,7 @@ def _model_problems(where: str, name: str, entry: object) -> list[str]:
     if not re.match(MODEL_NAME, str(name)) or name == ORACLE:
         return [f"{where}: not a name for a model; letters, digits, _ + - are allowed, and {ORACLE!r} is reserved"]
     if not isinstance(entry, dict):
-        return []  # told already, as a wrong type
+        return []  # reported already, as a wrong type
     kind = entry.get("kind", name)
     if kind not in registry.kinds():
         return [
@@ -244,7 +247,7 @@ def _model_problems(where: str, name: str, entry: object) -> list[str]:
 
 
 def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str = "") -> str:
-    """One problem: key path, what was given, what is allowed, the nearest known key."""
+    """Return one problem: key path, what was given, what is allowed, the nearest known key."""
     parts = [str(part) for part in detail["loc"]]
     section, known = _section(model, parts)
     path = ".".join(p for p in [prefix, *known] if p) or "(top level)"
@@ -266,7 +269,7 @@ def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str = "") ->
 
 
 def _section(model: type[BaseModel], parts: list[str]) -> tuple[type[BaseModel], list[str]]:
-    """The settings class that the last key of `parts` belongs to, and the parts that are keys (not union branches)."""
+    """Return the settings class of the last key of `parts`, and the parts that are keys (not union branches)."""
     section, keys = model, list[str]()
     for index, part in enumerate(parts):
         keys.append(part)
@@ -283,7 +286,7 @@ def _section(model: type[BaseModel], parts: list[str]) -> tuple[type[BaseModel],
 
 
 def _nested_at(model: type[BaseModel], parts: list[str]) -> type[BaseModel] | None:
-    """The settings class that `parts` lead to, if they lead to one."""
+    """Return the settings class that `parts` lead to, if they lead to one."""
     inside: type[BaseModel] | None = model
     for part in parts:
         field = inside.model_fields.get(part) if inside else None

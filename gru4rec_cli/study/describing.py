@@ -1,4 +1,4 @@
-"""A description of whatever clicks `split` accepts: found, read, described, shown, written."""
+"""A description of whatever clicks `split` accepts: read, described, shown, written."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ DESCRIPTION_FILE = "describe.json"
 
 @dataclass(frozen=True)
 class Options:
-    """How the file is laid out, where no configuration says it; None: as `data:` has it by default."""
+    """The layout of a file, where no configuration says it; None: as `data:` has it by default."""
 
     format: str | None = None
     session: str | None = None
@@ -38,7 +38,7 @@ class Options:
     separator: str | None = None
 
     def given(self) -> dict[str, Any]:
-        """As a `data:` section without its source."""
+        """Return them as a `data:` section without its source."""
         columns: dict[str, Any] = {name: getattr(self, name) for name in ("session", "item", "time")}
         columns = {name: value for name, value in columns.items() if value is not None}
         if columns.get("time") == "none":
@@ -51,7 +51,7 @@ class Options:
 def describe_input(
     data: Path | None, config: Path | None, options: Options, progress: Progress = SILENT
 ) -> dict[str, Any]:
-    """Read clicks as `split` would and describe them; ready for JSON.
+    """Read clicks as `split` would and return a description of them, ready for JSON.
 
     Files that are given already split are described as one log. The time unit, where nothing names it, is tried out.
 
@@ -74,12 +74,12 @@ def describe_input(
 
 
 def tables(description: dict[str, Any]) -> list[Table]:
-    """What the terminal shows."""
+    """Return the tables that the terminal shows."""
     return description_tables(description)
 
 
 def write(description: dict[str, Any], folder: Path) -> list[Path]:
-    """Write the description and its plots into a folder, made if need be; the files."""
+    """Write the description and its plots into a folder, which is made if need be, and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / DESCRIPTION_FILE, description)
     return [folder / DESCRIPTION_FILE, *write_description_figures(folder, description)]
@@ -98,8 +98,8 @@ def _settings(data: Path | None, config: Path | None, options: Options) -> DataS
     try:
         return DataSettings.model_validate({"source": str(data), **options.given()})
     except ValidationError as error:
-        told = "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
-        raise UsageError(told, "see gru4rec-study describe --help") from None
+        problems = "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
+        raise UsageError(problems, "see gru4rec-study describe --help") from None
 
 
 def _one_source(data: Path) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _one_source(data: Path) -> dict[str, Any]:
 def _read(
     settings: DataSettings, try_units: bool, progress: Progress
 ) -> tuple[pl.DataFrame, list[dict[str, Any]], TimeUnit | None]:
-    """The events, how they were read, and the unit of their times; None where rows are counted."""
+    """Return the events, how they were read, and the unit of their times; None where rows are counted."""
     sources = [source for source in (settings.source, settings.train, settings.test) if source is not None]
     first: DataError | None = None
     for unit in _units(settings, try_units):
@@ -127,7 +127,7 @@ def _read(
 
 
 def _units(settings: DataSettings, try_units: bool) -> Iterator[TimeUnit]:
-    """The unit that is set; then, where none was chosen, the others."""
+    """Give the unit that is set; then, where none was chosen, the others."""
     yield settings.time_unit
     if try_units and settings.format == GENERIC:
         yield from (unit for unit in get_args(TimeUnit) if unit != settings.time_unit)
@@ -140,7 +140,7 @@ def _unit_read(settings: DataSettings) -> TimeUnit | None:
 
 
 def _is_event_table(path: Path) -> bool:
-    """Whether the file is one that a stage of this program wrote."""
+    """Return whether the file is one that a stage of this program wrote."""
     if path.suffix != ".parquet" or not path.is_file():
         return False
     try:

@@ -7,40 +7,38 @@ from typing import Any
 
 from gru4rec_cli.base.files import MANIFEST, hash_file, hash_folder, hash_json, hash_table, read_json, write_json
 from gru4rec_cli.base.measuring import measured
-from gru4rec_cli.base.names import FIT_FILE, ITEMS_FILE, TRAIN_FILE, VALID_FILE
+from gru4rec_cli.base.names import FIT_FILE, ITEMS_FILE, TRAIN_FILE, VALID_FILE, FitName
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.base import FitContext
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.study.config import ModelEntry, StudyConfig
 from gru4rec_cli.study.stage import StageResults, StageWork
-
-_SEED = ".seed-"  # between the name of a model and the seed of one of its fits
+from gru4rec_cli.study.stages.showing import fit_costs
 
 
 @dataclass(frozen=True)
 class Fit:
-    """One model fitted with one seed. `name` names its folder and its files: NAME, or NAME.seed-N where the model is
-    fitted with several seeds (names of models hold no dots)."""
+    """One model fitted with one seed."""
 
     model: str
     seed: int
     entry: ModelEntry
-    name: str
+    name: str  # of its folder and its files, as in `FitName`
 
 
 def study_fits(config: StudyConfig, section: str) -> list[Fit]:
-    """What `baseline` or `train` has to fit: random models once with every seed, all others once."""
+    """Return what `baseline` or `train` has to fit: random models once with every seed, all others once."""
     fits: list[Fit] = []
     for model, entry in config.fitted(section).items():
         seeds = (config.seeds or (config.seed,)) if is_random(entry.kind) else (config.seed,)
         several = len(seeds) > 1
-        fits += [Fit(model, seed, entry, f"{model}{_SEED}{seed}" if several else model) for seed in seeds]
+        fits += [Fit(model, seed, entry, str(FitName(model, seed if several else None))) for seed in seeds]
     return fits
 
 
 def is_random(kind: str) -> bool:
-    """Whether a model of this kind depends on its seed."""
+    """Return whether a model of this kind depends on its seed."""
     return registry.model_class(kind).random
 
 
@@ -57,7 +55,7 @@ def fit_models(work: StageWork, section: str) -> None:
     valid = read_sessions(split / VALID_FILE, vocabulary) if (split / VALID_FILE).exists() else None
     fits = study_fits(work.config, section)
     for fit in fits:
-        key, folder = _fit_key(fit, split), work.folder / fit.name
+        key, folder = fit_key(fit, split), work.folder / fit.name
         if _finished(folder, key):
             continue
         shutil.rmtree(folder, ignore_errors=True)
@@ -87,15 +85,15 @@ def _fit(work: StageWork, fit: Fit, key: str, train: Sessions, valid: Sessions |
     _publish(fresh, work.folder / fit.name)
 
 
-def _fit_key(fit: Fit, split: Path) -> str:
-    """What decides a fitted model: its settings, its seed, the data it may see, the code."""
+def fit_key(fit: Fit, split: Path) -> str:
+    """Return a hash of what decides a fitted model: its settings, its seed, the data that it may see, its code."""
     data = [hash_table(split / file) for file in (TRAIN_FILE, VALID_FILE, ITEMS_FILE) if (split / file).exists()]
     code = [hash_file(path) for path in registry.source_files(fit.entry.kind)]
     return hash_json([fit.entry.as_config(), fit.seed, data, code])
 
 
 def _made_before(stages: list[Path | None], key: str) -> Path | None:
-    """The folder of the same fit, whatever its name."""
+    """Return the folder of the same fit, whatever its name."""
     manifests = [path for stage in stages if stage for path in sorted(stage.glob(f"*/{MANIFEST}"))]
     return next((path.parent for path in manifests if _finished(path.parent, key)), None)
 
@@ -115,14 +113,8 @@ def _publish(prepared: Path, folder: Path) -> None:
     prepared.rename(folder)
 
 
-def fit_costs(folder: Path) -> dict[str, dict[str, float]]:
-    """What each fit of a finished stage took, by the fit's name."""
-    manifests = sorted(folder.glob(f"*/{MANIFEST}"))
-    return {path.parent.name: read_json(path)["cost"] for path in manifests}
-
-
 def fit_results(folder: Path) -> StageResults:
-    """What was fitted, at what cost, a row a fit."""
+    """Return what was fitted, at what cost, a row a fit."""
     models = {name: {**read_json(folder / name / FIT_FILE), "cost": cost} for name, cost in fit_costs(folder).items()}
     table = Table(
         title="Fitted models",

@@ -31,8 +31,11 @@ class Ranker:
             (work.folder / folder).mkdir()
 
     def rank(self, fit: str, key: str, score: Callable[[], Iterator[Block]]) -> TargetRanks:
-        """The ranks and lists of a fit. `key` says what they follow from; `score` is called unless the stage, as it
-        last was, holds them, with lists that are long enough."""
+        """Return the ranks and lists of a fit.
+
+        `key` says what they follow from. `score` is called unless the stage, as it last was, holds them with lists
+        that are long enough. Raises `CheckError` where the scores are wrong.
+        """
         self._keys[fit] = key
         found = self._taken_over(fit, key)
         if found is None:
@@ -51,7 +54,7 @@ class Ranker:
         return found
 
     def write_keys(self) -> None:
-        """Note what every fit's ranks were made from, for the next time."""
+        """Write down what every fit's ranks were made from, for the next time."""
         write_json(self._work.folder / _KEYS, self._keys)
 
     def _taken_over(self, fit: str, key: str) -> TargetRanks | None:
@@ -81,7 +84,7 @@ class Ranker:
 
 
 def _names_by_key(previous: Path | None) -> dict[str, str]:
-    """The fits that a finished stage holds, by what their ranks were made from."""
+    """Return the fits that a finished stage holds, by what their ranks were made from."""
     path = previous / _KEYS if previous else None
     keys: dict[str, str] = read_json(path) if path and path.exists() else {}
     return {key: name for name, key in keys.items()}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gru4rec_cli.base.progress import Progress
 from gru4rec_cli.reporting.tables import Table
@@ -23,7 +23,17 @@ class StageWork:
 
 @dataclass(frozen=True)
 class StageResults:
-    """What a finished stage has to show: tables for a person, one JSON document for a script."""
+    """The results of a finished stage: tables for a person, one JSON document for a script."""
 
     document: dict[str, Any]
     tables: list[Table] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A stage that ran or was skipped, and why."""
+
+    stage: str
+    action: Literal["ran", "skipped"]
+    reason: str
+    results: StageResults

@@ -10,10 +10,9 @@ import pandas as pd
 
 from gru4rec_cli.base import names as names
 from gru4rec_cli.base.files import MANIFEST, hash_file, hash_json, hash_table, read_json, write_json
-from gru4rec_cli.data import synthetic
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
 from gru4rec_cli.data.synthetic import PlantedProcess
-from gru4rec_cli.evaluation import oracle, ranking, scores
+from gru4rec_cli.evaluation import oracle, ranking
 from gru4rec_cli.evaluation.lists import summarise_lists
 from gru4rec_cli.evaluation.metrics import TIE_RULES, FloatArray
 from gru4rec_cli.evaluation.scores import Block
@@ -23,6 +22,7 @@ from gru4rec_cli.evaluation.slices import WHOLE, target_facts
 from gru4rec_cli.evaluation.summary import ALL_SEEDS, Row, Summary
 from gru4rec_cli.models import registry
 from gru4rec_cli.study.fits import is_random, study_fits
+from gru4rec_cli.study.freshness import code_hashes
 from gru4rec_cli.study.ranks import Ranker
 from gru4rec_cli.study.stage import StageResults, StageWork
 from gru4rec_cli.study.stages.showing import metrics_results
@@ -91,8 +91,8 @@ def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]
 
 
 def _data_hashes(split: Path) -> list[str]:
-    code = [Path(ranking.__file__).with_name(name) for name in ("ranking.py", "counting.py", "tensor_counts.py")]
-    return [hash_table(path) for path in [split / names.TEST_FILE, split / names.ITEMS_FILE, *code]]
+    tables = (split / names.TEST_FILE, split / names.ITEMS_FILE)
+    return [hash_table(path) for path in tables] + code_hashes(ranking)
 
 
 def _score(folder: Path, test: Sessions) -> Iterator[Block]:
@@ -104,8 +104,7 @@ def _oracle_scores(process: Path, test: Sessions) -> Iterator[Block]:
 
 
 def _oracle_key(process: Path, data: list[str]) -> str:
-    code = [hash_file(Path(module.__file__)) for module in (oracle, synthetic, scores) if module.__file__]
-    return hash_json([data, hash_file(process), code])
+    return hash_json([data, hash_file(process), code_hashes(oracle)])
 
 
 def _altered(statistics: dict[str, Any]) -> str:

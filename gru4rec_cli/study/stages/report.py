@@ -20,14 +20,13 @@ from gru4rec_cli.reporting.findings import Findings
 from gru4rec_cli.reporting.html import page_html
 from gru4rec_cli.reporting.inline import inline_svg
 from gru4rec_cli.reporting.page import sections_markdown, summary_markdown
+from gru4rec_cli.reporting.page_files import page_file
 from gru4rec_cli.reporting.summary import key_figures
-from gru4rec_cli.reporting.words import Words, words_of
+from gru4rec_cli.reporting.words import ENGLISH, Words, words_of
 from gru4rec_cli.study.stage import StageResults, StageWork
-from gru4rec_cli.study.stages.showing import metrics_results
+from gru4rec_cli.study.stages.showing import IDENTITY_DIGITS, first_page, metrics_results
 
 FIGURES_FOLDER = "figures"
-IDENTITY = 12  # digits of the hash that names a run's artifacts
-_FIRST = "en"  # the language whose files have no mark in their names
 
 
 def run(work: StageWork) -> None:
@@ -39,14 +38,14 @@ def run(work: StageWork) -> None:
 
 def _write(work: StageWork, metrics: Mapping[str, Any], curves: Mapping[str, ByCutoff], words: Words) -> None:
     """The report in one language: markdown, its summary, HTML, figures."""
-    folder = FIGURES_FOLDER if words.language == _FIRST else f"{FIGURES_FOLDER}/{words.language}"
+    folder = FIGURES_FOLDER if words.language == ENGLISH.language else f"{FIGURES_FOLDER}/{words.language}"
     artifacts = _artifacts(work, metrics, curves, words, work.folder / folder)
     sections = report_sections(artifacts, words)
-    report = file_name("report.md", words.language)
+    report = page_file("report.md", words.language)
     pages = {
         report: sections_markdown(artifacts.name, sections, words, folder),
-        file_name("summary.md", words.language): summary_markdown(artifacts, words, report),
-        file_name("report.html", words.language): page_html(
+        page_file("summary.md", words.language): summary_markdown(artifacts, words, report),
+        page_file("report.html", words.language): page_html(
             artifacts.name,
             sections,
             words,
@@ -57,7 +56,7 @@ def _write(work: StageWork, metrics: Mapping[str, Any], curves: Mapping[str, ByC
             key_figures=key_figures(artifacts.findings, words),
             identity=artifacts.provenance["id"],
             others=[
-                (other, file_name("report.html", other))
+                (other, page_file("report.html", other))
                 for other in dict.fromkeys(work.config.report.languages)
                 if other != words.language
             ],
@@ -65,12 +64,6 @@ def _write(work: StageWork, metrics: Mapping[str, Any], curves: Mapping[str, ByC
     }
     for file, page in pages.items():
         (work.folder / file).write_text(page, encoding="utf-8")
-
-
-def file_name(file: str, language: str) -> str:
-    """`report.md`, `report.es.md`."""
-    stem, _, kind = file.rpartition(".")
-    return file if language == _FIRST else f"{stem}.{language}.{kind}"
 
 
 def _artifacts(
@@ -105,8 +98,8 @@ def _fit_folders(work: StageWork) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for section in ("baseline", "train"):
         for name in work.config.fitted(section):
-            folders = [work.inputs[section] / name, *_by_seed(work.inputs[section], f"{name}.seed-*")]
-            found |= {folder.name: folder for folder in folders if folder.is_dir()}
+            folders = {path.name: path for path in work.inputs[section].iterdir() if path.is_dir()}
+            found |= {fit: folders[fit] for fit in names.fits_of(name, folders)}
     return found
 
 
@@ -136,20 +129,14 @@ def _ranks(folder: Path, name: str, ties: TieRule) -> tuple[npt.NDArray[np.float
     """The rank and the session index of every event, (events,). Of several seeds, the events of each one after the
     other: their means over events, and over events of resampled sessions, are the means over seeds."""
     found = []
-    for path in [folder / f"{name}.parquet", *_by_seed(folder, f"{name}.seed-*.parquet")]:
-        if path.exists():
-            table = pl.read_parquet(path)
-            rank = ranks(table[names.GREATER].to_numpy(), table[names.EQUAL].to_numpy(), ties)
-            rank[table[names.ITEM].is_null().to_numpy()] = np.inf
-            found.append((rank, table[names.SESSION].rle_id().to_numpy().astype(np.int64)))
+    for fit in names.fits_of(name, (path.stem for path in folder.glob("*.parquet"))):
+        table = pl.read_parquet(folder / f"{fit}.parquet")
+        rank = ranks(table[names.GREATER].to_numpy(), table[names.EQUAL].to_numpy(), ties)
+        rank[table[names.ITEM].is_null().to_numpy()] = np.inf
+        found.append((rank, table[names.SESSION].rle_id().to_numpy().astype(np.int64)))
     if not found:
         raise StageError(f"{folder} holds no ranks of {name}", "run `evaluate` again with --force")
     return np.concatenate([rank for rank, _ in found]), np.concatenate([session for _, session in found])
-
-
-def _by_seed(folder: Path, pattern: str) -> list[Path]:
-    """Files or folders of a model's seeds, in the order of the seeds."""
-    return sorted(folder.glob(pattern), key=lambda path: int(path.name.partition(".seed-")[2].partition(".")[0]))
 
 
 def _session_lengths(folder: Path) -> dict[str, npt.NDArray[np.int64]]:
@@ -167,7 +154,7 @@ def _provenance(work: StageWork) -> dict[str, Any]:
     manifests = {name: read_json(folder / MANIFEST) for name, folder in work.inputs.items()}
     return {
         "run": work.config.name,
-        "id": hash_json({name: manifest["outputs"] for name, manifest in manifests.items()})[:IDENTITY],
+        "id": hash_json({name: manifest["outputs"] for name, manifest in manifests.items()})[:IDENTITY_DIGITS],
         "inputs": {name: manifest["inputs"] for name, manifest in manifests.items() if manifest["inputs"]},
         "versions": manifests["evaluate"]["versions"],
     }
@@ -175,7 +162,4 @@ def _provenance(work: StageWork) -> dict[str, Any]:
 
 def results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
     shown = metrics_results(inputs["evaluate"], inputs)
-    page = next(
-        (file for file in (folder / "report.html", *sorted(folder.glob("report.*.html"))) if file.exists()), folder
-    )
-    return StageResults({"report": str(page), **shown.document}, shown.tables)
+    return StageResults({"report": str(first_page(folder)), **shown.document}, shown.tables)

@@ -18,7 +18,7 @@ from gru4rec_cli.study.config import load_config, resolved
 from gru4rec_cli.study.pipeline import Study
 from gru4rec_cli.study.windows import study_of, window_config
 from tests.small import SMALL, STAGES, artifact_hashes, study, write_config
-from tests.test_killed import send_when, start
+from tests.study.test_killed import send_when, start
 
 pytestmark = pytest.mark.slow
 
@@ -175,6 +175,29 @@ def test_a_single_stage_is_refused_and_the_command_that_is_named_works(copy: Pat
         assert study(*shlex.split(command)).returncode == 0
 
 
+def test_the_stage_over_all_windows_runs_alone_once_the_windows_are_finished(copy: Path):
+    before = hashes(copy)
+    done = again(copy, "joint", "--json")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    assert (shown["stage"], shown["action"]) == ("joint", "skipped")
+    assert shown["results"]["metrics"] == json.loads((copy / "joint" / "metrics.json").read_text())["metrics"]
+    shutil.rmtree(copy / "joint")
+    assert again(copy, "joint").returncode == 0
+    assert hashes(copy) == before
+    shutil.rmtree(copy / WINDOWS[1] / "evaluate")
+    refused = again(copy, "joint", "--force")
+    assert refused.returncode == 4
+    assert f"joint needs the evaluate stage of {copy / WINDOWS[1]}, but it has not run yet" in refused.stderr
+    (command,) = refused.stderr.split("run first: gru4rec-study ")[1:]
+    assert study(*shlex.split(command)).returncode == 0
+    assert again(copy, "joint", "--force").returncode == 0
+    assert hashes(copy) == before
+    whole = study("joint", "--config", copy / WINDOWS[0] / "config.yaml", "--run-dir", copy / WINDOWS[0])
+    assert whole.returncode == 2
+    assert "split.windows is not set" in whole.stderr
+
+
 @pytest.mark.parametrize("stage", [f"{WINDOWS[0]}/evaluate", "joint"])
 def test_damage_stops_the_run_and_what_is_advised_repairs_it(copy: Path, stage: str):
     before = hashes(copy)
@@ -182,12 +205,9 @@ def test_damage_stops_the_run_and_what_is_advised_repairs_it(copy: Path, stage: 
     done = again(copy, "run")
     assert done.returncode == 4
     assert "metrics.json is damaged" in done.stderr
-    if stage == "joint":
-        assert f"remove {copy / 'joint'} and run the same command again" in done.stderr
-        shutil.rmtree(copy / "joint")
-    else:
-        (command,) = [part for part in done.stderr.split("gru4rec-study ") if "--force" in part]
-        assert study(*shlex.split(command)).returncode == 0
+    (command,) = [part for part in done.stderr.split("gru4rec-study ") if "--force" in part]
+    assert command.startswith(Path(stage).name)
+    assert study(*shlex.split(command)).returncode == 0
     assert again(copy, "run").returncode == 0
     assert hashes(copy) == before
 

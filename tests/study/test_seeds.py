@@ -13,7 +13,8 @@ import pytest
 from gru4rec_cli.models import registry
 from gru4rec_cli.study import ranks as ranked
 from gru4rec_cli.study.config import load_config
-from gru4rec_cli.study.pipeline import Outcome, Study
+from gru4rec_cli.study.pipeline import Study
+from gru4rec_cli.study.stage import Outcome
 from tests.small import SMALL, study, write_config
 
 pytestmark = pytest.mark.slow

@@ -11,11 +11,10 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from gru4rec_cli.base.errors import UsageError
+from gru4rec_cli.base.errors import StageError, UsageError
 from gru4rec_cli.base.files import MANIFEST, hash_file, hash_folder, read_json, write_json, write_text
 
 CONFIG = "config.yaml"
-WINDOWS = "windows"  # holds the run directories of the windows of a log
 _LOCK = ".lock"
 _HOLDER = ".lock-holder.json"
 
@@ -32,15 +31,46 @@ class RunDirectory:
         self.path = path
 
     def stage(self, name: str) -> Path:
+        """Return the folder of a finished stage."""
         return self.path / name
 
     def partial(self, name: str) -> Path:
-        """Where a stage works before it is whole."""
+        """Return the folder in which a stage works before it is whole."""
         return self.path / f".{name}.partial"
+
+    def check_owner(self, name: str, *, windows: bool) -> None:
+        """Check that the directory is free, or holds the run of this name, with or without windows.
+
+        Raises:
+            UsageError: it holds another run.
+            StageError: its configuration cannot be read.
+        """
+        path = self.path / CONFIG
+        if not path.exists():
+            return
+        try:
+            owner = yaml.safe_load(path.read_text(encoding="utf-8"))
+            other, has_windows = owner["name"], owner.get("split", {}).get("windows") is not None
+        except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, UnicodeDecodeError) as error:
+            raise StageError(f"{path} is damaged", "give another --run-dir, or remove that file") from error
+        if other != name:
+            raise UsageError(
+                f"{self.path} belongs to the run {other!r}, and this configuration is named {name!r}",
+                "give another --run-dir",
+            )
+        if has_windows != windows:
+            held, asked = ("windows", "none") if has_windows else ("a run of the whole log", "windows")
+            raise UsageError(
+                f"{self.path} holds {held}, and this configuration asks for {asked}", "give another --run-dir"
+            )
 
     @contextmanager
     def lock(self, command: str, config: dict[str, Any]) -> Iterator[None]:
-        """Hold the directory alone, or fail at once saying who holds it. Creates it and writes the configuration."""
+        """Lock the directory, after creating it, and write the configuration into it.
+
+        Raises:
+            UsageError: another process holds it, or it cannot be used.
+        """
         self._create()
         lock = FileLock(self.path / _LOCK)
         try:
@@ -90,7 +120,7 @@ class RunDirectory:
             shutil.rmtree(old)
 
     def manifest(self, name: str) -> Manifest | None:
-        """What a finished stage says of itself, or None where it has not run."""
+        """Return the manifest of a finished stage, or None where it has not run."""
         path = self.stage(name) / MANIFEST
         if path.exists():
             manifest: Manifest = read_json(path)
@@ -98,7 +128,7 @@ class RunDirectory:
         return None
 
     def damage(self, name: str) -> str:
-        """The first artifact of a finished stage that is not as its manifest says, or an empty text."""
+        """Return the first artifact of a finished stage that is not as its manifest says, or an empty text."""
         manifest = self.manifest(name)
         expected: dict[str, str] = manifest["outputs"] if manifest else {}
         for file, digest in expected.items():
@@ -110,7 +140,7 @@ class RunDirectory:
         return ""
 
     def begin(self, name: str, *, fresh: bool) -> Path:
-        """The folder to work in: what an interrupted try left there, or an empty one."""
+        """Return the folder to work in: as an interrupted try left it, or empty where `fresh`."""
         partial = self.partial(name)
         if fresh and partial.exists():
             shutil.rmtree(partial)

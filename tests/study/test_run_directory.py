@@ -6,7 +6,7 @@ import pytest
 
 from gru4rec_cli.base.errors import StageError, UsageError
 from gru4rec_cli.base.files import hash_folder, read_json, write_json
-from gru4rec_cli.study.rundir import RunDirectory
+from gru4rec_cli.study.run_directory import RunDirectory
 
 
 def finish(directory: RunDirectory, name: str, content: str) -> None:

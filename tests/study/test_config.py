@@ -198,7 +198,7 @@ def test_every_field_says_what_it_is():
 
 
 @pytest.mark.parametrize(
-    "path", sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml")), ids=lambda path: path.name
+    "path", sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml")), ids=lambda path: path.name
 )
 def test_shipped_configurations_are_valid(path: Path):
     assert load_config(path).name == path.stem
@@ -217,7 +217,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_settings_are_those_of_the_author_and_name_what_to_expect(name: str):
-    path = Path(__file__).parents[1] / "configs" / "published" / f"{name}.yaml"
+    path = Path(__file__).parents[2] / "configs" / "published" / f"{name}.yaml"
     given = load_config(path).fitted("train")["gru4rec"].as_config()
     keys = ("batch_size", "dropout_p_embed", "dropout_p_hidden", "learning_rate", "momentum", "sample_alpha")
     loss, layer, *values, bpreg, elu, recall, mrr = PUBLISHED[name]

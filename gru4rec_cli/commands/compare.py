@@ -1,0 +1,36 @@
+"""`compare`: several runs in one table."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gru4rec_cli.commands import console
+from gru4rec_cli.commands.options import RESULTS, DebugOption, JsonOption, Language, command, errors
+
+
+@command(RESULTS)
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, finished.")],
+    apart: Annotated[
+        bool, typer.Option("--apart", help="Show runs that cannot stand in one table in tables of their own.")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option(help="A folder to write comparison.html, .md and .csv into.", show_default=False)
+    ] = None,
+    language: Annotated[Language, typer.Option(help="Of the page: en or es.")] = "en",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show several runs in one table, if test set and protocol are the same; else say what differs (exit code 6)."""
+    with errors(debug=debug):
+        from gru4rec_cli.study import comparing
+
+        comparison = comparing.compare(runs, apart=apart)
+        written = comparing.write(comparison, to, language) if to else []
+    if json:
+        console.show_json(comparison.document())
+    else:
+        console.show_tables(comparison.tables())
+    for path in written:
+        console.show_status(f"written: {path}")

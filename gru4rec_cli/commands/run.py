@@ -1,0 +1,131 @@
+"""`run`, and what it shares with the commands of single stages: the study that options describe, and its outcomes."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gru4rec_cli.base.threads import limit_threads
+from gru4rec_cli.commands import console
+from gru4rec_cli.commands.options import STUDY, DebugOption, ForceOption, JsonOption, QuietOption, command, errors
+
+if TYPE_CHECKING:
+    from gru4rec_cli.study.pipeline import Study
+    from gru4rec_cli.study.stage import Outcome
+    from gru4rec_cli.study.windows import WindowedStudy
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The study's YAML file.", show_default=False)]
+RunDirOption = Annotated[Path | None, typer.Option(help="Where artifacts go; default: runs/NAME.", show_default=False)]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. train.models.gru4rec.layers=[64]."),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads to compute on; default: all cores, and one for training.", show_default=False),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would run, and why.")]
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """The options of every command that works on a study."""
+
+    config: Path
+    run_dir: Path | None
+    overrides: list[str] | None
+    json: bool
+    quiet: bool
+    debug: bool
+    threads: int | None
+
+    def repeated(self) -> str:
+        """Return the options with which another stage of the same study is called."""
+        parts = ["--config", str(self.config)]
+        parts += ["--run-dir", str(self.run_dir)] if self.run_dir else []
+        parts += ["--threads", str(self.threads)] if self.threads else []
+        return shlex.join([*parts, *(part for override in self.overrides or [] for part in ("--set", override))])
+
+
+@command(STUDY)
+def run(
+    config: ConfigOption,
+    run_dir: RunDirOption = None,
+    overrides: SetOption = None,
+    force: ForceOption = False,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+    threads: ThreadsOption = None,
+) -> None:
+    """Run all configured stages in order, skipping what is up to date."""
+    options = StudyOptions(config, run_dir, overrides, json, quiet, debug, threads)
+    outcomes: list[Outcome] = []
+    with open_study(options) as study:
+        if dry_run:
+            _show_plan(study, options)
+            return
+        for outcome in study.run(force=force):
+            show_outcome(outcome, options)
+            outcomes.append(outcome)
+    stages = [outcome_row(outcome) for outcome in outcomes]
+    show_results(outcomes[-1], options, {"run_dir": str(study.directory.path), "stages": stages})
+
+
+@contextmanager
+def open_study(options: StudyOptions) -> "Iterator[Study | WindowedStudy]":
+    """Give the study that the options describe; its errors become messages and exit codes."""
+    with errors(debug=options.debug):
+        if options.threads:
+            limit_threads(options.threads)
+        from gru4rec_cli.study.config import load_config
+        from gru4rec_cli.study.windows import study_of
+
+        config = load_config(options.config, options.overrides)
+        with console.progress(quiet=options.quiet) as progress:
+            yield study_of(
+                config,
+                options.run_dir,
+                progress=progress,
+                command=shlex.join(["gru4rec-study", *sys.argv[1:]]),
+                options=options.repeated(),
+            )
+
+
+def outcome_row(outcome: "Outcome") -> dict[str, str]:
+    """Return an outcome for a script."""
+    return {"stage": outcome.stage, "action": outcome.action, "reason": outcome.reason}
+
+
+def show_outcome(outcome: "Outcome", options: StudyOptions) -> None:
+    """Show on stderr what became of a stage."""
+    if not options.quiet:
+        console.show_status(f"{outcome.stage}: {outcome.action} ({outcome.reason})")
+
+
+def show_results(outcome: "Outcome", options: StudyOptions, head: dict[str, Any]) -> None:
+    """Show the results of a stage on stdout; `head` comes first in the JSON document."""
+    if options.json:
+        console.show_json({**head, "results": outcome.results.document})
+        return
+    console.show_tables(outcome.results.tables)
+    if "report" in outcome.results.document and not options.quiet:
+        console.show_status(f"the report is in {outcome.results.document['report']}")
+
+
+def _show_plan(study: "Study | WindowedStudy", options: StudyOptions) -> None:
+    from gru4rec_cli.reporting.tables import Table
+
+    rows = [(name, status.state, status.reason) for name, status in study.plan()]
+    columns = ("stage", "state", "reason")
+    if options.json:
+        plan = [dict(zip(columns, row, strict=True)) for row in rows]
+        console.show_json({"run_dir": str(study.directory.path), "plan": plan})
+    else:
+        console.show_table(Table(f"Plan for {study.directory.path}", columns, tuple(rows)))

@@ -1,0 +1,136 @@
+"""The one way in which any stage is judged and run."""
+
+import importlib
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from gru4rec_cli.base.errors import StageError
+from gru4rec_cli.base.files import hash_json
+from gru4rec_cli.base.machine import device, versions
+from gru4rec_cli.base.measuring import measured
+from gru4rec_cli.base.progress import SILENT, Progress
+from gru4rec_cli.data.reading import input_files
+from gru4rec_cli.models import registry
+from gru4rec_cli.study.config import StudyConfig, resolved
+from gru4rec_cli.study.freshness import Status, code_hash, judge, raw_hashes
+from gru4rec_cli.study.run_directory import RunDirectory
+from gru4rec_cli.study.stage import Outcome, StageWork
+from gru4rec_cli.study.stages.table import STAGES, configured_stages, needed_stages
+
+
+class StageRunner:
+    """The stages of one configuration in one run directory."""
+
+    def __init__(
+        self,
+        config: StudyConfig,
+        run_dir: Path | None = None,
+        *,
+        progress: Progress = SILENT,
+        command: str = "",
+        options: str = "",
+    ) -> None:
+        """`command` is recorded in manifests; `options` are those that a hint has to repeat."""
+        self.config = config
+        self.directory = RunDirectory(run_dir or Path("runs") / config.name)
+        self.progress = progress
+        self.command = command
+        self.options = options
+        self.plain = resolved(config)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Lock the run directory, which is made if need be, after checking whose it is."""
+        self.check_owner()
+        return self.directory.lock(self.command, self.plain)
+
+    def check_owner(self) -> None:
+        """Raise `UsageError` where the directory holds another run."""
+        self.directory.check_owner(self.config.name, windows=self.config.split.windows is not None)
+
+    def plan(self) -> list[tuple[str, Status]]:
+        """Return what running all configured stages would do, and why; nothing is written."""
+        self.check_owner()
+        plan: list[tuple[str, Status]] = []
+        rerun: list[str] = []
+        for name in configured_stages(self.config):
+            status = self.status(name)
+            upstream = [need for need in needed_stages(name, self.config) if need in rerun]
+            if status.state == "up to date" and upstream:
+                status = Status("to run", f"unless {' and '.join(upstream)} will write the same again")
+            if status.state == "to run":
+                rerun.append(name)
+            plan.append((name, status))
+        return plan
+
+    def status(self, name: str) -> Status:
+        """Return whether a stage's artifacts are what this configuration asks for."""
+        manifest = self.directory.manifest(name)
+        return judge(self.directory, name, self._made_from(name, manifest["inputs"] if manifest else {}))
+
+    def run(self, name: str, *, force: bool) -> Outcome:
+        """Run a stage unless it is up to date; what it reads must be there. Raises `StageError` where it is damaged."""
+        stage, module = STAGES[name], importlib.import_module(f"gru4rec_cli.study.stages.{name}")
+        status = Status("to run", "forced") if force else self.status(name)
+        if status.state == "damaged":
+            raise self._damaged(name, status)
+        folder = self.directory.stage(name)
+        inputs = {need: self.directory.stage(need) for need in needed_stages(name, self.config)}
+        if status.state == "up to date":
+            return Outcome(name, "skipped", status.reason, module.results(folder, inputs))
+        made_from = self._made_from(name)
+        previous = folder if folder.exists() and not force else None
+        partial = self.directory.begin(name, fresh=force or not stage.resumable)
+        with self.progress.task(name), measured() as cost:
+            module.run(StageWork(self.config, partial, inputs, previous, self.progress))
+        circumstances = {"seed": self.config.seed, "versions": versions(), "device": device(), **cost.as_dict()}
+        self.directory.finish(name, {"stage": name, **made_from, **circumstances, "command": self.command})
+        return Outcome(name, "ran", status.reason, module.results(folder, inputs))
+
+    def require(self, names: list[str], purpose: str) -> None:
+        """Raise `StageError` where one of these stages, or one that it needs, is not up to date."""
+        for name in names:
+            self.require(needed_stages(name, self.config), purpose)
+            status = self.status(name)
+            if status.state == "damaged":
+                raise self._damaged(name, status)
+            if status.state == "to run":
+                raise StageError(
+                    f"{purpose} needs the {name} stage of {self.directory.path}, but {status.reason}",
+                    f"run first: {self._command(name)}",
+                )
+
+    def check_models(self, name: str) -> None:
+        """Check that this machine has what the models of a stage need.
+
+        Raises:
+            StageError: a model needs something that is not there.
+            UsageError: the stage fits a model whose settings this machine cannot follow.
+        """
+        for section in STAGES[name].models:
+            for model, entry in self.config.fitted(section).items():
+                entry.settings.check_ready(f"{section}.models.{model}", to_fit=section == name)
+
+    def _damaged(self, name: str, status: Status) -> StageError:
+        return StageError(status.reason, f"make it again: {self._command(name)} --force")
+
+    def _command(self, name: str) -> str:
+        return " ".join(part for part in ("gru4rec-study", name, self.options) if part)
+
+    def _made_from(self, name: str, recorded: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Return what decides what a stage writes, as its manifest says it: configuration, inputs, code.
+
+        A raw file that is gone raises `DataError`, unless its hash is among the `recorded` ones.
+        """
+        stage = STAGES[name]
+        kinds = {entry.kind for section in stage.models for entry in self.config.fitted(section).values()}
+        sources = {source for kind in kinds for source in registry.source_files(kind)}
+        inputs: dict[str, str] = {}
+        for need in needed_stages(name, self.config):
+            manifest = self.directory.manifest(need)
+            inputs[need] = hash_json(manifest["outputs"]) if manifest else ""
+        if stage.reads_raw_files and not self.config.synthetic:
+            inputs |= raw_hashes(input_files(self.config.data, recorded or {}), recorded or {})
+        config = {section: self.plain[section] for section in stage.sections}
+        return {"config": config, "inputs": inputs, "code": code_hash(stage.packages, sources)}

@@ -1,0 +1,122 @@
+"""The table of stages: what each does, what it reads, and what decides its results. Loads nothing heavy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gru4rec_cli.study.config import StudyConfig
+
+WINDOWS = "windows"  # the folder of the run directories of the windows of a log
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage; `stages/NAME.py` holds its `run(work)` and its `results(folder, inputs)`."""
+
+    name: str
+    help: str
+    sections: tuple[str, ...]  # of the configuration, which decide what it writes
+    packages: tuple[str, ...] = ()  # whose code decides what it writes, besides base, data and study
+    needs: tuple[str, ...] = ()  # stages that it reads, where the configuration asks for them
+    models: tuple[str, ...] = ()  # sections whose models it fits (the section of its own name) or uses
+    reads_raw_files: bool = False  # those that `data` names
+    over_windows: bool = False  # reads its needs of every window of a log
+    resumable: bool = False  # an interrupted try is continued, not started again
+    condition: "Callable[[StudyConfig], bool] | None" = None  # for a configuration to ask for it
+    otherwise: str = ""  # the message where the condition does not hold
+
+
+_TABLE = (
+    Stage(
+        "synth",
+        "Plant hidden session interests and draw a click log from them.",
+        sections=("seed", "synth"),
+        condition=lambda config: config.synthetic,
+        otherwise="there is nothing to plant: data.source is not synth",
+    ),
+    Stage(
+        "split",
+        "Read raw clicks, clean them, and divide them by time into training and test sessions.",
+        sections=("data", "split"),
+        needs=("synth",),
+        reads_raw_files=True,
+    ),
+    Stage(
+        "baseline",
+        "Fit the models of `baseline.models`.",
+        sections=("seed", "seeds", "baseline"),
+        packages=("evaluation", "models"),
+        needs=("split",),
+        models=("baseline",),
+        resumable=True,
+        condition=lambda config: bool(config.baseline.models),
+        otherwise="there is nothing to fit: baseline.models is empty",
+    ),
+    Stage(
+        "train",
+        "Fit the models of `train.models`, continuing from the last finished epoch if interrupted.",
+        sections=("seed", "seeds", "train"),
+        packages=("evaluation", "models"),
+        needs=("split",),
+        models=("train",),
+        resumable=True,
+        condition=lambda config: bool(config.train.models),
+        otherwise="there is nothing to fit: train.models is empty",
+    ),
+    Stage(
+        "evaluate",
+        "Rank every test event among all items with every fitted model; metrics with intervals.",
+        sections=("seed", "seeds", "evaluate"),
+        packages=("evaluation", "models"),
+        needs=("synth", "split", "baseline", "train"),
+        models=("baseline", "train"),
+    ),
+    Stage(
+        "report",
+        "Write the report: tables and figures.",
+        sections=("name", "report"),
+        packages=("evaluation", "reporting"),
+        needs=("split", "baseline", "train", "evaluate"),
+    ),
+    Stage(
+        "joint",
+        "Write the mean and the spread of the results of all windows, where `split.windows` asks for several.",
+        sections=("name", "report", "split"),
+        packages=("evaluation", "reporting"),
+        needs=("split", "evaluate"),
+        over_windows=True,
+    ),
+)
+STAGES = {stage.name: stage for stage in _TABLE}
+
+
+def configured_stages(config: "StudyConfig") -> list[str]:
+    """Return the stages that a configuration asks for in its own run directory, in order.
+
+    Where it asks for windows, these are the stages over all of them; every window has the others in a run of its own.
+    """
+    return [stage.name for stage in STAGES.values() if not reason_against(stage, config)]
+
+
+def reason_against(stage: Stage, config: "StudyConfig") -> str:
+    """Return why a configuration does not ask for a stage, or an empty text."""
+    if stage.over_windows != (config.split.windows is not None):
+        return (
+            "there is one run, not several: split.windows is not set" if stage.over_windows else "every window has it"
+        )
+    return "" if stage.condition is None or stage.condition(config) else stage.otherwise
+
+
+def needed_stages(name: str, config: "StudyConfig") -> list[str]:
+    """Return the stages that a stage reads, as their folders in the run directory."""
+    stage = STAGES[name]
+    if stage.over_windows:
+        return [f"{window}/{need}" for window in window_folders(config) for need in stage.needs]
+    return [need for need in stage.needs if need in configured_stages(config)]
+
+
+def window_folders(config: "StudyConfig") -> list[str]:
+    """Return the run directories of the windows that a configuration asks for, below its own."""
+    count = config.split.windows or 0
+    return [f"{WINDOWS}/{number}-of-{count}" for number in range(1, 1 + count)]
