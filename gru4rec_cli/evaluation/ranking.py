@@ -1,6 +1,6 @@
 """Full ranking: where every target stands among all training items, and which items stand first."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.base.threads import Result, in_threads, thread_count
 from gru4rec_cli.data.sessions import Int64Array, Sessions
 from gru4rec_cli.evaluation.metrics import TieRule, ranks
-from gru4rec_cli.evaluation.scores import Block, CandidateBlock, Int32Array
+from gru4rec_cli.evaluation.scores import Block, CandidateBlock, Int32Array, ProductBlock, ScoreBlock
 
 _FEWEST_ROWS = 64  # of a block, for a thread of its own
 
@@ -42,7 +42,8 @@ def rank_targets(
     progress: Progress = SILENT,
     description: str = "ranking",
 ) -> TargetRanks:
-    """Rank the target of every event of `sessions` by the scores in `blocks`; one block is in memory at a time.
+    """Rank the target of every event of `sessions` by the scores in `blocks`; one block is in memory at a time, and of
+    products one tile.
 
     `longest` is the length of the lists of best items, at most V. Raises `ScoreError` for NaN scores, for blocks of
     another width than V, and for blocks that leave events out.
@@ -53,7 +54,7 @@ def rank_targets(
     lists = np.empty((len(targets), min(longest, sessions.n_items)), dtype=np.int32)
     done = 0
     with progress.task(description, total=len(targets), unit="events") as task:
-        for block in blocks:
+        for block in _tiles(blocks):
             stop = block.start + len(block)
             if block.start != done or stop > len(targets) or block.n_items != sessions.n_items:
                 raise ScoreError(f"expected scores of event {done} over {sessions.n_items} items")
@@ -74,33 +75,62 @@ def event_ranks(counts: TargetRanks, sessions: Sessions, ties: TieRule) -> npt.N
 
 
 def count_above(block: Block, targets: Int32Array, supports: Int64Array) -> Int64Array:
-    """For every event of a block: items above the target, other items at its score, and the training events of both,
-    (4, events). Raises `ScoreError` for NaN scores."""
-    from gru4rec_cli.evaluation.counting import count_candidates, count_dense
-
-    def part(start: int, stop: int) -> Int64Array:
-        if isinstance(block, CandidateBlock):
-            lists = (block.rows[start:stop], block.offsets, block.items, block.scores, block.order.levels)
-            return np.asarray(count_candidates(*lists, targets[start:stop], supports))
-        return np.asarray(count_dense(np.ascontiguousarray(block.scores[start:stop]), targets[start:stop], supports))
-
-    counts = np.concatenate(_in_parts(part, len(block)), axis=1)
+    """Count, for every event of a block, the items above the target, the other items at its score, and the training
+    events of both, (4, events). Raises `ScoreError` for NaN scores."""
+    tiles = ((tile, targets[tile.start - block.start :][: len(tile)]) for tile in _tiles([block]))
+    counts = np.concatenate([_count_tile(tile, tile_targets, supports) for tile, tile_targets in tiles], axis=1)
     if counts[4].any():
         raise ScoreError("some scores are not numbers (NaN); the model has diverged")
     return counts[:4]
 
 
 def best_items(block: Block, longest: int) -> Int32Array:
-    """The `longest` best items of every event of a block, best first, equal ones in index order."""
+    """Return the `longest` best items of every event of a block, best first, equal ones in index order."""
+    return np.concatenate([_best_of_tile(tile, longest) for tile in _tiles([block])])
+
+
+def _tiles(blocks: Iterable[Block]) -> Iterator[ScoreBlock | CandidateBlock]:
+    """Yield the blocks as they are, and products in parts that are computed one at a time."""
+    for block in blocks:
+        if isinstance(block, ProductBlock):
+            yield from block.tiles()
+        else:
+            yield block
+
+
+def _count_tile(tile: ScoreBlock | CandidateBlock, targets: Int32Array, supports: Int64Array) -> Int64Array:
+    """Return the counts of `count_above`, then the number of NaN scores, (5, events)."""
+    from gru4rec_cli.evaluation.counting import count_candidates, count_dense
+
+    if isinstance(tile, ScoreBlock) and not isinstance(tile.scores, np.ndarray):
+        from gru4rec_cli.evaluation.tensor_counts import count_tensor
+
+        return count_tensor(tile.scores, targets, supports)
+
+    def part(start: int, stop: int) -> Int64Array:
+        if isinstance(tile, CandidateBlock):
+            lists = (tile.rows[start:stop], tile.offsets, tile.items, tile.scores, tile.order.levels)
+            return np.asarray(count_candidates(*lists, targets[start:stop], supports))
+        return np.asarray(count_dense(np.ascontiguousarray(tile.scores[start:stop]), targets[start:stop], supports))
+
+    return np.concatenate(_in_parts(part, len(tile)), axis=1)
+
+
+def _best_of_tile(tile: ScoreBlock | CandidateBlock, longest: int) -> Int32Array:
     from gru4rec_cli.evaluation.counting import best_candidates, best_dense
 
-    def part(start: int, stop: int) -> Int32Array:
-        if isinstance(block, CandidateBlock):
-            lists = (block.rows[start:stop], block.offsets, block.items, block.scores, block.order.levels)
-            return np.asarray(best_candidates(*lists, block.order.items, longest))
-        return np.asarray(best_dense(np.ascontiguousarray(block.scores[start:stop]), longest))
+    if isinstance(tile, ScoreBlock) and not isinstance(tile.scores, np.ndarray):
+        from gru4rec_cli.evaluation.tensor_counts import best_of_tensor
 
-    return np.concatenate(_in_parts(part, len(block)))
+        return best_of_tensor(tile.scores, longest)
+
+    def part(start: int, stop: int) -> Int32Array:
+        if isinstance(tile, CandidateBlock):
+            lists = (tile.rows[start:stop], tile.offsets, tile.items, tile.scores, tile.order.levels)
+            return np.asarray(best_candidates(*lists, tile.order.items, longest))
+        return np.asarray(best_dense(np.ascontiguousarray(tile.scores[start:stop]), longest))
+
+    return np.concatenate(_in_parts(part, len(tile)))
 
 
 def _in_parts(part: Callable[[int, int], Result], n_events: int) -> list[Result]:

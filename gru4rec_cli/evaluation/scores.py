@@ -3,15 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FloatArray = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 
 SCORE_BLOCK_BYTES = 8 * 2**20  # of a block of scores, so that it stays in the cache, unless 32 rows need more
+_DEVICE_BLOCK_BYTES = 64 * 2**20  # the same on an accelerator, which needs more work at once
 _MOST_ROWS = 4096
 _FEWEST_ROWS = 32
 
@@ -20,11 +25,12 @@ _FEWEST_ROWS = 32
 class ScoreBlock:
     """Scores of all V items for consecutive events, higher is better.
 
-    `start` is the number of the first event; `scores` is float32 (events, V).
+    `start` is the number of the first event; `scores` is float32 (events, V), an array or a tensor. A tensor is ranked
+    on its device.
     """
 
     start: int
-    scores: FloatArray
+    scores: "FloatArray | Tensor"
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -33,9 +39,53 @@ class ScoreBlock:
     def n_items(self) -> int:
         return int(self.scores.shape[1])
 
-    def dense(self) -> npt.NDArray[np.floating]:
-        """Scores of all items, (events, V)."""
-        return self.scores
+    def dense(self) -> FloatArray:
+        """Return the scores of all items, (events, V)."""
+        return self.scores if isinstance(self.scores, np.ndarray) else np.asarray(self.scores.cpu())
+
+
+@dataclass(frozen=True)
+class ProductBlock:
+    """Scores of all V items for consecutive events as factors: `queries` · `items`ᵀ + `bias`, float32, on one device.
+
+    On the CPU, the scores of an event do not depend on the events beside it: products have at least 32 rows, because
+    the BLAS rounds differently below 16. On an accelerator all products have the same number of rows.
+    """
+
+    start: int
+    queries: "Tensor"  # (events, D)
+    items: "Tensor"  # (V, D)
+    bias: "Tensor | None" = None  # (V,)
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.items)
+
+    def tiles(self) -> Iterator[ScoreBlock]:
+        """Yield the scores in blocks of bounded size, as arrays from the CPU and as tensors on another device."""
+        on_cpu = self.queries.device.type == "cpu"
+        rows = block_rows(self.n_items, SCORE_BLOCK_BYTES if on_cpu else _DEVICE_BLOCK_BYTES)
+        for start in range(0, len(self), rows):
+            queries = self.queries[start : start + rows]
+            scores = self._product(queries, _FEWEST_ROWS if on_cpu else rows)
+            yield ScoreBlock(self.start + start, scores.numpy() if on_cpu else scores)
+
+    def dense(self) -> FloatArray:
+        """Return the scores of all items, (events, V)."""
+        return np.concatenate([tile.dense() for tile in self.tiles()])
+
+    def _product(self, queries: "Tensor", fewest: int) -> "Tensor":
+        """Return the scores of some queries, computed with at least `fewest` rows."""
+        import torch
+
+        with torch.no_grad():
+            missing = max(0, fewest - len(queries))
+            rows = torch.nn.functional.pad(queries, (0, 0, 0, missing))
+            scores = rows @ self.items.T if self.bias is None else torch.addmm(self.bias, rows, self.items.T)
+            return scores[: len(queries)]
 
 
 @dataclass(frozen=True)
@@ -108,11 +158,16 @@ class CandidateBlock:
         return dense
 
 
-Block = ScoreBlock | CandidateBlock
+Block = ScoreBlock | ProductBlock | CandidateBlock
+
+
+def block_rows(n_items: int, size: int) -> int:
+    """Return how many events a block of about `size` bytes holds that scores `n_items` items."""
+    return max(_FEWEST_ROWS, min(_MOST_ROWS, size // (4 * n_items)))
 
 
 def block_ranges(n_rows: int, n_items: int) -> Iterator[tuple[int, int]]:
-    """Consecutive (start, stop) that cover `n_rows` events in blocks of bounded size over `n_items` items."""
-    step = max(_FEWEST_ROWS, min(_MOST_ROWS, SCORE_BLOCK_BYTES // (4 * n_items)))
+    """Yield consecutive (start, stop) that cover `n_rows` events in blocks of bounded size over `n_items` items."""
+    step = block_rows(n_items, SCORE_BLOCK_BYTES)
     for start in range(0, n_rows, step):
         yield start, min(start + step, n_rows)

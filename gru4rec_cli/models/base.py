@@ -15,7 +15,7 @@ from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import LastEvent, Sessions, Vocabulary, session_of_items
 from gru4rec_cli.evaluation.ranking import best_items
-from gru4rec_cli.evaluation.scores import Block, FloatArray, ItemOrder, ScoreBlock
+from gru4rec_cli.evaluation.scores import Block, FloatArray, ItemOrder, ProductBlock, ScoreBlock
 
 FALLBACK = "equal scores by training popularity; items without a score follow below all scored ones, by the same"
 
@@ -130,9 +130,12 @@ def history_session(history: Sequence[int], n_items: int) -> LastEvent:
 def best_after_last(block: Block, k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
     """The top `k` of a block's last event, and their scores."""
     k = min(k, block.n_items)
+    if isinstance(block, ProductBlock):
+        (block,) = replace(block, queries=block.queries[-1:]).tiles()
     if isinstance(block, ScoreBlock):
-        best = best_items(ScoreBlock(0, block.scores[-1:]), k)[0].astype(np.int64)
-        return best, block.scores[-1, best]
+        last_scores = ScoreBlock(0, block.scores[-1:])
+        best = best_items(last_scores, k)[0].astype(np.int64)
+        return best, last_scores.dense()[0, best]
     last = replace(block, rows=block.rows[-1:])
     best = best_items(last, k)[0].astype(np.int64)
     candidates = dict(zip(*(values.tolist() for values in last.candidates(0)), strict=True))

@@ -4,13 +4,22 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gru4rec_cli.data.sessions import UNSEEN
 from gru4rec_cli.evaluation.metrics import TIE_RULES, metric_values, ranks
 from gru4rec_cli.evaluation.ranking import ScoreError, best_items, count_above, rank_targets
-from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder, ScoreBlock
+from gru4rec_cli.evaluation.scores import (
+    SCORE_BLOCK_BYTES,
+    CandidateBlock,
+    ItemOrder,
+    ProductBlock,
+    ScoreBlock,
+    block_ranges,
+)
+from gru4rec_cli.models.base import best_after_last
 from tests.worlds import random_sessions, sessions_of
 
 
@@ -162,3 +171,105 @@ def test_scores_for_too_few_or_too_many_events_are_an_error(events: int):
 def test_scores_of_another_vocabulary_are_an_error():
     with pytest.raises(ScoreError, match="over 3 items"):
         rank_targets(blocks_of(np.zeros((2, 4)), 5), sessions_of([[0, 1, 2]]))
+
+
+def product_of(
+    n_events: int, n_items: int, *, bias: bool = True, start: int = 0, distinct: bool = True
+) -> ProductBlock:
+    """Random factors; without `distinct`, of few values, so that there are ties."""
+    generator = torch.Generator().manual_seed(n_events)
+
+    def values(*shape: int) -> torch.Tensor:
+        drawn = torch.randn(*shape, generator=generator)
+        return drawn if distinct else drawn.round()
+
+    return ProductBlock(start, values(n_events, 7), values(n_items, 7), values(n_items) if bias else None)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("n_events", "n_items"), [(1, 50), (31, 50), (5000, 50), (100, 70_000)])
+def test_products_have_the_scores_of_blocks_however_they_are_batched(n_events: int, n_items: int, bias: bool):
+    block = product_of(n_events, n_items, bias=bias)
+    offset = torch.zeros(n_items) if block.bias is None else block.bias
+    rows = torch.cat([block.queries, torch.zeros(32, 7)])  # at least 32, as models multiply
+    expected = np.concatenate(
+        [
+            torch.addmm(offset, rows[start : max(stop, start + 32)], block.items.T)[: stop - start].numpy()
+            for start, stop in block_ranges(n_events, n_items)
+        ]
+    )
+    assert np.array_equal(block.dense(), expected)
+    for start, stop in [(0, 1), (n_events // 2, n_events), (n_events - 1, n_events)]:
+        part = ProductBlock(start, block.queries[start:stop], block.items, block.bias)
+        assert np.array_equal(part.dense(), expected[start:stop])
+    assert all(tile.scores.nbytes <= max(SCORE_BLOCK_BYTES, 32 * 4 * n_items) for tile in block.tiles())
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+def test_products_are_ranked_as_their_dense_scores(distinct: bool):
+    test = random_sessions(40_000, 60, seed=5)
+    test.items[3::7] = UNSEEN
+    n_first = test.n_targets // 3
+    whole = product_of(test.n_targets, 40_000, distinct=distinct)
+    blocks = [
+        ProductBlock(0, whole.queries[:n_first], whole.items, whole.bias),
+        ProductBlock(n_first, whole.queries[n_first:], whole.items, whole.bias),
+    ]
+    found = rank_targets(iter(blocks), test, longest=20)
+    expected = rank_targets(iter([ScoreBlock(0, whole.dense())]), test, longest=20)
+    for name, values in vars(expected).items():
+        assert np.array_equal(vars(found)[name], values), name
+    assert (found.equal.max() > 0) != distinct
+    counts = count_above(blocks[1], test.target_items()[n_first:], test.vocabulary.supports)
+    assert np.array_equal(counts[0], expected.greater[n_first:])
+    assert np.array_equal(best_items(blocks[1], 20), expected.lists[n_first:])
+
+
+def test_nan_products_are_an_error_and_never_a_rank():
+    block = product_of(2, 3)
+    block.queries[1, 0] = np.nan
+    with pytest.raises(ScoreError, match=r"not numbers \(NaN\)"):
+        rank_targets(iter([block]), sessions_of([[0, 1, 2]]))
+
+
+def test_the_last_event_of_a_product_has_the_best_of_its_dense_scores():
+    block = product_of(40, 90, distinct=False)
+    found, scores = best_after_last(block, 9)
+    last = block.dense()[-1]
+    assert found.tolist() == np.argsort(-last, kind="stable")[:9].tolist()
+    assert scores.tolist() == last[found].tolist()
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 7).flatmap(
+        lambda v: st.lists(
+            st.lists(st.one_of(SCORES, st.just(-0.0), st.floats(width=32, allow_nan=False)), min_size=v, max_size=v),
+            min_size=1,
+            max_size=6,
+        )
+    ),
+    st.data(),
+)
+def test_tensors_are_ranked_as_arrays(rows: list[list[float]], data: st.DataObject):
+    scores = np.array(rows, dtype=np.float32)
+    n_events, n_items = scores.shape
+    index = st.integers(UNSEEN, n_items - 1)
+    targets = np.array(data.draw(st.lists(index, min_size=n_events, max_size=n_events)), dtype=np.int32)
+    supports = np.arange(1, n_items + 1) ** 2
+    array, tensor = ScoreBlock(0, scores), ScoreBlock(0, torch.from_numpy(scores))
+    assert count_above(tensor, targets, supports).tolist() == count_above(array, targets, supports).tolist()
+    longest = data.draw(st.integers(1, n_items))
+    assert best_items(tensor, longest).tolist() == best_items(array, longest).tolist()
+
+
+def test_nan_tensors_are_an_error_and_never_a_rank():
+    scores = torch.tensor([[0.0, 1.0, 2.0], [0.0, np.nan, 2.0]])
+    with pytest.raises(ScoreError, match=r"not numbers \(NaN\)"):
+        rank_targets(iter([ScoreBlock(0, scores)]), sessions_of([[0, 1, 2]]))
+
+
+def test_many_tied_tensors_are_listed_as_arrays():
+    scores = np.random.default_rng(0).integers(-3, 3, (70, 5000)).astype(np.float32)
+    expected = best_items(ScoreBlock(0, scores), 20)
+    assert best_items(ScoreBlock(0, torch.from_numpy(scores)), 20).tolist() == expected.tolist()

@@ -39,19 +39,20 @@ class Model(NeuralModel[Settings]):
         steps = sessions.lengths - 1  # (sessions,) events of each
         order = np.argsort(-steps, kind="stable")
         events = np.concatenate([[0], np.cumsum(steps)])  # number of each session's first event
-        states = zero_states(max(len(order), MIN_ROWS), self.settings)
         table = self.parameters[input_table(self.settings)]
+        device = table.device
+        states = [state.to(device) for state in zero_states(max(len(order), MIN_ROWS), self.settings)]
         network = Network(self.parameters, self.settings)
-        found = torch.empty(int(events[-1]), self.settings.layers[-1])
+        found = torch.empty(int(events[-1]), self.settings.layers[-1], device=device)
         for position in range(int(steps.max(initial=0))):
             active = order[: np.count_nonzero(steps > position)]
             width = max(len(active), MIN_ROWS)
             clicks = np.zeros(width, dtype=np.int64)
             clicks[: len(active)] = sessions.items[sessions.offsets[active] + position]
-            seen = torch.from_numpy(clicks >= 0)[:, None]
-            inputs = table.index_select(0, torch.from_numpy(np.maximum(clicks, 0)))
+            seen = torch.from_numpy(clicks >= 0).to(device)[:, None]
+            inputs = table.index_select(0, torch.from_numpy(np.maximum(clicks, 0)).to(device))
             before = [state[:width] for state in states]
             after = network.advance(inputs, before)
             states = [torch.where(seen, new, old) for new, old in zip(after, before, strict=True)]
-            found[torch.from_numpy(events[active] + position)] = states[-1][: len(active)]
+            found[torch.from_numpy(events[active] + position).to(device)] = states[-1][: len(active)]
         return found

@@ -1,5 +1,7 @@
 """The `device` setting: what it names on this machine."""
 
+from contextlib import suppress
+
 import torch
 
 from gru4rec_cli.base.errors import UsageError
@@ -24,6 +26,14 @@ def find_device(name: str, where: str = "device") -> torch.device:
             raise _missing(where, name, f"this machine has {count} CUDA device(s), the last is cuda:{count - 1}")
         return torch.device("cuda", number)
     return torch.device(name)
+
+
+def ranking_device(name: str) -> torch.device:
+    """Return the device that ranks where the setting is `name`: a CUDA device if it is there, else the CPU."""
+    if name not in ("cpu", "mps"):
+        with suppress(UsageError):
+            return find_device(name)
+    return torch.device("cpu")
 
 
 def describe_device(device: torch.device) -> str:

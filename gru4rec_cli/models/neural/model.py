@@ -13,9 +13,9 @@ from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.metrics import metric_values
 from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
-from gru4rec_cli.evaluation.scores import ScoreBlock
+from gru4rec_cli.evaluation.scores import ProductBlock
 from gru4rec_cli.models.base import FitContext, FitReport, best_after_last, history_session
-from gru4rec_cli.models.neural.devices import describe_device
+from gru4rec_cli.models.neural.devices import describe_device, ranking_device
 from gru4rec_cli.models.neural.scoring import score_states
 from gru4rec_cli.models.neural.settings import NeuralSettings
 from gru4rec_cli.models.neural.trainer import Learner, Trainer, Validate
@@ -37,7 +37,7 @@ class NeuralModel(ABC, Generic[AnyNeural]):
 
     def __init__(self, settings: AnyNeural) -> None:
         self.settings = settings
-        self.parameters: dict[str, Tensor] = {}
+        self.parameters: dict[str, Tensor] = {}  # on the device that ranks
 
     @abstractmethod
     def learner(self, train: Sessions, seed: int) -> Learner:
@@ -56,7 +56,7 @@ class NeuralModel(ABC, Generic[AnyNeural]):
         """
         learner = self.learner(train, context.seed)
         trainer = Trainer(learner, self.settings, context.seed, self._validate_on(context.valid))
-        self.parameters = trainer.run(progress=context.progress, checkpoints=context.checkpoints)
+        self._place(trainer.run(progress=context.progress, checkpoints=context.checkpoints))
         n_parameters = sum(value.numel() for value in self.parameters.values())
         facts = {"parameters": n_parameters, "kept_epoch": trainer.kept_epoch}
         return FitReport(trainer.curve, facts | {"device": describe_device(learner.device)})
@@ -74,13 +74,17 @@ class NeuralModel(ABC, Generic[AnyNeural]):
 
         def validate(parameters: dict[str, Tensor]) -> float:
             model = type(self)(self.settings)
-            model.parameters = parameters
+            model._place(parameters)
             counts = rank_targets(model.score(valid), valid)
             return float(metric_values(event_ranks(counts, valid, "conservative"), metric, int(k)).mean())
 
         return validate
 
-    def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
+    def _place(self, parameters: dict[str, Tensor]) -> None:
+        device = ranking_device(self.settings.device)
+        self.parameters = {name: value.to(device) for name, value in parameters.items()}
+
+    def score(self, sessions: Sessions) -> Iterator[ProductBlock]:
         """Yield the scores of every event of `sessions` in blocks; see `Recommender`."""
         items, bias = self.parameters[self.item_matrix], self.parameters[self.bias] if self.bias else None
         yield from score_states(self.states, sessions, items, bias)
@@ -92,11 +96,11 @@ class NeuralModel(ABC, Generic[AnyNeural]):
 
     def save(self, folder: Path) -> None:
         """Write the parameters into `folder`."""
-        save_file(self.parameters, folder / _WEIGHTS)
+        save_file({name: value.cpu() for name, value in self.parameters.items()}, folder / _WEIGHTS)
 
     @classmethod
     def load(cls, folder: Path, settings: AnyNeural) -> Self:
         """Return the model that `save` wrote."""
         model = cls(settings)
-        model.parameters = load_file(folder / _WEIGHTS)
+        model._place(load_file(folder / _WEIGHTS))
         return model

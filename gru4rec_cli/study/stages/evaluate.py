@@ -91,9 +91,8 @@ def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]
 
 
 def _data_hashes(split: Path) -> list[str]:
-    ranks = Path(ranking.__file__)
-    paths = [split / names.TEST_FILE, split / names.ITEMS_FILE, ranks, ranks.with_name("counting.py")]
-    return [hash_table(path) for path in paths]
+    code = [Path(ranking.__file__).with_name(name) for name in ("ranking.py", "counting.py", "tensor_counts.py")]
+    return [hash_table(path) for path in [split / names.TEST_FILE, split / names.ITEMS_FILE, *code]]
 
 
 def _score(folder: Path, test: Sessions) -> Iterator[Block]:
