@@ -24,6 +24,7 @@ from tests.worlds import chain, random_sessions, sessions_of
 SMALL: dict[str, dict[str, Any]] = {
     "gru4rec": {"layers": [16], "epochs": 2, "batch_size": 8, "n_sample": 8, "dropout_p_hidden": 0.0},
     "official": {"layers": [16], "epochs": 2, "batch_size": 8, "n_sample": 8, "dropout_p_hidden": 0.0},
+    "sasrec": {"hidden_size": 16, "heads": 2, "length": 6, "epochs": 2, "batch_size": 8, "n_sample": 8},
 }
 # A kind can be several models in one: each of these is tested like a kind, as `kind:variant`.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -35,6 +36,7 @@ MODELS = [*registry.kinds(), *VARIANTS]
 LONG_ENOUGH: dict[str, dict[str, Any]] = {
     "gru4rec": {"epochs": 20},
     "official": {"epochs": 20},
+    "sasrec": {"epochs": 10},
 }  # to learn the chain completely
 SEQUENTIAL = [kind for kind in MODELS if registry.model_class(kind.split(":")[0]).sequential]
 IN_ONE_FILE = [kind for kind in registry.kinds() if kind not in SMALL]  # the baselines
