@@ -1,13 +1,22 @@
-"""Shared by all tests."""
+"""What all tests share: an environment that does not depend on who runs them, where, or beside what."""
 
 import os
 
+# These change what a command prints or computes; GITHUB_ACTIONS makes Typer colour its help.
+for _name in ("COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE",
+              "GRU4REC_STUDY_THREADS", "OMP_NUM_THREADS", "MPLBACKEND", "PYTHONWARNINGS"):  # fmt: skip
+    os.environ.pop(_name, None)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does; before torch is loaded
 
 # Tests hold bit for bit: they train on the CPU also where there is a GPU. Those of the GPU say how to show it to them.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import torch
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow; that is no failure.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 # Tiny products are slower on several threads.
 torch.set_num_threads(1)

@@ -34,6 +34,14 @@ def test_a_changed_template_or_text_is_changed_code_for_the_report_alone(copied:
     assert provenance.code_hash("evaluate") == before["evaluate"]
 
 
+def test_what_python_and_numba_left_behind_is_no_code(copied: Path):
+    before = provenance.code_hash("report")
+    left = copied / "__pycache__" / "loops-0" / "left.py"
+    left.parent.mkdir(parents=True)
+    left.write_text("1\n")
+    assert provenance.code_hash("report") == before
+
+
 @pytest.mark.parametrize("file", ["cli.py", "commands/options.py", "commands/official.py", "commands/console.py"])
 def test_what_only_shows_is_no_reason_to_do_anything_again(copied: Path, file: str):
     before = provenance.code_hash("report")

@@ -24,7 +24,7 @@ def code_hash(stage: str, extra: Iterable[Path] = ()) -> str:
         path
         for kind in _SOURCES
         for path in _PACKAGE.rglob(f"*.{kind}")
-        if path.relative_to(_PACKAGE).parts[0] not in without
+        if path.relative_to(_PACKAGE).parts[0] not in without and "__pycache__" not in path.parts
     }
     return hash_json({_label(path): hash_file(path) for path in sorted(sources | set(extra))})
 
