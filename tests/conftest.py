@@ -2,10 +2,6 @@
 
 import os
 
-# These change what a command prints or computes; GITHUB_ACTIONS makes Typer colour its help.
-for _name in ("COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE",
-              "GRU4REC_STUDY_THREADS", "OMP_NUM_THREADS", "MPLBACKEND", "PYTHONWARNINGS"):  # fmt: skip
-    os.environ.pop(_name, None)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does; before torch is loaded
 
 # Tests hold bit for bit: they train on the CPU also where there is a GPU. Those of the GPU say how to show it to them.
@@ -13,6 +9,13 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import torch
 from hypothesis import HealthCheck, settings
+
+# These change what a command prints or computes; GITHUB_ACTIONS makes Typer colour its help.
+for _name in (
+    "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE",
+    "GRU4REC_STUDY_THREADS", "MPLBACKEND", "OMP_NUM_THREADS", "PYTHONWARNINGS",
+):  # fmt: skip
+    os.environ.pop(_name, None)
 
 # A busy machine is slow; that is no failure.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
