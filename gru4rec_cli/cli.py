@@ -209,14 +209,14 @@ def bench(
             findings = bench_run.run_bench(options, progress)
         if findings.warning:
             console.show_status(f"warning: {findings.warning}")
-        from gru4rec_cli.bench import showing, writing
+        from gru4rec_cli.bench import output
 
         if to:
-            writing.write_folder(to, findings)
+            output.write_folder(to, findings)
         if json:
             console.show_json(findings.document)
             return
-        for table in showing.tables(findings):
+        for table in output.tables(findings):
             console.show_table(table)
 
 
