@@ -1,4 +1,4 @@
-"""Rules that an event log goes through before it is split: each removes events, and says how many."""
+"""The rules of cleaning: each removes events from a log, and counts them."""
 
 from typing import Any, Literal
 
@@ -62,7 +62,7 @@ def clean(events: pl.DataFrame, settings: CleaningSettings) -> tuple[pl.DataFram
 
 
 def apply_rules(tally: Tally, settings: CleaningSettings) -> Tally:
-    """Put a tally's events through all rules of cleaning."""
+    """Apply all rules of cleaning to a tally's events."""
     remove_repetitions(tally, settings)
     minimum, support = settings.min_session_length, settings.min_item_support
     tally.apply(SHORT, long_enough(minimum))
@@ -128,20 +128,20 @@ def no_longer_than(maximum: int, overlong: Literal["drop", "cut"]) -> Rule:
 
 
 def without(tally: Tally, gone: Table, column: str) -> Choice | None:
-    """Events less those with a value of a column (sessions, items, rows) that a table holds; None where it is empty."""
-    held = tally.engine.hold(gone.select(column))
-    return tally.engine.without(tally.events, held, column) if native(held.head(1)).height else None
+    """Drop events whose value in a column (session, item, row) is in the table `gone`; None where that is empty."""
+    values = tally.engine.hold(gone.select(column))
+    return tally.engine.without(tally.events, values, column) if native(values.head(1)).height else None
 
 
 def summarise(events: pl.DataFrame) -> dict[str, Any]:
-    """Size, span and session lengths of an event table, ready for JSON; null where it holds no events."""
+    """Return size, span and session lengths of an event table, ready for JSON; null where it holds no events."""
     logged = lazy(events)
     lengths = logged.group_by(SESSION).agg(nw.len().alias(EVENTS))
     return summary_of(logged, lengths, events[ITEM].n_unique())
 
 
 def summary_of(events: Table, lengths: Table, items: int) -> dict[str, Any]:
-    """The same from events, the length of each session and the number of items."""
+    """Return what `summarise` returns, from events, the length of each session and the number of items."""
     first, last = native(events.select(nw.col(TIME).min().alias("first"), nw.col(TIME).max().alias("last"))).row(0)
     counts = native(lengths.group_by(EVENTS).agg(nw.len().alias("sessions"))).sort(EVENTS)
     sizes, ends = counts[EVENTS], counts["sessions"].cast(pl.Int64).cum_sum()

@@ -1,4 +1,4 @@
-"""One file of events as users have them: read fast, and explained row by row where it is wrong."""
+"""One file of events: read fast by Polars, and looked at row by row to explain what is wrong."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class FileCounts:
-    """What was in a file; `rows` counts also those that are not among its events."""
+    """Counts of a file; `rows` includes the rows that are not among its events."""
 
     rows: int
     other: Counts = NONE  # events of other types than those that are kept
@@ -40,7 +40,7 @@ class FileCounts:
 
 @dataclass(frozen=True)
 class FileEvents:
-    """What a file gave: SESSION, ITEM, TIME in file order."""
+    """The events of a file (SESSION, ITEM, TIME in file order) and its counts."""
 
     events: pl.DataFrame
     counts: FileCounts
@@ -48,7 +48,7 @@ class FileEvents:
 
 @dataclass(frozen=True)
 class EventFile:
-    """A file and how to read it; `separator` is None for Parquet, `session` the column of sessions, or of users."""
+    """A file and its layout; `separator` is None for Parquet, `session` the column of sessions, or of users."""
 
     path: Path
     layout: Layout
@@ -59,7 +59,7 @@ class EventFile:
     named: bool = False  # the format is not GENERIC: its columns cannot be configured
 
     def read(self) -> FileEvents:
-        """SESSION, ITEM, TIME in file order; raises `DataError` (see `read_log`)."""
+        """Return SESSION, ITEM, TIME in file order; raises `DataError` (see `read_log`)."""
         try:
             return self._read()
         except delimited.RecordError:
@@ -77,7 +77,7 @@ class EventFile:
         return FileEvents(rest.events, FileCounts(found.rows + lines, found.other, bad, [*lost, *known]))
 
     def check(self) -> pl.Schema:
-        """The types of all columns; raises `DataError` where one to be read is missing or of the wrong type."""
+        """Return the types of all columns; raises `DataError` where one to be read is missing or of the wrong type."""
         self._require_columns()
         schema = self._attempt(lambda: self._scan().collect_schema())
         self._require_types(schema)
@@ -104,10 +104,10 @@ class EventFile:
         if self.layout.day is not None:
             first = pl.col(_DAY).min().over(SESSION)
             events = events.with_columns(pl.when(pl.col(_DAY).is_not_null()).then(first + pl.col(TIME)).alias(TIME))
-        return self._sorted_out(events.select(SESSION, ITEM, TIME, KEPT))
+        return self._valid_events(events.select(SESSION, ITEM, TIME, KEPT))
 
     def _common_times(self, schema: pl.Schema) -> str | None:
-        """How the first time is written, if in one of the common ways."""
+        """The format of the first time, if it is a common one."""
         column = self.layout.time
         if column is None or self.layout.unit != "iso8601" or schema[column] != pl.String:
             return None
@@ -144,7 +144,7 @@ class EventFile:
         text = self._collect([_text_id(column).alias(name)])[name]
         return events.with_columns(text) if (lacking & text.is_not_null()).any() else events
 
-    def _sorted_out(self, events: pl.DataFrame) -> FileEvents:
+    def _valid_events(self, events: pl.DataFrame) -> FileEvents:
         """The events without those of other types and without bad rows, which are counted or refused."""
         kept = events.filter(KEPT) if self.keep else events
         if kept.is_empty():
@@ -182,7 +182,7 @@ class EventFile:
         delimited.check_records(self.path, separator, len(self.layout.header))
 
     def columns(self) -> dict[str, str]:
-        """The columns to read, by the key that names each in the configuration."""
+        """Return the columns to read, by the key that names each in the configuration."""
         columns = {"data.columns.session": self.session, "data.columns.item": self.layout.item}
         if self.layout.by == "user":
             columns = {"data.columns.user": self.session, "data.columns.item": self.layout.item}
@@ -273,7 +273,7 @@ class EventFile:
 
 
 def removed(before: pl.DataFrame, after: pl.DataFrame) -> Counts:
-    """Events, sessions and items that a filter took away; what has no id is in none."""
+    """Count the events, sessions and items that a filter removed; missing ids are not counted."""
     if before.height == after.height:
         return NONE
     sessions, items = (

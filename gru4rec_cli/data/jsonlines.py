@@ -1,5 +1,7 @@
-"""JSON lines that hold a session each, its events in a list, or an event each: read fast, and explained line by line
-where wrong."""
+"""JSON lines with a session each, its events in a list, or with an event each.
+
+They are read fast by Polars, and line by line to explain what is wrong.
+"""
 
 import json
 from collections.abc import Iterator
@@ -31,10 +33,10 @@ class SessionLines:
     skip: bool = False
 
     def read(self) -> FileEvents:
-        """SESSION, ITEM, TIME in file order. A bad line counts as one bad row, whatever events it may have held.
+        """Return SESSION, ITEM, TIME in file order. A bad line counts as one bad row, however many events it holds.
 
         Raises:
-            DataError: a line is no session, or one of its events is no event; names the line.
+            DataError: a line is not a session, or one of its events is not an event; names the line.
         """
         lost: dict[str, BadRows] = {}
         events = self._fast()
@@ -72,18 +74,18 @@ class SessionLines:
         return read if within else None
 
     def _slow(self, lost: dict[str, BadRows]) -> Iterator[tuple[int, int, int, str]]:
-        """Every good event; what is not is counted in `lost`, or refused."""
+        """Every good event; bad ones are counted in `lost`, or refused."""
         for number, line in delimited.numbered_lines(self.path):
             try:
                 session, events = self._session(line)
             except ValueError as error:
-                _lose(self, lost, number, str(error))
+                _count_bad(self, lost, number, str(error))
                 continue
             for event in events:
                 try:
                     yield session, *self._event(event)
                 except ValueError as error:
-                    _lose(self, lost, number, str(error))
+                    _count_bad(self, lost, number, str(error))
 
     def _session(self, line: bytes) -> tuple[int, list[Any]]:
         found = _parsed(line)
@@ -106,17 +108,17 @@ class SessionLines:
 
 @dataclass(frozen=True)
 class EventLines:
-    """A file of lines `{USER: ID, ITEM: ID, TIME: SECONDS, …}`, ids text; an event that names no item is on none."""
+    """A file of lines `{USER: ID, ITEM: ID, TIME: SECONDS, …}`, ids text; events without an item are not used."""
 
     path: Path
     layout: Layout
     skip: bool = False
 
     def read(self) -> FileEvents:
-        """SESSION (the user), ITEM, TIME in file order; events on no item are counted as others.
+        """Return SESSION (the user), ITEM, TIME in file order; events without an item are counted as others.
 
         Raises:
-            DataError: a line is no event, or no line is an event on an item; names the line.
+            DataError: a line is not an event, or no event names an item; names the line.
         """
         lost: dict[str, BadRows] = {}
         events = self._fast()
@@ -154,13 +156,13 @@ class EventLines:
         return None if read.select((strange | bad).any()).item() else read
 
     def _slow(self, lost: dict[str, BadRows]) -> Iterator[tuple[str | None, str | None, int | None]]:
-        """Every good event; what is not is counted in `lost`, or refused."""
+        """Every good event; bad ones are counted in `lost`, or refused."""
         for number, line in delimited.numbered_lines(self.path):
             if line.strip():
                 try:
                     yield self._event(_parsed(line))
                 except ValueError as error:
-                    _lose(self, lost, number, str(error))
+                    _count_bad(self, lost, number, str(error))
 
     def _event(self, found: Any) -> tuple[str | None, str | None, int | None]:
         if not isinstance(found, dict):
@@ -189,7 +191,7 @@ def _parsed(line: bytes) -> Any:
         raise ValueError("not JSON in UTF-8") from None
 
 
-def _lose(file: SessionLines | EventLines, lost: dict[str, BadRows], number: int, reason: str) -> None:
+def _count_bad(file: SessionLines | EventLines, lost: dict[str, BadRows], number: int, reason: str) -> None:
     """Count a bad line in `lost`, or refuse it."""
     if not file.skip:
         raise RecordError(f"{file.path}: line {number}: {reason}", "correct it, or set data.on_error: skip")

@@ -1,7 +1,7 @@
-"""Clicks read with Spark, by the same rules as `reading`; what these rules say of bad rows is left to `polars`.
+"""Clicks read with Spark, by the same rules as `reading`; bad rows are refused and only Polars explains them.
 
-Every row knows its place in its file, from where Spark's split of the file begins and how many rows of it came before:
-events of equal time keep the order of the file, however many tasks read it.
+Every row has its place in the file: where Spark's split of the file begins, and the number of its rows before. Events
+of equal time therefore keep the order of the file, however many tasks read it.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.reading import event_file, facts_of, files_to_read, layout_for, make_sessions
 from gru4rec_cli.data.removals import Counts
-from gru4rec_cli.data.spark import SparkEngine, kept, location
+from gru4rec_cli.data.spark import SparkEngine, computed, location
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -41,7 +41,7 @@ class _FileEvents:
 
 
 def read_log(session: "SparkSession", source: str | Path, settings: DataSettings) -> tuple[Table, dict[str, Any]]:
-    """Events with ROW, and the facts that `reading.read_log` gives.
+    """Return events with ROW, and the facts that `reading.read_log` returns.
 
     Raises:
         DataError: a file is missing, unreadable or empty, or a row is bad.
@@ -83,32 +83,32 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
     if layout.day is not None:
         first = sf.min(_DAY).over(Window.partitionBy(SESSION))
         events = events.withColumn(TIME, sf.when(sf.col(_DAY).isNotNull(), first + sf.col(TIME)))
-    events = kept(events)
-    found = events.agg(
+    events = computed(events)
+    counts = events.agg(
         sf.count("*").alias("rows"),
         sf.count_if(_KEPT).alias("kept"),
         sf.count_if(_BAD).alias("broken"),
         *(sf.count_if(sf.col(_KEPT) & sf.col(name).isNotNull() & _plain(name).isNull()).alias(name) for name in ids),
         sf.count_if(sf.col(_KEPT) & _lacks()).alias("lacking"),
     ).first()
-    if found is None or not found["rows"]:
+    if counts is None or not counts["rows"]:
         raise DataError(f"{file.path}: holds no events", "is this the right file?")
-    if found["broken"] or found["lacking"]:
+    if counts["broken"] or counts["lacking"]:
         wrong = events.filter(sf.col(_BAD) | (sf.col(_KEPT) & _lacks())).orderBy(ROW).select(_LINE).first()
         shown = "" if wrong is None else f", the first of them {wrong[0][:60]!r}"
-        count = max(found["broken"], found["lacking"])
+        count = max(counts["broken"], counts["lacking"])
         raise DataError(f"{file.path}: {count} rows lack an id or a time or are no records{shown}", POLARS)
-    if not found["kept"]:
+    if not counts["kept"]:
         raise DataError(
-            f"{file.path}: none of its {found['rows']} events is of type {' or '.join(file.keep)}",
+            f"{file.path}: none of its {counts['rows']} events is of type {' or '.join(file.keep)}",
             f"the types stand in column {layout.kind!r}; name those to keep in data.events",
         )
-    typed = {name: sf.col(name) if found[name] else _plain(name) for name in ids}
+    typed = {name: sf.col(name) if counts[name] else _plain(name) for name in ids}
     events = events.withColumns(typed)
     return _FileEvents(
         events.filter(_KEPT).select(SESSION, ITEM, TIME, ROW),
-        found["rows"],
-        _other(events, found["rows"] - found["kept"]),
+        counts["rows"],
+        _other(events, counts["rows"] - counts["kept"]),
     )
 
 

@@ -1,4 +1,4 @@
-"""The folder that `split` leaves behind: written, and proven afterwards from what the files say."""
+"""The folder that `split` writes, and the checks of it, made on the written files."""
 
 import json
 from dataclasses import dataclass
@@ -48,10 +48,10 @@ def write_statistics(statistics: dict[str, Any], folder: Path) -> None:
 
 
 def verify_split(folder: Path, settings: SplitSettings) -> list[str]:
-    """Read a written split again and prove what it promises.
+    """Read a written split again and check that it is a correct split.
 
     Returns:
-        The statements that were proven, in words.
+        The statements that hold, in words.
 
     Raises:
         CheckError: a statement does not hold.
@@ -187,8 +187,8 @@ def _prove_items(proof: _Proof, parts: dict[str, _Part], settings: SplitSettings
     )
     if settings.unseen == "drop":
         for part in [part for part in parts if part != "train"]:
-            strange = parts[part].items.join(written, on=ITEM, how="anti")
-            proof.show(f"train has every item of {part}", strange.is_empty())
+            unseen = parts[part].items.join(written, on=ITEM, how="anti")
+            proof.show(f"train has every item of {part}", unseen.is_empty())
 
 
 def _read_items(path: Path) -> pl.DataFrame:

@@ -46,7 +46,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Division:
-    """The parts of a split as the engine holds them (`engine.visiting_order` makes them what a split holds)."""
+    """The parts of a split as tables of the engine; `engine.visiting_order` turns them into those of `Split`."""
 
     parts: dict[str, Table]  # train, valid where one is taken, test
     statistics: dict[str, Any]
@@ -174,7 +174,7 @@ def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSetti
 
 
 def item_table(train: pl.DataFrame) -> pl.DataFrame:
-    """ITEM and SUPPORT (number of events) in order of first appearance."""
+    """Return ITEM and SUPPORT (number of events) in order of first appearance."""
     rows = train.lazy().select(ITEM).with_row_index(_FIRST)
     items = rows.group_by(ITEM).agg(pl.len().cast(pl.Int64).alias(SUPPORT), pl.col(_FIRST).min())
     return items.sort(_FIRST).select(ITEM, SUPPORT).collect(engine="streaming")
@@ -183,7 +183,7 @@ def item_table(train: pl.DataFrame) -> pl.DataFrame:
 def _windowed(
     engine: Engine, events: Table, settings: SplitSettings
 ) -> tuple[Tally, dict[str, Any], list[Tally], dict[str, Any]]:
-    """The part of the log that is wanted, to be cleaned; the input summed up; the step that took it and its facts."""
+    """The sessions of the window; the summary of the input; the step that selected them, and its facts."""
     if settings.window is None:
         log = Tally("cleaning", events, engine)
         return log, {"log": _summary(log)}, [], {}
@@ -194,7 +194,7 @@ def _windowed(
 
 
 def _summary(tally: Tally) -> dict[str, Any]:
-    """What `summarise` says of a tally's events."""
+    """The summary of a tally's events, as by `summarise`."""
     return summary_of(tally.events, tally.lengths, tally.after.items)
 
 
@@ -245,13 +245,13 @@ def _find_cut(log: Tally, amount: float | str, by: Literal["ratio", "days", "tim
 
 
 def _settle(tally: Tally, train: Tally, shortest: int, settings: SplitSettings) -> dict[str, Any]:
-    """Drop what must not be judged; return how much of it is on items that training lacks."""
+    """Drop events and sessions that cannot be evaluated; return the counts of events on items that training lacks."""
     unseen = tally.engine.hold(tally.supports.join(train.supports.select(ITEM), on=ITEM, how="anti"))
-    strange = Tally("", tally.engine.within(tally.events, unseen, ITEM), tally.engine)
+    on_unseen = Tally("", tally.engine.within(tally.events, unseen, ITEM), tally.engine)
     if settings.unseen == "drop":
         tally.apply(UNSEEN, lambda tally: without(tally, unseen, ITEM))
     tally.apply(SHORT, cleaning.long_enough(shortest))
-    return {**strange.before._asdict(), "kept_as_misses": settings.unseen == "miss"}
+    return {**on_unseen.before._asdict(), "kept_as_misses": settings.unseen == "miss"}
 
 
 def _overlap(train: Table, test: Table) -> dict[str, Any]:
@@ -298,7 +298,7 @@ def _move_cut(key: str, settings: SplitSettings, direction: Literal["earlier", "
 
 
 def given_logs(train: Table, test: Table) -> tuple[Table, Table]:
-    """Logs that are already divided, ids as text in both where one of them has ids that are not integers.
+    """Return logs that are already divided, ids as text in both where one of them has ids that are not integers.
 
     Raises:
         DataError: a session id occurs in both.

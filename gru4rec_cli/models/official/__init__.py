@@ -1,12 +1,12 @@
 """The author's own GRU4Rec: fetched, unchanged, run in a process of its own.
 
-`Model` starts that process, so it is looked up when it is asked for: reading a configuration stays fast.
+`Model` is imported at first use, so that reading a configuration stays fast.
 """
 
 from pathlib import Path
 from typing import Any
 
-from gru4rec_cli.models.official import fetching as vendoring
+from gru4rec_cli.models.official import fetching
 from gru4rec_cli.models.official.settings import Settings
 
 __all__ = ["Model", "Settings", "check_ready", "extra_sources"]
@@ -21,10 +21,10 @@ def __getattr__(name: str) -> Any:
 
 
 def extra_sources() -> list[Path]:
-    """The pinned commit is part of what a fitted model is."""
-    return [vendoring.pin_file()]
+    """Return the pin file: another pinned commit makes fitted models stale."""
+    return [fetching.pin_file()]
 
 
 def check_ready() -> None:
     """Raise `StageError` where the author's code is not there, or not as pinned."""
-    vendoring.verified_checkout()
+    fetching.verified_checkout()
