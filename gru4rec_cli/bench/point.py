@@ -36,12 +36,6 @@ def fit(kind: str, n_events: int, n_items: int, settings: dict[str, Any], most_l
     }
 
 
-def _silent() -> Any:
-    from gru4rec_cli.base.progress import SILENT
-
-    return SILENT
-
-
 def _learn(train: Any, settings: dict[str, Any], most: int) -> int:
     from gru4rec_cli.bench.steps import TimedTrainer
 

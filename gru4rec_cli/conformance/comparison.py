@@ -105,10 +105,10 @@ def _rank_differences(recording: Recording, found: AnyArray, expected: AnyArray)
         return len(expected), 0
     targets = recording.test.target_items()
     rows = np.arange(len(targets))
-    own = (expected[rows, targets][:, None], found[rows, targets][:, None])
+    target_scores = (expected[rows, targets][:, None], found[rows, targets][:, None])
     slack = 2 * _allowed(expected, ABSOLUTE, by_row=True)  # both the target's score and the other may be off
-    sure, possible = ((expected > own[0] + sign * slack).sum(axis=1) for sign in (1, -1))
-    greater = [(scores > mine).sum(axis=1) for scores, mine in zip((expected, found), own, strict=True)]
+    sure, possible = ((expected > target_scores[0] + sign * slack).sum(axis=1) for sign in (1, -1))
+    greater = [(scores > target).sum(axis=1) for scores, target in zip((expected, found), target_scores, strict=True)]
     differs = greater[0] != greater[1]
     return int(differs.sum()), int((differs & (greater[1] >= sure) & (greater[1] <= possible)).sum())
 
@@ -120,8 +120,8 @@ def metrics_of(
     if scores.shape != (recording.test.n_targets, recording.test.n_items):
         return {}
     targets = recording.test.target_items()
-    own = scores[np.arange(len(targets)), targets][:, None]
-    greater, equal = (scores > own).sum(axis=1), (scores == own).sum(axis=1) - 1
+    target_scores = scores[np.arange(len(targets)), targets][:, None]
+    greater, equal = (scores > target_scores).sum(axis=1), (scores == target_scores).sum(axis=1) - 1
     tables = []
     for measured in _measured_events(recording):
         table: dict[str, dict[str, dict[str, float]]] = {}

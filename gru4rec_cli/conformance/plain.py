@@ -164,13 +164,13 @@ class Plain:
             scores = torch.softmax(scores, dim=1)
         if settings.elu > 0:
             scores = functional.elu(scores, alpha=settings.elu)
-        own, lanes = scores.diagonal()[:, None], len(scores)
+        target_scores, lanes = scores.diagonal()[:, None], len(scores)
         negative = torch.ones_like(scores)
         negative[torch.arange(lanes), torch.arange(lanes)] = 0
         powers = torch.exp(scores - scores.max(dim=1, keepdim=True).values.detach()) * negative
         w = powers / powers.sum(dim=1, keepdim=True)
         regularisation = settings.regularisation * (w * scores**2).sum(1) if self.behaviour.regularised else 0.0
-        losses = -torch.log((w * torch.sigmoid(own - scores)).sum(1) + 1e-24) + regularisation
+        losses = -torch.log((w * torch.sigmoid(target_scores - scores)).sum(1) + 1e-24) + regularisation
         return losses.sum() / settings.batch_size
 
     def log_q(self, columns: Tensor, lanes: int) -> Tensor:

@@ -125,9 +125,9 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     """Return our settings for hyperparameters in the author's spelling."""
     same = ["layers", "loss", "batch_size", "learning_rate", "momentum", "n_sample", "sample_alpha"]
     same += ["dropout_p_embed", "dropout_p_hidden"]
-    own = ("logq",) if given["loss"] == "cross-entropy" else ("bpreg", "elu_param")
+    specific = ("logq",) if given["loss"] == "cross-entropy" else ("bpreg", "elu_param")
     embedding = "shared" if given["constrained_embedding"] else given["embedding"] or "none"
-    ours = {key: given[key] for key in (*same, *own)} | {"epochs": given["n_epochs"], "embedding": embedding}
+    ours = {key: given[key] for key in (*same, *specific)} | {"epochs": given["n_epochs"], "embedding": embedding}
     return Settings.model_validate_json(json.dumps(ours))
 
 

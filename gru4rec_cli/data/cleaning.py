@@ -92,7 +92,7 @@ def without_duplicates(tally: Tally) -> Choice | None:
     timed = tally.engine.shifted(tally.events, TIME, 1, _TIME_BEFORE)
     timed = tally.engine.shifted(timed, TIME, -1, _TIME_AFTER)
     ties = (nw.col(_TIME_BEFORE) == nw.col(TIME)) | (nw.col(_TIME_AFTER) == nw.col(TIME))
-    tied = tally.engine.hold(timed.filter(ties).select(SESSION, ITEM, TIME, ROW))
+    tied = tally.engine.compute(timed.filter(ties).select(SESSION, ITEM, TIME, ROW))
     firsts = tied.group_by(SESSION, ITEM, TIME).agg(nw.col(ROW).min())
     return without(tally, tied.join(firsts, on=ROW, how="anti"), ROW)
 
@@ -118,7 +118,7 @@ def no_longer_than(maximum: int, overlong: Literal["drop", "cut"]) -> Rule:
     """Drop sessions of more than `maximum` events, or cut them after their first `maximum` ones."""
 
     def rule(tally: Tally) -> Choice | None:
-        longer = tally.engine.hold(tally.lengths.filter(nw.col(EVENTS) > maximum))
+        longer = tally.engine.compute(tally.lengths.filter(nw.col(EVENTS) > maximum))
         if overlong == "drop":
             return without(tally, longer, SESSION)
         place = nw.col(ROW).cum_count().over(SESSION, order_by=[TIME, ROW])
@@ -127,10 +127,10 @@ def no_longer_than(maximum: int, overlong: Literal["drop", "cut"]) -> Rule:
     return rule
 
 
-def without(tally: Tally, gone: Table, column: str) -> Choice | None:
-    """Drop events whose value in a column (session, item, row) is in the table `gone`; None where that is empty."""
-    values = tally.engine.hold(gone.select(column))
-    return tally.engine.without(tally.events, values, column) if native(values.head(1)).height else None
+def without(tally: Tally, values: Table, column: str) -> Choice | None:
+    """Drop events whose value in a column (session, item, row) is in the table `values`; None where that is empty."""
+    computed = tally.engine.compute(values.select(column))
+    return tally.engine.without(tally.events, computed, column) if native(computed.head(1)).height else None
 
 
 def summarise(events: pl.DataFrame) -> dict[str, Any]:

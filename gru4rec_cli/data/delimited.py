@@ -91,7 +91,7 @@ def salvage(path: Path, separator: str, width: int, target: Path) -> list[BadRow
     """Copy every line that is a record by itself to `target`; count the others by what is wrong with them.
 
     `width` is the number of fields of a file without header, 0 where the first line is one. A record with line
-    breaks in quotes counts as so many bad lines: among broken lines nobody can tell which of them belong together.
+    breaks in quotes counts as several bad lines: among broken lines it is unknown which of them belong together.
     """
     found: dict[str, tuple[int, int]] = {}  # reason → lines, first line
     with _open(path) as stream, target.open("w", encoding="utf-8", newline="") as copy:

@@ -14,7 +14,7 @@ from gru4rec_cli.base.names import ITEM, SESSION, TIME
 
 Table = nw.LazyFrame[Any]  # events: SESSION, ITEM, TIME and ROW; or a table made from them
 
-_KEPT = "kept"
+_CHOSEN = "chosen"
 ROW = "row"  # orders the events of one session and time as they stood in the input
 
 
@@ -24,16 +24,16 @@ Choice = Any  # the events of a tally that stay, in the engine's own form
 class Engine(Protocol):
     """Applies the rules to one kind of tables."""
 
-    def hold(self, table: Table) -> Table:
+    def compute(self, table: Table) -> Table:
         """Compute a table and return it."""
 
     def choice(self, events: Table, predicate: nw.Expr) -> Choice:
         """Choose the events of a tally for which a predicate holds; they may have further columns."""
 
-    def without(self, events: Table, gone: Table, column: str) -> Choice:
+    def without(self, events: Table, values: Table, column: str) -> Choice:
         """Choose the events whose value in a column is not in that column of a computed table."""
 
-    def within(self, events: Table, kept: Table, column: str) -> Table:
+    def within(self, events: Table, values: Table, column: str) -> Table:
         """Return the events whose value in a column is in that column of a computed table."""
 
     def chosen(self, events: Table, choice: Choice) -> Table:
@@ -46,7 +46,7 @@ class Engine(Protocol):
         """Add a column `name`: the sum of a column up to each event, in order of session, time and ROW."""
 
     def visiting_order(self, events: Table) -> Any:
-        """Return SESSION, ITEM, TIME with the original ids, as the engine's frame: by session (start, id), then time."""
+        """Return SESSION, ITEM, TIME with original ids, as the engine's frame: by session (start, id), then time."""
 
 
 def lazy(frame: pl.DataFrame | pl.LazyFrame) -> Table:
@@ -80,7 +80,7 @@ class PolarsEngine:
             coded.append(lazy(in_order(logs.pop(0).rechunk())))
         return coded
 
-    def hold(self, table: Table) -> Table:
+    def compute(self, table: Table) -> Table:
         frame: pl.DataFrame = table.to_native().collect(engine="in-memory")
         if ROW in frame.columns and SESSION in frame.columns:
             if not frame[ROW].is_sorted():
@@ -89,20 +89,20 @@ class PolarsEngine:
         return lazy(frame)
 
     def choice(self, events: Table, predicate: nw.Expr) -> pl.Series:
-        mask: pl.DataFrame = events.select(predicate.alias(_KEPT)).to_native().collect(engine="in-memory")
-        return mask[_KEPT]
+        mask: pl.DataFrame = events.select(predicate.alias(_CHOSEN)).to_native().collect(engine="in-memory")
+        return mask[_CHOSEN]
 
-    def without(self, events: Table, gone: Table, column: str) -> pl.Series:
-        return self.choice(events, ~nw.col(column).is_in(self._values(gone, column)))
+    def without(self, events: Table, values: Table, column: str) -> pl.Series:
+        return self.choice(events, ~nw.col(column).is_in(self._values(values, column)))
 
     def chosen(self, events: Table, choice: pl.Series) -> Table:
         frame: pl.DataFrame = events.to_native().collect(engine="in-memory")
         del events
         # One column after the other: the log is never in memory twice.
-        return self.hold(lazy(pl.DataFrame([frame.drop_in_place(name).filter(choice) for name in frame.columns])))
+        return self.compute(lazy(pl.DataFrame([frame.drop_in_place(name).filter(choice) for name in frame.columns])))
 
-    def within(self, events: Table, kept: Table, column: str) -> Table:
-        return events.filter(nw.col(column).is_in(self._values(kept, column)))
+    def within(self, events: Table, values: Table, column: str) -> Table:
+        return events.filter(nw.col(column).is_in(self._values(values, column)))
 
     def _values(self, table: Table, column: str) -> pl.Series:
         return native(table.select(column))[column].implode()
@@ -126,7 +126,7 @@ class PolarsEngine:
 
 
 class _Codes:
-    """Ids as UInt32 in their own order: integers less the smallest, where they span little, or places in a list."""
+    """UInt32 codes in the order of the ids: integers less the smallest if their range is small, else list indices."""
 
     def __init__(self, least: int, ids: pl.Series | None) -> None:
         self._least, self._ids = least, ids
@@ -165,7 +165,7 @@ def in_order(log: pl.DataFrame) -> pl.DataFrame:
 
 
 def _visiting_rows(events: pl.DataFrame) -> pl.Series:
-    """Where the rows of events by (session, time) stand in visiting order."""
+    """The indices of rows of events by (session, time), in visiting order."""
     runs = events.select(pl.col(SESSION).rle().struct.field("len")).with_columns(pl.col("len").cum_sum().alias("end"))
     runs = runs.with_columns((pl.col("end") - pl.col("len")).alias("begin"))
     runs = runs.with_columns(events[TIME].gather(runs["begin"])).sort(TIME, maintain_order=True)

@@ -45,10 +45,10 @@ def headroom() -> Iterator[tuple[int, str]]:
     yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") - resident, "the memory of this machine"
 
 
-def cgroup_limits(root: Path = _CGROUPS, own: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
+def cgroup_limits(root: Path = _CGROUPS, groups: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
     """Yield the readable memory limits, in bytes, of this process's control groups (version 1 or 2)."""
     with suppress(OSError):
-        for line in own.read_text(encoding="utf-8").splitlines():
+        for line in groups.read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers not in ("", "memory"):
                 continue

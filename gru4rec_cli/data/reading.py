@@ -98,12 +98,12 @@ def make_sessions(
     facts = sessions_as_they_are(layout)
     if layout.gap_minutes is not None:
         before = _counts(events).sessions
-        events = engine.hold(cut_at_gaps(engine, events, layout.gap_minutes))
+        events = engine.compute(cut_at_gaps(engine, events, layout.gap_minutes))
         facts |= {"before": before, "made": _counts(events).sessions}
     if settings.min_dwell_seconds is not None:
-        longer = engine.hold(without_brief(engine, events, settings.min_dwell_seconds))
-        gone = (b - a for b, a in zip(_counts(events), _counts(longer), strict=True))
-        events, facts = longer, facts | {_BRIEF: Removal(STEP, BRIEF, *gone)}
+        longer = engine.compute(without_brief(engine, events, settings.min_dwell_seconds))
+        brief = (b - a for b, a in zip(_counts(events), _counts(longer), strict=True))
+        events, facts = longer, facts | {_BRIEF: Removal(STEP, BRIEF, *brief)}
     return events, facts
 
 

@@ -67,7 +67,7 @@ class Tally:
         """Compute `events` and count them."""
         self.step, self.engine = step, engine
         self._removed: dict[str, Counts] = {}
-        self._hold(engine.hold(events))
+        self._hold(engine.compute(events))
         self.before = self.after
 
     def apply(self, reason: str, rule: "Rule") -> bool:
@@ -97,8 +97,8 @@ class Tally:
 
     def _hold(self, events: Table) -> None:
         self.events = events
-        self.lengths = self.engine.hold(events.group_by(SESSION).agg(nw.len().alias(EVENTS)))
-        self.supports = self.engine.hold(events.group_by(ITEM).agg(nw.len().alias(EVENTS)))
+        self.lengths = self.engine.compute(events.group_by(SESSION).agg(nw.len().alias(EVENTS)))
+        self.supports = self.engine.compute(events.group_by(ITEM).agg(nw.len().alias(EVENTS)))
         sums = native(self.lengths.select(nw.col(EVENTS).sum(), nw.len().alias("sessions")))
         items = native(self.supports.select(nw.len()))
         self.after = Counts(int(sums[EVENTS][0] or 0), int(sums["sessions"][0]), int(items.item()))

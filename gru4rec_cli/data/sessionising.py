@@ -8,8 +8,7 @@ from pydantic import Field
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.settings import Settings
 from gru4rec_cli.data.engine import ROW, Engine, Table
-
-MICROSECONDS_PER_SECOND = 1_000_000
+from gru4rec_cli.data.times import MICROSECONDS_PER_SECOND
 
 _NEIGHBOUR, _BEGINS, _NUMBER = "neighbour's time", "begins", "number"
 

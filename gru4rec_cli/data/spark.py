@@ -50,20 +50,20 @@ class SparkSettings(Settings):
 class SparkEngine:
     """Keeps events on the disks of Spark, in no order; a session's events are sorted where order counts."""
 
-    def hold(self, table: Table) -> Table:
+    def compute(self, table: Table) -> Table:
         return _lazy(computed(table.to_native()))
 
     def choice(self, events: Table, predicate: nw.Expr) -> Table:
         return events.filter(predicate).select(SESSION, ITEM, TIME, ROW)
 
     def chosen(self, events: Table, choice: Table) -> Table:
-        return self.hold(choice)
+        return self.compute(choice)
 
-    def without(self, events: Table, gone: Table, column: str) -> Table:
-        return events.join(gone.select(column), on=column, how="anti")
+    def without(self, events: Table, values: Table, column: str) -> Table:
+        return events.join(values.select(column), on=column, how="anti")
 
-    def within(self, events: Table, kept: Table, column: str) -> Table:
-        return events.join(kept.select(column), on=column, how="semi")
+    def within(self, events: Table, values: Table, column: str) -> Table:
+        return events.join(values.select(column), on=column, how="semi")
 
     def shifted(self, events: Table, column: str, by: int, name: str) -> Table:
         return events.with_columns(nw.col(column).shift(by).over(SESSION, order_by=[TIME, ROW]).alias(name))

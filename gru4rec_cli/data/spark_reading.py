@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 POLARS = "data.engine: polars names the line and what is wrong with it, or skips bad rows"
 
-_KEPT, _BAD, _FILE, _LINE, _DAY = "kept", "bad", "file", "line", "day"
+_WANTED, _BAD, _FILE, _LINE, _DAY = "wanted", "bad", "file", "line", "day"
 _FILE_BITS, _SPLIT_BITS = 43, 33  # of ROW: bytes before the place of a row; rows of a task, as Spark numbers them
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _ISO = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)$"
@@ -55,7 +55,7 @@ def read_log(session: "SparkSession", source: str | Path, settings: DataSettings
     for found in read:
         events = found.events.withColumns({name: found.events[name].cast("string") for name in text})
         joined = events if joined is None else joined.unionByName(events)
-    made, facts = make_sessions(engine, engine.hold(nw.from_native(joined)), layout, settings.sessions)
+    made, facts = make_sessions(engine, engine.compute(nw.from_native(joined)), layout, settings.sessions)
     return made, facts_of(settings, [FileCounts(found.rows, found.other) for found in read], facts)
 
 
@@ -74,7 +74,7 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
         **{name: _text_id(column) for name, column in ids.items()},
         TIME: time,
         _DAY: _instant(sf.col(_quoted(layout.day))) if layout.day is not None else sf.lit(None).cast("bigint"),
-        _KEPT: keeps,
+        _WANTED: keeps,
         _BAD: sf.col(_BAD),
         _LINE: sf.col(_LINE),
         ROW: sf.col(ROW) + sf.lit(number << _FILE_BITS),
@@ -86,19 +86,19 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
     events = computed(events)
     counts = events.agg(
         sf.count("*").alias("rows"),
-        sf.count_if(_KEPT).alias("kept"),
+        sf.count_if(_WANTED).alias("wanted"),
         sf.count_if(_BAD).alias("broken"),
-        *(sf.count_if(sf.col(_KEPT) & sf.col(name).isNotNull() & _plain(name).isNull()).alias(name) for name in ids),
-        sf.count_if(sf.col(_KEPT) & _lacks()).alias("lacking"),
+        *(sf.count_if(sf.col(_WANTED) & sf.col(name).isNotNull() & _plain(name).isNull()).alias(name) for name in ids),
+        sf.count_if(sf.col(_WANTED) & _lacks()).alias("lacking"),
     ).first()
     if counts is None or not counts["rows"]:
         raise DataError(f"{file.path}: holds no events", "is this the right file?")
     if counts["broken"] or counts["lacking"]:
-        wrong = events.filter(sf.col(_BAD) | (sf.col(_KEPT) & _lacks())).orderBy(ROW).select(_LINE).first()
+        wrong = events.filter(sf.col(_BAD) | (sf.col(_WANTED) & _lacks())).orderBy(ROW).select(_LINE).first()
         shown = "" if wrong is None else f", the first of them {wrong[0][:60]!r}"
         count = max(counts["broken"], counts["lacking"])
         raise DataError(f"{file.path}: {count} rows lack an id or a time or are no records{shown}", POLARS)
-    if not counts["kept"]:
+    if not counts["wanted"]:
         raise DataError(
             f"{file.path}: none of its {counts['rows']} events is of type {' or '.join(file.keep)}",
             f"the types stand in column {layout.kind!r}; name those to keep in data.events",
@@ -106,23 +106,26 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
     typed = {name: sf.col(name) if counts[name] else _plain(name) for name in ids}
     events = events.withColumns(typed)
     return _FileEvents(
-        events.filter(_KEPT).select(SESSION, ITEM, TIME, ROW),
+        events.filter(_WANTED).select(SESSION, ITEM, TIME, ROW),
         counts["rows"],
-        _other(events, counts["rows"] - counts["kept"]),
+        _other(events, counts["rows"] - counts["wanted"]),
     )
 
 
 def _other(events: "DataFrame", removed: int) -> Counts:
-    """Events of other types, and the sessions and items of which nothing is kept."""
+    """Events of other types, and the sessions and items without any wanted event."""
     from pyspark.sql import functions as sf
 
     if not removed:
         return Counts(0, 0, 0)
-    gone = [
-        events.filter(sf.col(name).isNotNull()).groupBy(name).agg(sf.bool_or(_KEPT).alias(_KEPT)).filter(f"not {_KEPT}")
+    lost = [
+        events.filter(sf.col(name).isNotNull())
+        .groupBy(name)
+        .agg(sf.bool_or(_WANTED).alias(_WANTED))
+        .filter(f"not {_WANTED}")
         for name in (SESSION, ITEM)
     ]
-    return Counts(removed, gone[0].count(), gone[1].count())
+    return Counts(removed, lost[0].count(), lost[1].count())
 
 
 def _text(session: "SparkSession", file: EventFile) -> "DataFrame":

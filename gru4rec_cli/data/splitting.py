@@ -79,7 +79,7 @@ def divide_log(engine: Engine, events: Table, settings: SplitSettings, progress:
     """Clean a log and divide it by the start time of its sessions.
 
     With `ratio`, the cut is the start of the first session beyond the first floor((1 - test) * n) ones in
-    order of start; with `days`, it lies `test` days before the last event. Sessions that start at the cut
+    order of start; with `days`, it is `test` days before the last event. Sessions that start at the cut
     or later are test sessions. The validation part is then taken from what remains, in the same way.
 
     With `window`, all this is done to the sessions that start in it, as if there were no others.
@@ -207,10 +207,10 @@ def _divide(whole: Tally, amount: float | str, settings: SplitSettings, step: st
     cut = _find_cut(whole, amount, settings.by)
     spans = whole.events.group_by(SESSION).agg(nw.col(TIME).min().alias(_START), nw.col(TIME).max().alias(_END))
     first_of_later = _END if settings.straddle == "test" else _START
-    later = engine.hold(spans.filter(nw.col(first_of_later) >= cut))
-    over = engine.hold(spans.filter(nw.col(_START) < cut, nw.col(_END) >= cut))
+    later = engine.compute(spans.filter(nw.col(first_of_later) >= cut))
+    over = engine.compute(spans.filter(nw.col(_START) < cut, nw.col(_END) >= cut))
     del spans
-    after = engine.hold(engine.within(whole.events, later, SESSION))
+    after = engine.compute(engine.within(whole.events, later, SESSION))
     earlier = engine.without(whole.events, later, SESSION)
     before = Tally(step, engine.chosen(whole.take(), earlier), engine)
     if settings.straddle == "drop":
@@ -246,7 +246,7 @@ def _find_cut(log: Tally, amount: float | str, by: Literal["ratio", "days", "tim
 
 def _settle(tally: Tally, train: Tally, shortest: int, settings: SplitSettings) -> dict[str, Any]:
     """Drop events and sessions that cannot be evaluated; return the counts of events on items that training lacks."""
-    unseen = tally.engine.hold(tally.supports.join(train.supports.select(ITEM), on=ITEM, how="anti"))
+    unseen = tally.engine.compute(tally.supports.join(train.supports.select(ITEM), on=ITEM, how="anti"))
     on_unseen = Tally("", tally.engine.within(tally.events, unseen, ITEM), tally.engine)
     if settings.unseen == "drop":
         tally.apply(UNSEEN, lambda tally: without(tally, unseen, ITEM))

@@ -174,7 +174,7 @@ def generate(settings: SynthSettings, seed: int, progress: Progress = SILENT) ->
         message = f"synth: {rarest}, and cleaning would drop items with fewer than {MIN_SUPPORT} clicks"
         raise UsageError(message, "raise sessions, lower items, or take another seed")
     times = draw_times(settings, lengths, streams[3])
-    order = np.argsort(times, kind="stable")  # sessions stand in the order of their ids, and stay so at equal times
+    order = np.argsort(times, kind="stable")  # stable: at equal times, sessions stay in the order of their ids
     sessions = np.repeat(np.arange(1, settings.sessions + 1), lengths)
     return pl.DataFrame({SESSION: sessions[order], ITEM: process.item_ids[items[order]], TIME: times[order]}), process
 

@@ -9,7 +9,8 @@ TimeUnit = Literal["seconds", "milliseconds", "iso8601"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-MICROSECONDS_PER_DAY = 86_400_000_000
+MICROSECONDS_PER_SECOND = 1_000_000
+MICROSECONDS_PER_DAY = 86_400 * MICROSECONDS_PER_SECOND
 LATEST = (datetime(2200, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND  # later times betray a wrong unit
 _COMMON = ("%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%d %H:%M:%S%.f UTC", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
 MICROS_PER = {"seconds": 1e6, "milliseconds": 1e3}

@@ -41,7 +41,7 @@ def import_checkpoint(path: Path, folder: Path) -> dict[str, Any]:
     if header["kind"] != "model":
         raise DataError(f"{path} holds {header['type']}, not a trained GRU4Rec", "give a model that his code saved")
     settings = settings_of(header["parameters"])
-    model = gru4rec.Model(settings, _SEED)
+    model = gru4rec.Model(settings)
     model.parameters = _tensors(weights)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

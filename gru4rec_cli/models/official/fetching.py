@@ -148,7 +148,7 @@ def _check_out(source: str, folder: Path, pin: Pin) -> None:
         "--", source, str(folder),
     )  # fmt: skip
     if not _holds(folder, pin.commit):
-        try:  # it may stand on no branch
+        try:  # it may be on no branch
             run_git("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "origin", pin.commit, folder=folder)
         except ExternalError as error:
             raise ExternalError(
