@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # On Linux the default torch brings several GB of CUDA libraries. For the small CPU build:
 #   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
+# Tests run in so many processes, the tests of a file in one of them.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: install demo test lint check docs clean
 
@@ -25,7 +28,7 @@ demo: install
 
 # Spark is half a gigabyte that only its tests need, beside Java 17.
 test: $(VENV)/.spark
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: install
 	$(BIN)/ruff format --check .
@@ -33,7 +36,7 @@ lint: install
 	$(BIN)/mypy
 
 check: lint
-	$(BIN)/python -m pytest --quiet -m "not slow"
+	$(PYTEST) --quiet -m "not slow"
 
 docs: install
 	$(BIN)/python docs/dev/configuration.py

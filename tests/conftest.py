@@ -1,4 +1,4 @@
-"""Shared by all tests."""
+"""What all tests share: an environment that does not depend on who runs them, where, or beside what."""
 
 import os
 
@@ -8,6 +8,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does; befo
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import torch
+from hypothesis import HealthCheck, settings
+
+# These change what a command prints or computes; GITHUB_ACTIONS makes Typer colour its help.
+for _name in (
+    "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE",
+    "GRU4REC_STUDY_THREADS", "MPLBACKEND", "OMP_NUM_THREADS", "PYTHONWARNINGS",
+):  # fmt: skip
+    os.environ.pop(_name, None)
+
+# A busy machine is slow; that is no failure.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 # Tiny products are slower on several threads.
 torch.set_num_threads(1)

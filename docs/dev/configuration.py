@@ -10,12 +10,11 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from gru4rec_cli.data.events import ColumnSettings, DataSettings
-from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.spark import SparkSettings
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
-from gru4rec_cli.data.windows import WindowSettings
+from gru4rec_cli.data.windows import RecentSettings, WindowSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
 from gru4rec_cli.study.config import ReportSettings, StudyConfig

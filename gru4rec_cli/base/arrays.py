@@ -1,8 +1,11 @@
 """Array types, each with its dtype in the name."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+AnyArray = npt.NDArray[Any]
 BoolArray = npt.NDArray[np.bool_]
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]

@@ -1,1 +1,1 @@
-"""How fast it is, beside the author's code and beside what the machine could do at best: `gru4rec-study bench`."""
+"""Speed and memory, beside the author's code and the matrix products alone: `gru4rec-study bench`."""

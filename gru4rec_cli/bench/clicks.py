@@ -1,4 +1,4 @@
-"""Clicks to measure on, made in memory: as many as wanted over as many items as wanted, in a second or two.
+"""Artificial clicks to measure on, made in memory: any number over any number of items, in a second or two.
 
 The process is that of `synth` (gru4rec_cli.data.synthetic) without its guarantees: items are arcs of a circle, as long
 as they are popular; a session moves along it by the offset of its hidden interest, or, now and then, anywhere.
@@ -7,9 +7,9 @@ as they are popular; a session moves along it by the offset of its hidden intere
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from gru4rec_cli.data.sessions import Int64Array, Sessions, Vocabulary
+from gru4rec_cli.base.arrays import Int32Array, Int64Array
+from gru4rec_cli.data.sessions import Sessions, Vocabulary
 
 SEED = 42
 
@@ -23,14 +23,14 @@ _DAYS = 14
 
 @dataclass(frozen=True)
 class Clicks:
-    """Sessions to learn from, in which each of the V items occurs, and later ones of the same process."""
+    """Training sessions, in which each of the V items occurs, and later ones of the same process."""
 
     train: Sessions
     test: Sessions
 
 
 def make_clicks(n_events: int, n_items: int, n_test_events: int = 0) -> Clicks:
-    """About 14 days of clicks, the same for the same sizes. Needs at least `n_items` events."""
+    """Make 14 days of clicks, the same for the same sizes. Raises `ValueError` for fewer than `n_items` events."""
     if n_events < n_items:
         raise ValueError(f"{n_events} events cannot hold {n_items} items")
     random = np.random.Generator(np.random.PCG64(SEED))
@@ -79,7 +79,7 @@ def _items(n: int, starts: Int64Array, n_items: int, random: np.random.Generator
     return np.asarray(circle[places], dtype=np.int64)
 
 
-def _by_first_appearance(items: Int64Array, n_items: int) -> npt.NDArray[np.int32]:
+def _by_first_appearance(items: Int64Array, n_items: int) -> Int32Array:
     """The items numbered in the order in which they first appear, as a vocabulary does."""
     first = np.full(n_items, len(items), dtype=np.int64)
     np.minimum.at(first, items, np.arange(len(items)))

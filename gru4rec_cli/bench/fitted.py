@@ -16,13 +16,13 @@ NEURAL = ("gru4rec", "official")
 
 
 def new_model(kind: str, settings: Mapping[str, Any]) -> Recommender:
-    """A model of a kind: GRU4Rec with these settings, all others with their defaults."""
+    """Return a model of a kind: the neural ones with these settings, all others with their defaults."""
     given = dict(settings) if kind in NEURAL else {}
     return registry.model_class(kind)(registry.settings_class(kind).model_validate(given))
 
 
 def fitted_model(kind: str, settings: Mapping[str, Any], train: Sessions, progress: Progress = SILENT) -> Recommender:
-    """The same, fitted."""
+    """Return a model as by `new_model`, fitted on `train`."""
     model = new_model(kind, settings)
     model.fit(train, FitContext(progress=progress, seed=SEED))
     return model
@@ -34,7 +34,7 @@ def _small_world() -> Sessions:
 
 
 def warm_up(kind: str) -> None:
-    """Fit and use a small model of a kind, so that whatever is compiled or loaded at first use is there."""
+    """Fit and use a small model of a kind, so that everything that first use compiles or loads is ready."""
     from gru4rec_cli.evaluation.ranking import rank_targets
 
     small: dict[str, Any] = {"epochs": 1, "layers": (4,), "batch_size": 4, "n_sample": 8}

@@ -8,16 +8,16 @@ from typing import Any
 
 from gru4rec_cli.base import machine
 
-_UNKNOWN = 2**63  # memory of a system that does not tell
+_UNKNOWN = 2**63  # memory where the system does not say
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe(threads: int) -> dict[str, Any]:
-    """Processor, cores, threads and versions."""
+    """Return processor, cores, threads and versions."""
     import torch
 
     versions = {**machine.versions(), **{name: metadata.version(name) for name in ("numba", "scipy")}}
@@ -26,14 +26,14 @@ def describe(threads: int) -> dict[str, Any]:
 
 
 def load() -> float | None:
-    """Processes that ran or waited for a core over the last minute, this one included; None where unknown."""
+    """Return the mean number of processes that ran or waited for a core in the last minute; None where unknown."""
     with suppress(OSError, AttributeError):
         return round(os.getloadavg()[0], 2)
     return None
 
 
 def available_memory() -> int:
-    """Bytes that can be used without swapping."""
+    """Return the bytes of memory that can be used without swapping."""
     with suppress(OSError):
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):

@@ -1,4 +1,4 @@
-"""What is measured on which sizes: a quick plan for tests, the usual one, and the full grid."""
+"""The sizes to measure: a quick plan for tests, the usual one, and the full grid."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -41,7 +41,7 @@ RETAILROCKET: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class TrainingCase:
-    """Settings under a name, on so many items."""
+    """Settings with a name, and a number of items."""
 
     name: str
     settings: Mapping[str, Any]
@@ -82,7 +82,7 @@ class Plan:
 
 
 def full_grid() -> tuple[TrainingCase, ...]:
-    """RSC15's settings at every batch size, width and number of items."""
+    """Return RSC15's settings at every batch size, width and number of items."""
     sizes = product((32, 80, 240), (64, 128, 256, 512), (1_000, 10_000, 100_000, 1_000_000))
     return tuple(
         TrainingCase("rsc15", {**RSC15, "batch_size": batch_size, "layers": (units,)}, items)

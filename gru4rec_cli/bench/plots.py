@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, NullLocator
 
-from gru4rec_cli.bench.growth import SECTIONS as GROWTH
-from gru4rec_cli.bench.measurements import Measurement
+from gru4rec_cli.bench.notebook import Measurement
+from gru4rec_cli.bench.processes import GROWTH
 from gru4rec_cli.bench.training import SECTION as TRAINING
 from gru4rec_cli.reporting.drawing import (
     COLOURS,
@@ -30,7 +30,7 @@ Point = tuple[int, Measurement]  # place on the axis of sizes, figure
 
 
 def write_plots(folder: Path, measurements: Sequence[Measurement]) -> list[Figure]:
-    """What there are figures for."""
+    """Draw the plots for which there are measurements."""
     figures = []
     with drawing():
         rates = [m for m in measurements if m.section == TRAINING and m.quantity == "events_per_second"]
@@ -43,7 +43,7 @@ def write_plots(folder: Path, measurements: Sequence[Measurement]) -> list[Figur
 
 
 def _throughput(folder: Path, rates: Sequence[Measurement]) -> Figure:
-    """A panel for every setting and width; over the items a line for every subject and batch size."""
+    """A panel for every setting and width, with a line over the items for every subject and batch size."""
     panels = list(dict.fromkeys((m.case["settings"], m.case["units"]) for m in rates))
     columns = min(len(panels), _MOST_COLUMNS)
     lines = -(-len(panels) // columns)

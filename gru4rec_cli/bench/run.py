@@ -8,8 +8,7 @@ from typing import Any
 from gru4rec_cli.base.errors import StageError, UsageError
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.bench import machine
-from gru4rec_cli.bench.measurements import NOISY, Measurement, noisy, warning
-from gru4rec_cli.bench.notebook import Notebook
+from gru4rec_cli.bench.notebook import NOISY, Measurement, Notebook, noisy, warning
 from gru4rec_cli.bench.plan import SECTIONS
 
 TIMED = {
@@ -32,7 +31,7 @@ TIMED = {
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What the command was asked for."""
+    """The options of the command."""
 
     quick: bool = False
     full: bool = False
@@ -58,19 +57,23 @@ class BenchOptions:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a run found: the document holds everything."""
+    """The results of a run: the measurements, and the document with everything."""
 
     measurements: list[Measurement]
     document: dict[str, Any]
 
     @property
     def warning(self) -> str:
-        """What to say of figures that spread too much; nothing where none does."""
+        """The text that names figures with too large a spread; empty where none has."""
         return warning(self.measurements)
 
 
 def run_bench(options: BenchOptions, progress: Progress = SILENT) -> Findings:
-    """Measure. The number of threads holds for this process, and for those that it starts, from here on."""
+    """Measure. Sets the number of threads of this process, and of those that it starts, from here on.
+
+    Raises:
+        UsageError: the options do not fit together.
+    """
     options.check()
     threads = options.threads or machine.cores()
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by torch when it loads, and by `threads.thread_count`
@@ -88,7 +91,7 @@ def _measure(notebook: Notebook, options: BenchOptions) -> None:
     from gru4rec_cli.bench import plan as plans
 
     if options.growth:
-        from gru4rec_cli.bench.growth import measure_growth
+        from gru4rec_cli.bench.processes import measure_growth
 
         usual = plans.FULL_GROWTH if options.full else plans.GROWTH
         measure_growth(notebook, plans.QUICK_GROWTH if options.quick else usual)
@@ -101,9 +104,8 @@ def _measure(notebook: Notebook, options: BenchOptions) -> None:
 
 
 def _sections(notebook: Notebook, plan: Any, kinds: Sequence[str]) -> dict[str, Callable[[], None]]:
-    from gru4rec_cli.bench.latency import measure_latency
+    from gru4rec_cli.bench.inference import measure_latency, measure_ranking
     from gru4rec_cli.bench.processes import measure_fits, measure_startup
-    from gru4rec_cli.bench.ranking import measure_ranking
     from gru4rec_cli.bench.training import measure_training
 
     official = "official" in kinds

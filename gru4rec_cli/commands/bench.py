@@ -27,7 +27,7 @@ def bench(
 ) -> None:
     """Measure speed and memory of this machine: ours, the author's code if fetched, and what products alone take."""
     with errors(debug=debug):
-        from gru4rec_cli.bench import run, showing, writing
+        from gru4rec_cli.bench import output, run
 
         options = run.BenchOptions(quick, full, growth, tuple(only or ()), threads, repeats)
         with console.progress(quiet=quiet) as progress:
@@ -35,9 +35,9 @@ def bench(
         if findings.warning:
             console.show_status(f"warning: {findings.warning}")
         if to:
-            writing.write_folder(to, findings)
+            output.write_folder(to, findings)
         if json:
             console.show_json(findings.document)
         else:
-            for table in showing.tables(findings):
+            for table in output.tables(findings):
                 console.show_table(table)

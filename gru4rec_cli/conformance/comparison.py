@@ -1,13 +1,13 @@
-"""How far a trace is from what was recorded, against stated tolerances."""
+"""Comparison of a trace with a recording, within stated tolerances."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
-from gru4rec_cli.conformance.recording import Array, Recording, Trace
+from gru4rec_cli.base.arrays import AnyArray, Float64Array, Int64Array
+from gru4rec_cli.conformance.recording import Recording, Trace
 from gru4rec_cli.evaluation.metrics import TieRule, metric_values, ranks
 from gru4rec_cli.models.gru4rec.batches import walk_sessions
 
@@ -36,7 +36,7 @@ class Check:
 
 
 def compare(recording: Recording, trace: Trace) -> list[Check]:
-    """Everything that the trace tells, against the recording."""
+    """Compare all parts of the trace with the recording."""
     checks = []
     if trace.batches is not None:
         checks.append(_batches(recording.batches(), trace.batches))
@@ -55,7 +55,7 @@ def compare(recording: Recording, trace: Trace) -> list[Check]:
 
 
 def largest_excess(checks: list[Check]) -> float:
-    """The worst of the checks, in units of what is allowed; at most 1 where all hold."""
+    """Return the largest excess of the checks; at most 1 where all hold."""
     return max((check.excess for check in checks), default=0.0)
 
 
@@ -66,8 +66,8 @@ def _batches(expected: list[tuple[list[int], list[int]]], found: list[tuple[list
     return Check("batches", float(len(wrong)), 2.0 * bool(wrong), where)
 
 
-def _numbers(name: str, found: Array, expected: Array, absolute: float, unit: str) -> Check:
-    """Element-wise, with the unit of the first axis for telling where."""
+def _numbers(name: str, found: AnyArray, expected: AnyArray, absolute: float, unit: str) -> Check:
+    """Compare element by element; `unit` names the first axis in the message."""
     if found.shape != expected.shape:
         return Check(name, np.inf, np.inf, f"{found.shape} values in place of {expected.shape}")
     difference = np.abs(found.astype(np.float64) - expected)
@@ -81,7 +81,7 @@ def _numbers(name: str, found: Array, expected: Array, absolute: float, unit: st
     return Check(name, float(np.nanmax(difference)), float(by_row.max()), where)
 
 
-def _allowed(expected: Array, absolute: float, *, by_row: bool) -> npt.NDArray[np.float64]:
+def _allowed(expected: AnyArray, absolute: float, *, by_row: bool) -> Float64Array:
     """The largest difference that agrees, for every number."""
     size = np.abs(expected.astype(np.float64))
     if by_row:
@@ -89,7 +89,7 @@ def _allowed(expected: Array, absolute: float, *, by_row: bool) -> npt.NDArray[n
     return np.maximum(absolute, RELATIVE * size)
 
 
-def _weights(recording: Recording, found: Mapping[str, Array]) -> Check:
+def _weights(recording: Recording, found: Mapping[str, AnyArray]) -> Check:
     worst = Check("weights", 0.0, 0.0)
     for name, expected in recording.weights("final").items():
         if name not in found:
@@ -100,27 +100,29 @@ def _weights(recording: Recording, found: Mapping[str, Array]) -> Check:
     return worst
 
 
-def _rank_differences(recording: Recording, found: Array, expected: Array) -> tuple[int, int]:
-    """Events whose rank differs, and those among them where scores too close to call explain it."""
+def _rank_differences(recording: Recording, found: AnyArray, expected: AnyArray) -> tuple[int, int]:
+    """The number of events whose rank differs, and of those among them where the tolerance of scores explains it."""
     if found.shape != expected.shape:
         return len(expected), 0
     targets = recording.test.target_items()
     rows = np.arange(len(targets))
-    own = (expected[rows, targets][:, None], found[rows, targets][:, None])
+    target_scores = (expected[rows, targets][:, None], found[rows, targets][:, None])
     slack = 2 * _allowed(expected, ABSOLUTE, by_row=True)  # both the target's score and the other may be off
-    sure, possible = ((expected > own[0] + sign * slack).sum(axis=1) for sign in (1, -1))
-    greater = [(scores > mine).sum(axis=1) for scores, mine in zip((expected, found), own, strict=True)]
+    sure, possible = ((expected > target_scores[0] + sign * slack).sum(axis=1) for sign in (1, -1))
+    greater = [(scores > target).sum(axis=1) for scores, target in zip((expected, found), target_scores, strict=True)]
     differs = greater[0] != greater[1]
     return int(differs.sum()), int((differs & (greater[1] >= sure) & (greater[1] <= possible)).sum())
 
 
-def metrics_of(recording: Recording, scores: Array, *, hit_at_k: bool = True) -> dict[str, dict[str, dict[str, float]]]:
-    """Recall and MRR as the author's evaluation gives them, for the tie modes and cutoffs that were recorded."""
+def metrics_of(
+    recording: Recording, scores: AnyArray, *, hit_at_k: bool = True
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return Recall and MRR as the author's evaluation does, for the recorded tie modes and cutoffs."""
     if scores.shape != (recording.test.n_targets, recording.test.n_items):
         return {}
     targets = recording.test.target_items()
-    own = scores[np.arange(len(targets)), targets][:, None]
-    greater, equal = (scores > own).sum(axis=1), (scores == own).sum(axis=1) - 1
+    target_scores = scores[np.arange(len(targets)), targets][:, None]
+    greater, equal = (scores > target_scores).sum(axis=1), (scores == target_scores).sum(axis=1) - 1
     tables = []
     for measured in _measured_events(recording):
         table: dict[str, dict[str, dict[str, float]]] = {}
@@ -134,16 +136,16 @@ def metrics_of(recording: Recording, scores: Array, *, hit_at_k: bool = True) ->
     return min(tables, key=lambda table: _metric_distance(recording.metrics, table))
 
 
-def _values(rank: npt.NDArray[np.float64], metric: str, k: int, *, hit_at_k: bool) -> npt.NDArray[np.float64]:
+def _values(rank: Float64Array, metric: str, k: int, *, hit_at_k: bool) -> Float64Array:
     values = metric_values(rank, metric, k)
     return values if hit_at_k else np.where(rank < k, values, 0.0)
 
 
-def _measured_events(recording: Recording) -> Iterator[npt.NDArray[np.int64]]:
+def _measured_events(recording: Recording) -> Iterator[Int64Array]:
     """The events that the author's evaluation may have measured.
 
-    It walks the test sessions as training walks. Without extra negatives those stop when a single one is left,
-    and the last events are not measured; how many depends on the number of slots, which is not recorded.
+    It walks the test sessions in mini-batches, as training does. Without extra negatives these stop when one session is
+    left, and the last events are not measured. Which ones depends on the batch size, which is not recorded.
     """
     test = recording.test
     if recording.settings.n_sample > 0:
@@ -164,7 +166,7 @@ def _metrics(recording: Recording, found: MetricTable) -> Check:
 
 
 def _metric_distance(expected: MetricTable, found: MetricTable) -> float:
-    """Largest difference over what both tell; infinite where they share nothing."""
+    """The largest difference over the values that both have; infinite where there is none."""
     differences = [
         abs(found[mode][metric][k] - value)
         for mode, by_metric in expected.items()

@@ -1,4 +1,4 @@
-"""The known faults of third-party implementations, and which of them explains a deviation.
+"""The known faults of third-party implementations, and the search for one that explains a deviation.
 
 The list is that of Hidasi & Czapp, The Effect of Third Party Implementations on Reproducibility, RecSys 2023, with the
 author's own fault of counting a narrow batch's logQ columns. Every fault is planted in the plain implementation, run on
@@ -36,9 +36,9 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What explains a trace: names of faults, none where it is right, and whether they explain all of it.
+    """The names of the faults that explain a trace; none where it is right. `explained`: they explain all of it.
 
-    Several faults are there `together`, or else each of them alone would do the same on this recording.
+    Several faults are present `together`, or else each of them alone has the same effect on this recording.
     """
 
     faults: tuple[str, ...]
@@ -47,7 +47,7 @@ class Diagnosis:
 
 
 def diagnose(recording: Recording, trace: Trace) -> Diagnosis:
-    """The fault, or else the pair of faults, with which the plain implementation does what the trace shows."""
+    """Find the fault, or else the pair of faults, with which the plain implementation computes what the trace shows."""
     if largest_excess(compare(recording, trace)) <= 1:
         return Diagnosis((), True)
     variants = [(name, how) for name, ways in FAULTS.items() for how in ways]

@@ -1,4 +1,4 @@
-"""GRU4Rec once more, slow and obvious, with switches for what widely used reimplementations get wrong.
+"""A second implementation of GRU4Rec, slow and simple, with switches for the faults of widely used reimplementations.
 
 With every switch at its default this is an independent second implementation. See Hidasi & Czapp, The Effect of
 Third Party Implementations on Reproducibility, RecSys 2023.
@@ -20,7 +20,7 @@ from gru4rec_cli.models.gru4rec.batches import WalkStep, min_slots, walk_session
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How an implementation does things; the defaults are right."""
+    """The switches of an implementation; the defaults are right."""
 
     reset: Literal["right", "never", "a step late", "until the next one"] = "right"
     loss: Literal["right", "softmax twice", "softmax first", "softmax first, then log"] = "right"
@@ -37,7 +37,7 @@ RIGHT = Behaviour()
 
 
 class Plain:
-    """One training of the plain implementation."""
+    """A training by the plain implementation."""
 
     def __init__(self, recording: Recording, behaviour: Behaviour) -> None:
         self.recording, self.behaviour, self.settings = recording, behaviour, recording.settings
@@ -165,17 +165,17 @@ class Plain:
             scores = torch.softmax(scores, dim=1)
         if settings.elu > 0:
             scores = functional.elu(scores, alpha=settings.elu)
-        own, slots = scores.diagonal()[:, None], len(scores)
+        target_scores, slots = scores.diagonal()[:, None], len(scores)
         negative = torch.ones_like(scores)
         negative[torch.arange(slots), torch.arange(slots)] = 0
         powers = torch.exp(scores - scores.max(dim=1, keepdim=True).values.detach()) * negative
         w = powers / powers.sum(dim=1, keepdim=True)
         regularisation = settings.regularisation * (w * scores**2).sum(1) if self.behaviour.regularised else 0.0
-        losses = -torch.log((w * torch.sigmoid(own - scores)).sum(1) + 1e-24) + regularisation
+        losses = -torch.log((w * torch.sigmoid(target_scores - scores)).sum(1) + 1e-24) + regularisation
         return losses.sum() / settings.batch_size
 
     def log_q(self, columns: Tensor, slots: int) -> Tensor:
-        """log q of every column: supports for targets, their power for samples; faulty columns on demand."""
+        """Return log q of every column: supports for targets, their power for samples; faulty columns on demand."""
         as_target, how = torch.log(self.supports[columns]), self.behaviour.logq
         as_sample = self.settings.sample_alpha * as_target
         place = torch.arange(len(columns))
@@ -214,7 +214,7 @@ class Plain:
             self.weights[name][rows] -= step
 
     def scores(self, test: Sessions) -> np.ndarray:
-        """Scores of every test event, session by session."""
+        """Return the scores of every test event, session by session, (events, V)."""
         found = []
         for start, stop in zip(test.offsets[:-1], test.offsets[1:], strict=True):
             states = [torch.zeros(1, units) for units in self.settings.layers]
@@ -226,5 +226,5 @@ class Plain:
 
 
 def plain_trace(recording: Recording, behaviour: Behaviour = RIGHT) -> Trace:
-    """What the plain implementation makes of a recorded run."""
+    """Train and score a recorded run by the plain implementation."""
     return Plain(recording, behaviour).run()

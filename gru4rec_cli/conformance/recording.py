@@ -1,4 +1,4 @@
-"""Recorded runs: what the author's implementation computed on toy data, as plain numbers."""
+"""Recorded runs of the author's implementation on toy data, as plain numbers."""
 
 import json
 from collections.abc import Mapping
@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from pydantic import ValidationError
 
+from gru4rec_cli.base.arrays import AnyArray, Int64Array
 from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.sessions import Sessions, Vocabulary, sessions_from_frame
 from gru4rec_cli.models.gru4rec import Settings
 
-Array = npt.NDArray[Any]
-Weights = dict[str, Array]
+Weights = dict[str, AnyArray]
 
 _NEEDED = [f"{part}/{column}" for part in ("train", "test") for column in ("SessionId", "ItemId", "Time")]
 _NEEDED += ["item_ids", "step/input", "step/target", "step/n_valid", "step/loss", "test_scores", "test_keys"]
@@ -25,7 +24,7 @@ _NEEDED += ["item_ids", "step/input", "step/target", "step/n_valid", "step/loss"
 
 @dataclass(frozen=True)
 class Trace:
-    """What an implementation did with a recorded run; parts it does not tell are None.
+    """Results of an implementation on a recorded run; parts that it does not give are None.
 
     `batches` are (input, target) item indices of every step; `scores` (events, V) follow the test events in order.
     """
@@ -33,7 +32,7 @@ class Trace:
     losses: list[float]
     batches: list[tuple[list[int], list[int]]] | None = None
     weights: Weights | None = None
-    scores: Array | None = None
+    scores: AnyArray | None = None
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None  # tie mode → metric → cutoff → value
 
 
@@ -47,7 +46,7 @@ class Recording:
     hyperparameters: dict[str, Any]
     settings: Settings
     metrics: dict[str, dict[str, dict[str, float]]]
-    arrays: dict[str, Array] = field(repr=False)
+    arrays: dict[str, AnyArray] = field(repr=False)
     train: Sessions = field(repr=False)
     test: Sessions = field(repr=False)
 
@@ -56,19 +55,19 @@ class Recording:
         return len(self.arrays["step/loss"])
 
     def weights(self, when: str) -> Weights:
-        """All weights, `init` or `final`, in the shapes of our implementation."""
+        """Return all weights, `init` or `final`, in the shapes of our implementation."""
         found = {name.removeprefix(f"{when}/"): a for name, a in self.arrays.items() if name.startswith(f"{when}/")}
         return {name: array.ravel() if name == "output_bias" else array for name, array in found.items()}
 
-    def negatives(self, step: int) -> npt.NDArray[np.int64]:
+    def negatives(self, step: int) -> Int64Array:
         """Item indices of the extra negatives of a step, (n_sample,)."""
         if self.settings.n_sample == 0 or "step/negatives" not in self.arrays:
             return np.zeros(0, dtype=np.int64)
-        drawn: npt.NDArray[np.int64] = self.arrays["step/negatives"][step].astype(np.int64)
+        drawn: Int64Array = self.arrays["step/negatives"][step].astype(np.int64)
         return drawn
 
-    def noise(self, step: int, name: str) -> Array | None:
-        """Recorded noise of a step, (B, width), or None."""
+    def noise(self, step: int, name: str) -> AnyArray | None:
+        """Return the recorded noise of a step, (B, width), or None."""
         array = self.arrays.get(f"step/noise.{name}")
         return None if array is None else array[step]
 
@@ -77,8 +76,8 @@ class Recording:
         inputs, targets, widths = (self.arrays[f"step/{name}"] for name in ("input", "target", "n_valid"))
         return [(inputs[s, :w].tolist(), targets[s, :w].tolist()) for s, w in enumerate(widths.tolist())]
 
-    def scores(self) -> Array:
-        """The recorded scores, rows in the order of our test events."""
+    def scores(self) -> AnyArray:
+        """Return the recorded scores, rows in the order of our test events."""
         owners = self.test.session_ids[self.test.event_sessions()].tolist()
         positions = (self.test.event_positions() - 1).tolist()
         event = {key: row for row, key in enumerate(zip(owners, positions, strict=True))}
@@ -89,9 +88,9 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """The recorded run `NAME.npz` + `NAME.json`; `path` names either, or both without a suffix.
+    """Read the recorded run `NAME.npz` + `NAME.json`; `path` names either, or both without a suffix.
 
-    Raises `DataError` where a file is missing or not what it should be.
+    Raises `DataError` where a file is missing or is not part of a recorded run.
     """
     base = path.with_suffix("") if path.suffix in (".npz", ".json") else path
     arrays, described = _read_files(base)
@@ -109,7 +108,7 @@ def read_recording(path: Path) -> Recording:
     return Recording(base.name, given, settings, described.get("metrics", {}), arrays, train, test)
 
 
-def _read_files(base: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+def _read_files(base: Path) -> tuple[dict[str, AnyArray], dict[str, Any]]:
     for suffix in (".npz", ".json"):
         if not base.with_suffix(suffix).is_file():
             raise DataError(f"there is no file {base.with_suffix(suffix)}", "a case is NAME.npz and NAME.json")
@@ -123,16 +122,16 @@ def _read_files(base: Path) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:
-    """Hyperparameters in the author's spelling as our settings."""
+    """Return our settings for hyperparameters in the author's spelling."""
     same = ["layers", "loss", "batch_size", "learning_rate", "momentum", "n_sample", "sample_alpha"]
     same += ["dropout_p_embed", "dropout_p_hidden"]
-    own = ("logq",) if given["loss"] == "cross-entropy" else ("bpreg", "elu_param")
+    specific = ("logq",) if given["loss"] == "cross-entropy" else ("bpreg", "elu_param")
     embedding = "shared" if given["constrained_embedding"] else given["embedding"] or "none"
-    ours = {key: given[key] for key in (*same, *own)} | {"epochs": given["n_epochs"], "embedding": embedding}
+    ours = {key: given[key] for key in (*same, *specific)} | {"epochs": given["n_epochs"], "embedding": embedding}
     return Settings.model_validate_json(json.dumps(ours))
 
 
-def _sessions(arrays: dict[str, Array], part: str, vocabulary: Vocabulary) -> Sessions:
+def _sessions(arrays: dict[str, AnyArray], part: str, vocabulary: Vocabulary) -> Sessions:
     """Events sorted by session and time, sessions then visited by the time of their first event."""
     columns = {SESSION: "SessionId", ITEM: "ItemId", TIME: "Time"}
     frame = pl.DataFrame({ours: arrays[f"{part}/{theirs}"] for ours, theirs in columns.items()})

@@ -1,4 +1,4 @@
-"""Recorded runs against an implementation: verdicts, and how they are shown."""
+"""Recorded runs replayed by an implementation: verdicts, and their document and table."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from gru4rec_cli.base.errors import CheckError
+from gru4rec_cli.conformance.adapter import load_adapter, run_adapter
 from gru4rec_cli.conformance.comparison import ABSOLUTE, RELATIVE, WEIGHT_ABSOLUTE, Check, compare
 from gru4rec_cli.conformance.faults import Diagnosis, diagnose
-from gru4rec_cli.conformance.module import load_adapter, run_adapter
 from gru4rec_cli.conformance.recording import Recording, read_recording
 from gru4rec_cli.conformance.replay import replay
 from gru4rec_cli.reporting.tables import Table
@@ -18,7 +18,7 @@ _SHOWN = ("batches", "loss", "weights", "scores", "ranks", "metrics")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of one case."""
+    """The result of one case."""
 
     recording: Recording
     checks: list[Check]
@@ -50,7 +50,7 @@ def require_all(verdicts: list[Verdict]) -> None:
 
 
 def document(verdicts: list[Verdict]) -> dict[str, Any]:
-    """Everything, for a script."""
+    """Return all results, ready for JSON."""
     return {
         "tolerance": {"relative": RELATIVE, "absolute": ABSOLUTE, "weights_absolute": WEIGHT_ABSOLUTE},
         "conforms": all(verdict.holds for verdict in verdicts),
@@ -68,7 +68,7 @@ def document(verdicts: list[Verdict]) -> dict[str, Any]:
 
 
 def table(verdicts: list[Verdict]) -> Table:
-    """A row a case: the largest deviation of everything compared, and the verdict."""
+    """Return a table with a row for each case: the largest deviation of every part, and the verdict."""
     notes = [
         f"Largest deviations. Allowed: loss and scores {RELATIVE:g} relative or {ABSOLUTE:g} absolute, weights "
         f"{RELATIVE:g} relative or {WEIGHT_ABSOLUTE:g} absolute; batches, ranks and metrics the same."

@@ -1,4 +1,4 @@
-"""Rules that an event log goes through before it is split: each removes events, and says how many."""
+"""The rules of cleaning: each removes events from a log, and counts them."""
 
 from typing import Any, Literal
 
@@ -62,7 +62,7 @@ def clean(events: pl.DataFrame, settings: CleaningSettings) -> tuple[pl.DataFram
 
 
 def apply_rules(tally: Tally, settings: CleaningSettings) -> Tally:
-    """Put a tally's events through all rules of cleaning."""
+    """Apply all rules of cleaning to a tally's events."""
     remove_repetitions(tally, settings)
     minimum, support = settings.min_session_length, settings.min_item_support
     tally.apply(SHORT, long_enough(minimum))
@@ -92,7 +92,7 @@ def without_duplicates(tally: Tally) -> Choice | None:
     timed = tally.engine.shifted(tally.events, TIME, 1, _TIME_BEFORE)
     timed = tally.engine.shifted(timed, TIME, -1, _TIME_AFTER)
     ties = (nw.col(_TIME_BEFORE) == nw.col(TIME)) | (nw.col(_TIME_AFTER) == nw.col(TIME))
-    tied = tally.engine.hold(timed.filter(ties).select(SESSION, ITEM, TIME, ROW))
+    tied = tally.engine.compute(timed.filter(ties).select(SESSION, ITEM, TIME, ROW))
     firsts = tied.group_by(SESSION, ITEM, TIME).agg(nw.col(ROW).min())
     return without(tally, tied.join(firsts, on=ROW, how="anti"), ROW)
 
@@ -118,7 +118,7 @@ def no_longer_than(maximum: int, overlong: Literal["drop", "cut"]) -> Rule:
     """Drop sessions of more than `maximum` events, or cut them after their first `maximum` ones."""
 
     def rule(tally: Tally) -> Choice | None:
-        longer = tally.engine.hold(tally.lengths.filter(nw.col(EVENTS) > maximum))
+        longer = tally.engine.compute(tally.lengths.filter(nw.col(EVENTS) > maximum))
         if overlong == "drop":
             return without(tally, longer, SESSION)
         place = nw.col(ROW).cum_count().over(SESSION, order_by=[TIME, ROW])
@@ -127,21 +127,21 @@ def no_longer_than(maximum: int, overlong: Literal["drop", "cut"]) -> Rule:
     return rule
 
 
-def without(tally: Tally, gone: Table, column: str) -> Choice | None:
-    """Events less those with a value of a column (sessions, items, rows) that a table holds; None where it is empty."""
-    held = tally.engine.hold(gone.select(column))
-    return tally.engine.without(tally.events, held, column) if native(held.head(1)).height else None
+def without(tally: Tally, values: Table, column: str) -> Choice | None:
+    """Drop events whose value in a column (session, item, row) is in the table `values`; None where that is empty."""
+    computed = tally.engine.compute(values.select(column))
+    return tally.engine.without(tally.events, computed, column) if native(computed.head(1)).height else None
 
 
 def summarise(events: pl.DataFrame) -> dict[str, Any]:
-    """Size, span and session lengths of an event table, ready for JSON; null where it holds no events."""
+    """Return size, span and session lengths of an event table, ready for JSON; null where it holds no events."""
     logged = lazy(events)
     lengths = logged.group_by(SESSION).agg(nw.len().alias(EVENTS))
     return summary_of(logged, lengths, events[ITEM].n_unique())
 
 
 def summary_of(events: Table, lengths: Table, items: int) -> dict[str, Any]:
-    """The same from events, the length of each session and the number of items."""
+    """Return what `summarise` returns, from events, the length of each session and the number of items."""
     first, last = native(events.select(nw.col(TIME).min().alias("first"), nw.col(TIME).max().alias("last"))).row(0)
     counts = native(lengths.group_by(EVENTS).agg(nw.len().alias("sessions"))).sort(EVENTS)
     sizes, ends = counts[EVENTS], counts["sessions"].cast(pl.Int64).cum_sum()

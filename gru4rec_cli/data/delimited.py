@@ -1,4 +1,4 @@
-"""Delimited text files: their header, and the line that makes one unreadable."""
+"""Delimited text files: their header, and the first line that is not a record."""
 
 import csv
 import gzip
@@ -17,12 +17,12 @@ _SEPARATORS = {".tsv": "\t", ".csv": ","}
 
 
 class RecordError(DataError):
-    """A line is no record; the lines around it may be."""
+    """Raised where a line is not a record; the lines around it may be."""
 
 
 @dataclass(frozen=True)
 class BadRows:
-    """Rows that could not be used, for one reason; `first` is the place of the first, where it is known."""
+    """Rows that cannot be used, for one reason; `first` is the place of the first one, empty where it is not known."""
 
     reason: str
     rows: int
@@ -30,7 +30,7 @@ class BadRows:
 
 
 def separator_of(path: Path, configured: str | None) -> str | None:
-    """The separator of a text file, configured or by its suffix (.gz not counted); None for Parquet.
+    """Return the separator of a text file, configured or by its suffix (.gz not counted); None for Parquet.
 
     Raises:
         DataError: the suffix is unknown and no separator is configured.
@@ -48,7 +48,7 @@ def separator_of(path: Path, configured: str | None) -> str | None:
 
 
 def read_header(path: Path, separator: str) -> list[str]:
-    """The column names on the first line.
+    """Return the column names on the first line.
 
     Raises:
         DataError: the file is empty, not compressed as its name says, or its first line cannot be read.
@@ -69,7 +69,7 @@ def check_records(path: Path, separator: str, width: int = 0) -> None:
             never closed.
         DataError: the compressed file is damaged.
     """
-    whole = "format" if width else "header"
+    source = "format" if width else "header"
     for line, fields in _records(path, separator):
         width = width or len(fields)
         if not fields:
@@ -77,13 +77,13 @@ def check_records(path: Path, separator: str, width: int = 0) -> None:
         if len(fields) != width:
             plural = "" if len(fields) == 1 else "s"
             raise RecordError(
-                f"{path}: line {line} has {len(fields)} field{plural}, the {whole} has {width}",
-                f"give every line the fields of the {whole}, and quote a field that holds the separator",
+                f"{path}: line {line} has {len(fields)} field{plural}, the {source} has {width}",
+                f"give every line the fields of the {source}, and quote a field that holds the separator",
             )
 
 
 def line_of_row(path: Path, separator: str, row: int, *, header: bool = True) -> int:
-    """Line number, counted from 1, of a data row, counted from 0 (quoted fields may hold line breaks)."""
+    """Return the line number, from 1, of a data row, from 0 (quoted fields may hold line breaks)."""
     return next(itertools.islice(_records(path, separator), row + header, None))[0]
 
 
@@ -91,12 +91,12 @@ def salvage(path: Path, separator: str, width: int, target: Path) -> list[BadRow
     """Copy every line that is a record by itself to `target`; count the others by what is wrong with them.
 
     `width` is the number of fields of a file without header, 0 where the first line is one. A record with line
-    breaks in quotes counts as so many bad lines: among broken lines nobody can tell which of them belong together.
+    breaks in quotes counts as several bad lines: among broken lines it is unknown which of them belong together.
     """
     found: dict[str, tuple[int, int]] = {}  # reason → lines, first line
     with _open(path) as stream, target.open("w", encoding="utf-8", newline="") as copy:
         writer = csv.writer(copy, delimiter=separator, lineterminator="\n")
-        for number, line in enumerate(_damage_told(path, stream), start=1):
+        for number, line in enumerate(_intact_lines(path, stream), start=1):
             fields, reason = _fields(line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line, separator, width)
             if reason:
                 lines, first = found.get(reason, (0, number))
@@ -124,17 +124,17 @@ def _fields(line: bytes, separator: str, width: int) -> tuple[list[str], str]:
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Every line with its number, from 1.
+    """Yield every line with its number, from 1.
 
     Raises:
         DataError: the compressed file is damaged.
     """
     with _open(path) as stream:
-        yield from enumerate(_damage_told(path, stream), start=1)
+        yield from enumerate(_intact_lines(path, stream), start=1)
 
 
 def lone_quote_line(path: Path) -> int | None:
-    """Number of the first line with an odd number of quotes, if one has it."""
+    """Return the number of the first line with an odd number of quotes, or None."""
     return next((number for number, line in enumerate(_lines(path), start=1) if line.count('"') % 2), None)
 
 
@@ -157,11 +157,11 @@ def _records(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 def _lines(path: Path) -> Iterator[str]:
     with _open(path) as stream:
-        for number, line in enumerate(_damage_told(path, stream), start=1):
+        for number, line in enumerate(_intact_lines(path, stream), start=1):
             yield _decode(path, number, line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line)
 
 
-def _damage_told(path: Path, stream: BinaryIO) -> Iterator[bytes]:
+def _intact_lines(path: Path, stream: BinaryIO) -> Iterator[bytes]:
     try:
         yield from stream
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

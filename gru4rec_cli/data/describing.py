@@ -1,4 +1,4 @@
-"""What a click log is like before anything is made of it: size, lengths, times, repeats, drift, signal."""
+"""Describe a raw click log: size, session lengths, times, repeats, drift, whether the order of clicks matters."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,13 +8,18 @@ import polars as pl
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.cleaning import summarise
 from gru4rec_cli.data.order_signal import order_signal
-from gru4rec_cli.data.times import MICROSECONDS_PER_DAY
+from gru4rec_cli.data.times import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 RARE = 5  # events; the default of split.min_item_support
 
 _PLAUSIBLE = range(1995, 2100)  # years
-_RESOLUTIONS = {"days": MICROSECONDS_PER_DAY, "seconds": 1_000_000, "milliseconds": 1000, "microseconds": 1}
+_RESOLUTIONS = {
+    "days": MICROSECONDS_PER_DAY,
+    "seconds": MICROSECONDS_PER_SECOND,
+    "milliseconds": 1000,
+    "microseconds": 1,
+}
 _BEFORE = "_before"
 
 
@@ -23,7 +28,7 @@ def describe(events: pl.DataFrame, *, in_file_order: bool = True) -> dict[str, A
 
     Args:
         events: at least one event.
-        in_file_order: whether the rows stand as in the file; if not, `out_of_order` is null.
+        in_file_order: the rows are in the order of the file; otherwise `out_of_order` is null.
     """
     ordered = events.sort(SESSION, TIME, maintain_order=True)
     first, last = int(events[TIME].min()), int(events[TIME].max())  # type: ignore[arg-type]
@@ -42,19 +47,19 @@ def describe(events: pl.DataFrame, *, in_file_order: bool = True) -> dict[str, A
 
 
 def _times(events: pl.DataFrame, first: int) -> dict[str, Any]:
-    """The coarsest unit in which all times are whole, and whether the years look right."""
+    """The coarsest unit in which all times are whole, the year of the median, and if that is plausible."""
     whole = {name: bool((events[TIME] % size == 0).all()) for name, size in _RESOLUTIONS.items()}
     median = int(events[TIME].median())  # type: ignore[arg-type]
-    year = datetime.fromtimestamp(median // 1_000_000, UTC).year
-    told = "plausible"
+    year = datetime.fromtimestamp(median // MICROSECONDS_PER_SECOND, UTC).year
+    guess = "plausible"
     if year not in _PLAUSIBLE:
-        told = "row numbers or another origin"
+        guess = "row numbers or another origin"
         for factor, name in ((1000, "seconds"), (1_000_000, "seconds, read as microseconds")):
-            scaled = median * factor // 1_000_000
+            scaled = median * factor // MICROSECONDS_PER_SECOND
             if scaled < 4_102_444_800 and datetime.fromtimestamp(scaled, UTC).year in _PLAUSIBLE and first > 0:
-                told = f"the unit is wrong: read as {name}, the median falls into a year from 1995 on"
+                guess = f"the unit is wrong: read as {name}, the median falls into a year from 1995 on"
                 break
-    return {"resolution": next(name for name, holds in whole.items() if holds), "median_year": year, "guess": told}
+    return {"resolution": next(name for name, holds in whole.items() if holds), "median_year": year, "guess": guess}
 
 
 def _lengths(events: pl.DataFrame) -> dict[str, Any]:
@@ -119,10 +124,13 @@ def _out_of_order(events: pl.DataFrame) -> dict[str, int]:
 
 
 def drift(events: pl.DataFrame) -> list[dict[str, Any]]:
-    """By day (UTC): events, the share of them on items first seen that day, and how alike the popularity of items is
-    to the day with events before and to the first day (cosine of the counts by item, 1 for the same shares)."""
+    """Return a row for each day (UTC) with events.
+
+    A row holds the number of events, the share of them on items first seen that day, and the cosine between the day's
+    counts by item and those of the last day with events before it, and of the first day (1: the same shares).
+    """
     day = (pl.col(TIME) // MICROSECONDS_PER_DAY).alias("day")
-    counts = events.group_by(day, ITEM).agg(pl.len().cast(pl.Int64).alias("count"))  # squares need the room
+    counts = events.group_by(day, ITEM).agg(pl.len().cast(pl.Int64).alias("count"))  # squares would overflow UInt32
     days = counts.select(pl.col("day").unique().sort()).with_columns(pl.col("day").shift(1).alias(_BEFORE))
     first_seen = (pl.col("day") == pl.col("day").min().over(ITEM)).alias("new")
     counts = counts.with_columns(first_seen).join(days, on="day")

@@ -1,6 +1,7 @@
-"""What cleaning and dividing a log leave to the engine: order within sessions, and where intermediate tables lie.
+"""The interface of an engine, which cleans and divides a log, and the engine that uses Polars in memory.
 
-All rules are Narwhals expressions on lazy frames and run on every engine alike.
+All rules are Narwhals expressions on lazy frames, the same for every engine. An engine decides where intermediate
+tables are stored, and how the order within sessions is found.
 """
 
 from typing import Any, Protocol
@@ -11,62 +12,62 @@ import polars as pl
 
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 
-Table = nw.LazyFrame[Any]  # events: SESSION, ITEM, TIME and ROW; or whatever was made of them
+Table = nw.LazyFrame[Any]  # events: SESSION, ITEM, TIME and ROW; or a table made from them
 
-_KEPT = "kept"
+_CHOSEN = "chosen"
 ROW = "row"  # orders the events of one session and time as they stood in the input
 
 
-Choice = Any  # which of a tally's events stay, as the engine has it
+Choice = Any  # the events of a tally that stay, in the engine's own form
 
 
 class Engine(Protocol):
-    """Carries out the rules on one kind of tables."""
+    """Applies the rules to one kind of tables."""
 
-    def hold(self, table: Table) -> Table:
-        """The table, computed."""
+    def compute(self, table: Table) -> Table:
+        """Compute a table and return it."""
 
     def choice(self, events: Table, predicate: nw.Expr) -> Choice:
-        """Those of a tally's events, seen with further columns if need be, for which a predicate holds."""
+        """Choose the events of a tally for which a predicate holds; they may have further columns."""
 
-    def without(self, events: Table, gone: Table, column: str) -> Choice:
-        """Events less those whose value of a column stands in that of a held table."""
+    def without(self, events: Table, values: Table, column: str) -> Choice:
+        """Choose the events whose value in a column is not in that column of a computed table."""
 
-    def within(self, events: Table, kept: Table, column: str) -> Table:
-        """Only those events."""
+    def within(self, events: Table, values: Table, column: str) -> Table:
+        """Return the events whose value in a column is in that column of a computed table."""
 
     def chosen(self, events: Table, choice: Choice) -> Table:
-        """What was chosen of events, held; nobody else should refer to these, whose memory is used again."""
+        """Return the chosen events, computed. The memory of `events` is reused: keep no other reference to them."""
 
     def shifted(self, events: Table, column: str, by: int, name: str) -> Table:
-        """Events with the value of the event that is `by` places earlier (negative: later) in its session, or null."""
+        """Add a column `name`: the value of the event `by` places earlier (negative: later) in its session, or null."""
 
     def running(self, events: Table, column: str, name: str) -> Table:
-        """Events with the sum of a column up to each of them, in order of session, time and ROW."""
+        """Add a column `name`: the sum of a column up to each event, in order of session, time and ROW."""
 
     def visiting_order(self, events: Table) -> Any:
-        """SESSION, ITEM, TIME as a frame of the engine, ids as they were: sessions by (start, id), events by time."""
+        """Return SESSION, ITEM, TIME with original ids, as the engine's frame: by session (start, id), then time."""
 
 
 def lazy(frame: pl.DataFrame | pl.LazyFrame) -> Table:
-    """A Polars frame for Narwhals."""
+    """Return a Polars frame as a lazy one of Narwhals."""
     return nw.from_native(frame.lazy())
 
 
 def native(events: Table) -> pl.DataFrame:
-    """A Narwhals frame as one of Polars."""
+    """Compute a Narwhals frame and return it as one of Polars."""
     frame: pl.DataFrame = events.collect("polars").to_native()
     return frame
 
 
 class PolarsEngine:
-    """Events lie in memory by session and time, which is the order of ROW, with codes of 32 bits for ids."""
+    """Keeps events in memory by session and time, which is the order of ROW, with 32-bit codes for ids."""
 
     def __init__(self) -> None:
         self._ids: dict[str, _Codes] = {}
 
     def events(self, logs: list[pl.DataFrame]) -> list[Table]:
-        """Logs (SESSION, ITEM, TIME) as events; to be called once. The list is emptied on the way, to save memory.
+        """Return logs (SESSION, ITEM, TIME) as events; call it once. The list is emptied on the way, to save memory.
 
         Codes are the same for the same id in every log, and in the order of the ids.
         """
@@ -79,7 +80,7 @@ class PolarsEngine:
             coded.append(lazy(in_order(logs.pop(0).rechunk())))
         return coded
 
-    def hold(self, table: Table) -> Table:
+    def compute(self, table: Table) -> Table:
         frame: pl.DataFrame = table.to_native().collect(engine="in-memory")
         if ROW in frame.columns and SESSION in frame.columns:
             if not frame[ROW].is_sorted():
@@ -88,20 +89,20 @@ class PolarsEngine:
         return lazy(frame)
 
     def choice(self, events: Table, predicate: nw.Expr) -> pl.Series:
-        mask: pl.DataFrame = events.select(predicate.alias(_KEPT)).to_native().collect(engine="in-memory")
-        return mask[_KEPT]
+        mask: pl.DataFrame = events.select(predicate.alias(_CHOSEN)).to_native().collect(engine="in-memory")
+        return mask[_CHOSEN]
 
-    def without(self, events: Table, gone: Table, column: str) -> pl.Series:
-        return self.choice(events, ~nw.col(column).is_in(self._values(gone, column)))
+    def without(self, events: Table, values: Table, column: str) -> pl.Series:
+        return self.choice(events, ~nw.col(column).is_in(self._values(values, column)))
 
     def chosen(self, events: Table, choice: pl.Series) -> Table:
         frame: pl.DataFrame = events.to_native().collect(engine="in-memory")
         del events
         # One column after the other: the log is never in memory twice.
-        return self.hold(lazy(pl.DataFrame([frame.drop_in_place(name).filter(choice) for name in frame.columns])))
+        return self.compute(lazy(pl.DataFrame([frame.drop_in_place(name).filter(choice) for name in frame.columns])))
 
-    def within(self, events: Table, kept: Table, column: str) -> Table:
-        return events.filter(nw.col(column).is_in(self._values(kept, column)))
+    def within(self, events: Table, values: Table, column: str) -> Table:
+        return events.filter(nw.col(column).is_in(self._values(values, column)))
 
     def _values(self, table: Table, column: str) -> pl.Series:
         return native(table.select(column))[column].implode()
@@ -125,7 +126,7 @@ class PolarsEngine:
 
 
 class _Codes:
-    """Ids as UInt32 in their own order: integers less the smallest, where they span little, or places in a list."""
+    """UInt32 codes in the order of the ids: integers less the smallest if their range is small, else list indices."""
 
     def __init__(self, least: int, ids: pl.Series | None) -> None:
         self._least, self._ids = least, ids
@@ -153,7 +154,7 @@ class _Codes:
 
 
 def in_order(log: pl.DataFrame) -> pl.DataFrame:
-    """The log by session and time, equal times as they stood, with its rows numbered."""
+    """Sort a log by session and time, equal times in their original order, and number its rows."""
     events = log.with_row_index(ROW)
     before, time = pl.col(SESSION).shift(1), pl.col(TIME)
     in_order = (before < pl.col(SESSION)) | ((before == pl.col(SESSION)) & (time.shift(1) <= time))
@@ -164,7 +165,7 @@ def in_order(log: pl.DataFrame) -> pl.DataFrame:
 
 
 def _visiting_rows(events: pl.DataFrame) -> pl.Series:
-    """Where the rows of events by (session, time) stand in visiting order."""
+    """The indices of rows of events by (session, time), in visiting order."""
     runs = events.select(pl.col(SESSION).rle().struct.field("len")).with_columns(pl.col("len").cum_sum().alias("end"))
     runs = runs.with_columns((pl.col("end") - pl.col("len")).alias("begin"))
     runs = runs.with_columns(events[TIME].gather(runs["begin"])).sort(TIME, maintain_order=True)

@@ -1,4 +1,4 @@
-"""One file of events as users have them: read fast, and explained row by row where it is wrong."""
+"""One file of events: read fast by Polars, and looked at row by row to explain what is wrong."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,9 +17,7 @@ from gru4rec_cli.data.delimited import BadRows
 from gru4rec_cli.data.layout import GUIDE, Layout
 from gru4rec_cli.data.removals import NONE, Counts
 
-MICROSECONDS_PER_SECOND = 1_000_000
-
-KEPT = "kept"
+WANTED = "wanted"
 _DAY = "day"
 _ROW = "row"
 _EMPTY = "empty: "
@@ -30,17 +28,17 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class FileCounts:
-    """What was in a file; `rows` counts also those that are not among its events."""
+    """Counts of a file; `rows` includes the rows that are not among its events."""
 
     rows: int
-    other: Counts = NONE  # events of other types than those that are kept
+    other: Counts = NONE  # events of types that are not wanted
     bad: Counts = NONE
     why_bad: list[BadRows] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class FileEvents:
-    """What a file gave: SESSION, ITEM, TIME in file order."""
+    """The events of a file (SESSION, ITEM, TIME in file order) and its counts."""
 
     events: pl.DataFrame
     counts: FileCounts
@@ -48,7 +46,7 @@ class FileEvents:
 
 @dataclass(frozen=True)
 class EventFile:
-    """A file and how to read it; `separator` is None for Parquet, `session` the column of sessions, or of users."""
+    """A file and its layout; `separator` is None for Parquet, `session` the column of sessions, or of users."""
 
     path: Path
     layout: Layout
@@ -59,7 +57,7 @@ class EventFile:
     named: bool = False  # the format is not GENERIC: its columns cannot be configured
 
     def read(self) -> FileEvents:
-        """SESSION, ITEM, TIME in file order; raises `DataError` (see `read_log`)."""
+        """Return SESSION, ITEM, TIME in file order; raises `DataError` (see `read_log`)."""
         try:
             return self._read()
         except delimited.RecordError:
@@ -77,7 +75,7 @@ class EventFile:
         return FileEvents(rest.events, FileCounts(found.rows + lines, found.other, bad, [*lost, *known]))
 
     def check(self) -> pl.Schema:
-        """The types of all columns; raises `DataError` where one to be read is missing or of the wrong type."""
+        """Return the types of all columns; raises `DataError` where one to be read is missing or of the wrong type."""
         self._require_columns()
         schema = self._attempt(lambda: self._scan().collect_schema())
         self._require_types(schema)
@@ -94,20 +92,20 @@ class EventFile:
         last = _EMPTY + schema.names()[-1]
         if self.separator is not None and last in events.columns and events[last].any():
             self._check_records(self.separator)
-        if KEPT not in events.columns:
-            events = events.with_columns(pl.lit(value=True).alias(KEPT))
+        if WANTED not in events.columns:
+            events = events.with_columns(pl.lit(value=True).alias(WANTED))
         for name, column in ((SESSION, self.session), (ITEM, self.layout.item)):
             events = self._with_text_ids(events, name, column)
         if self.layout.time is None:
             rows = pl.int_range(pl.len(), dtype=pl.Int64)
-            events = events.with_columns((rows * MICROSECONDS_PER_SECOND).alias(TIME))
+            events = events.with_columns((rows * times.MICROSECONDS_PER_SECOND).alias(TIME))
         if self.layout.day is not None:
             first = pl.col(_DAY).min().over(SESSION)
             events = events.with_columns(pl.when(pl.col(_DAY).is_not_null()).then(first + pl.col(TIME)).alias(TIME))
-        return self._sorted_out(events.select(SESSION, ITEM, TIME, KEPT))
+        return self._valid_events(events.select(SESSION, ITEM, TIME, WANTED))
 
     def _common_times(self, schema: pl.Schema) -> str | None:
-        """How the first time is written, if in one of the common ways."""
+        """The format of the first time, if it is a common one."""
         column = self.layout.time
         if column is None or self.layout.unit != "iso8601" or schema[column] != pl.String:
             return None
@@ -129,7 +127,7 @@ class EventFile:
             exprs.append(times.to_microseconds(pl.col(layout.day), schema[layout.day], "iso8601").alias(_DAY))
         if layout.kind is not None and self.keep:
             kinds = pl.col(layout.kind).cast(pl.String)
-            exprs.append(kinds.is_in(list(self.keep)).fill_null(value=False).alias(KEPT))
+            exprs.append(kinds.is_in(list(self.keep)).fill_null(value=False).alias(WANTED))
         if self.separator is not None:
             # Polars fills up rows that are too short, and notices those too long only where it reads every column.
             others = [name for name in schema.names() if name not in self.columns().values()]
@@ -137,32 +135,32 @@ class EventFile:
         return exprs
 
     def _with_text_ids(self, events: pl.DataFrame, name: str, column: str) -> pl.DataFrame:
-        """Ids as text where one that is kept is there but is no plain integer."""
-        lacking = events[KEPT] & events[name].is_null()
+        """Ids as text if the id of a wanted event is not a plain integer."""
+        lacking = events[WANTED] & events[name].is_null()
         if not lacking.any():
             return events
         text = self._collect([_text_id(column).alias(name)])[name]
         return events.with_columns(text) if (lacking & text.is_not_null()).any() else events
 
-    def _sorted_out(self, events: pl.DataFrame) -> FileEvents:
+    def _valid_events(self, events: pl.DataFrame) -> FileEvents:
         """The events without those of other types and without bad rows, which are counted or refused."""
-        kept = events.filter(KEPT) if self.keep else events
-        if kept.is_empty():
+        wanted = events.filter(WANTED) if self.keep else events
+        if wanted.is_empty():
             raise DataError(
                 f"{self.path}: none of its {events.height} events is of type {' or '.join(self.keep)}",
                 f"the types stand in column {self.layout.kind!r}; name those to keep in data.events",
             )
-        other = removed(events, kept)
-        is_bad = pl.any_horizontal(pl.col(SESSION, ITEM, TIME).is_null(), *_line_breaks(kept)).fill_null(value=True)
-        if not kept.select(is_bad.any()).item():
-            return FileEvents(kept.select(SESSION, ITEM, TIME), FileCounts(events.height, other))
-        bad_rows = events.select((pl.col(KEPT) & is_bad).arg_true()).to_series()
+        other = removed(events, wanted)
+        is_bad = pl.any_horizontal(pl.col(SESSION, ITEM, TIME).is_null(), *_line_breaks(wanted)).fill_null(value=True)
+        if not wanted.select(is_bad.any()).item():
+            return FileEvents(wanted.select(SESSION, ITEM, TIME), FileCounts(events.height, other))
+        bad_rows = events.select((pl.col(WANTED) & is_bad).arg_true()).to_series()
         if not self.skip:
             self._refuse(events, int(bad_rows[0]))
-        good = kept.filter(~is_bad)
+        good = wanted.filter(~is_bad)
         if good.is_empty():
-            raise DataError(f"{self.path}: every one of its {kept.height} rows is bad", "try data.on_error: stop")
-        counts = FileCounts(events.height, other, removed(kept, good), self._reasons(events, bad_rows))
+            raise DataError(f"{self.path}: every one of its {wanted.height} rows is bad", "try data.on_error: stop")
+        counts = FileCounts(events.height, other, removed(wanted, good), self._reasons(events, bad_rows))
         return FileEvents(good.select(SESSION, ITEM, TIME), counts)
 
     def _reasons(self, events: pl.DataFrame, bad_rows: pl.Series) -> list[BadRows]:
@@ -182,7 +180,7 @@ class EventFile:
         delimited.check_records(self.path, separator, len(self.layout.header))
 
     def columns(self) -> dict[str, str]:
-        """The columns to read, by the key that names each in the configuration."""
+        """Return the columns to read, by the key that names each in the configuration."""
         columns = {"data.columns.session": self.session, "data.columns.item": self.layout.item}
         if self.layout.by == "user":
             columns = {"data.columns.user": self.session, "data.columns.item": self.layout.item}
@@ -273,7 +271,7 @@ class EventFile:
 
 
 def removed(before: pl.DataFrame, after: pl.DataFrame) -> Counts:
-    """Events, sessions and items that a filter took away; what has no id is in none."""
+    """Count the events, sessions and items that a filter removed; missing ids are not counted."""
     if before.height == after.height:
         return NONE
     sessions, items = (

@@ -1,4 +1,4 @@
-"""Click events: where they come from, and the tables in which the stages keep them."""
+"""Click events: the settings of section `data`, and the tables that stages write and read."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,7 +19,7 @@ SYNTHETIC = "synth"  # the data.source that stands for the output of the `synth`
 
 
 class ColumnSettings(Settings):
-    """How the columns of the file are called."""
+    """Names of the columns of the file."""
 
     session: str = Field("SessionId", description="column of session ids: integers or text")
     item: str = Field("ItemId", description="column of item ids: integers or text")
@@ -42,7 +42,7 @@ class ColumnSettings(Settings):
 
 
 class DataSettings(Settings):
-    """Where the clicks come from: one log that `split` divides, or files that are already divided."""
+    """Source of the clicks: one log that `split` divides, or files that are already divided."""
 
     format: str = Field(
         GENERIC, description="how the files are laid out: generic (the keys below), or a public data set by name"
@@ -156,7 +156,7 @@ def read_event_table(path: Path) -> pl.DataFrame:
 
 
 def parquet_files(path: Path) -> list[Path]:
-    """The files of an event table in the order of their rows: itself, or, where Spark wrote it, its parts."""
+    """Return the files of an event table in the order of their rows: itself or, if Spark wrote it, its parts."""
     return sorted(path.glob("part-*.parquet")) if path.is_dir() else [path]
 
 

@@ -1,4 +1,4 @@
-"""Cleaning, dividing and describing click logs in a notebook, in whatever tables they are."""
+"""Functions for notebooks: clean, divide and describe click logs in tables of pandas, Polars or PyArrow."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -41,8 +41,8 @@ def clean(
 
     Args:
         events: at least the three columns named; others are left out. Ids are integers or text, times are numbers in
-            `time_unit` or moments (of UTC, where they have no zone).
-        settings: keys of `split:` that tell how to clean, such as `min_item_support=5`.
+            `time_unit`, or datetimes (UTC, where they have no zone).
+        settings: keys of `split:` about cleaning, such as `min_item_support=5`.
 
     Returns:
         The events that are left as a table of the same kind and column types, in visiting order: sessions by start,
@@ -66,7 +66,7 @@ def split(
     time_unit: TimeUnit = "seconds",
     **settings: Any,
 ) -> Parts[Frame]:
-    """Clean a log of clicks and divide it by time, as `split` does; `settings` are keys of `split:`.
+    """Clean a log of clicks and divide it by time, as the stage `split` does; `settings` are keys of `split:`.
 
     Columns, tables and errors are those of `clean`; `DataError` is also raised where a part would be empty.
     """
@@ -115,7 +115,7 @@ class _Log(Generic[Frame]):
             raise DataError("the table holds no events", "give at least one")
 
     def like_it(self, events: pl.DataFrame) -> Frame:
-        """A result as a table of the kind given, its columns with the names and types given."""
+        """Return a result as a table of the user's kind, with the user's column names and types."""
         table = {self._names.get(column.name, column.name): column for column in events}
         if TIME in events.columns:
             table[self._names[TIME]] = self._time(events[TIME])
@@ -165,5 +165,5 @@ def _values(column: nw.Series[Any]) -> pl.Series:
 
 
 def _plain(column: pl.Series) -> Any:
-    """Values that every kind of table takes."""
+    """Values that all kinds of tables accept."""
     return column.to_list() if column.dtype == pl.String else column.to_numpy()

@@ -1,5 +1,7 @@
-"""JSON lines that hold a session each, its events in a list, or an event each: read fast, and explained line by line
-where wrong."""
+"""JSON lines with a session each, its events in a list, or with an event each.
+
+They are read fast by Polars, and line by line to explain what is wrong.
+"""
 
 import json
 from collections.abc import Iterator
@@ -14,10 +16,11 @@ from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import BadRows, RecordError
-from gru4rec_cli.data.eventfile import MICROSECONDS_PER_SECOND, FileCounts, FileEvents, removed
+from gru4rec_cli.data.eventfile import FileCounts, FileEvents, removed
 from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.removals import Counts
 
+_LATEST_SECOND, _LATEST_MILLISECOND = times.LATEST // times.MICROSECONDS_PER_SECOND, times.LATEST // 1000
 _KIND = "kind"
 
 
@@ -31,10 +34,10 @@ class SessionLines:
     skip: bool = False
 
     def read(self) -> FileEvents:
-        """SESSION, ITEM, TIME in file order. A bad line counts as one bad row, whatever events it may have held.
+        """Return SESSION, ITEM, TIME in file order. A bad line counts as one bad row, however many events it holds.
 
         Raises:
-            DataError: a line is no session, or one of its events is no event; names the line.
+            DataError: a line is not a session, or one of its events is not an event; names the line.
         """
         lost: dict[str, BadRows] = {}
         events = self._fast()
@@ -44,15 +47,15 @@ class SessionLines:
         if events.is_empty():
             raise DataError(f"{self.path}: holds no events", "is this the right file?")
         micros = times.to_microseconds(pl.col(TIME), events.schema[TIME], self.layout.unit).alias(TIME)
-        kept = events.filter(pl.col(_KIND).is_in(list(self.keep))) if self.keep else events
-        if kept.is_empty():
+        wanted = events.filter(pl.col(_KIND).is_in(list(self.keep))) if self.keep else events
+        if wanted.is_empty():
             raise DataError(
                 f"{self.path}: none of its {events.height} events is of type {' or '.join(self.keep)}",
                 "name the types to keep in data.events",
             )
         bad = Counts(sum(reason.rows for reason in lost.values()), 0, 0)
-        table = kept.select(SESSION, ITEM, micros)
-        counts = FileCounts(events.height + bad.events, removed(events, kept), bad, list(lost.values()))
+        table = wanted.select(SESSION, ITEM, micros)
+        counts = FileCounts(events.height + bad.events, removed(events, wanted), bad, list(lost.values()))
         return FileEvents(table, counts)
 
     def _fast(self) -> pl.DataFrame | None:
@@ -68,22 +71,22 @@ class SessionLines:
             read = events.collect()
         except (PolarsError, PanicException, OSError):
             return None
-        within = read.select((pl.col(TIME).is_between(0, times.LATEST // 1000)).all()).item()
+        within = read.select((pl.col(TIME).is_between(0, _LATEST_MILLISECOND)).all()).item()
         return read if within else None
 
     def _slow(self, lost: dict[str, BadRows]) -> Iterator[tuple[int, int, int, str]]:
-        """Every good event; what is not is counted in `lost`, or refused."""
+        """Every good event; bad ones are counted in `lost`, or refused."""
         for number, line in delimited.numbered_lines(self.path):
             try:
                 session, events = self._session(line)
             except ValueError as error:
-                _lose(self, lost, number, str(error))
+                _count_bad(self, lost, number, str(error))
                 continue
             for event in events:
                 try:
                     yield session, *self._event(event)
                 except ValueError as error:
-                    _lose(self, lost, number, str(error))
+                    _count_bad(self, lost, number, str(error))
 
     def _session(self, line: bytes) -> tuple[int, list[Any]]:
         found = _parsed(line)
@@ -97,7 +100,7 @@ class SessionLines:
         item, time, kind = (found.get(name) for name in (self.layout.item, self.layout.time, self.layout.kind))
         if not isinstance(item, int) or not _integer(item):
             raise ValueError("an event without an integer item id")
-        if not isinstance(time, int) or not _integer(time) or not 0 <= time <= times.LATEST // 1000:
+        if not isinstance(time, int) or not _integer(time) or not 0 <= time <= _LATEST_MILLISECOND:
             raise ValueError("an event whose time is not one in milliseconds")
         if not isinstance(kind, str):
             raise ValueError("an event without a type")
@@ -106,17 +109,17 @@ class SessionLines:
 
 @dataclass(frozen=True)
 class EventLines:
-    """A file of lines `{USER: ID, ITEM: ID, TIME: SECONDS, …}`, ids text; an event that names no item is on none."""
+    """A file of lines `{USER: ID, ITEM: ID, TIME: SECONDS, …}`, ids text; events without an item are not used."""
 
     path: Path
     layout: Layout
     skip: bool = False
 
     def read(self) -> FileEvents:
-        """SESSION (the user), ITEM, TIME in file order; events on no item are counted as others.
+        """Return SESSION (the user), ITEM, TIME in file order; events without an item are counted as others.
 
         Raises:
-            DataError: a line is no event, or no line is an event on an item; names the line.
+            DataError: a line is not an event, or no event names an item; names the line.
         """
         lost: dict[str, BadRows] = {}
         events = self._fast()
@@ -124,16 +127,16 @@ class EventLines:
             events = pl.DataFrame(
                 list(self._slow(lost)), schema={SESSION: pl.String, ITEM: pl.String, TIME: pl.Int64}, orient="row"
             )
-        kept = events.drop_nulls(ITEM)
-        if kept.is_empty():
+        wanted = events.drop_nulls(ITEM)
+        if wanted.is_empty():
             raise DataError(
                 f"{self.path}: none of its {events.height} events names an item in {self.layout.item!r}",
                 "is this the right file?",
             )
         bad = Counts(sum(reason.rows for reason in lost.values()), 0, 0)
-        table = kept.with_columns(pl.col(TIME) * MICROSECONDS_PER_SECOND)
+        table = wanted.with_columns(pl.col(TIME) * times.MICROSECONDS_PER_SECOND)
         return FileEvents(
-            table, FileCounts(events.height + bad.events, removed(events, kept), bad, list(lost.values()))
+            table, FileCounts(events.height + bad.events, removed(events, wanted), bad, list(lost.values()))
         )
 
     def _fast(self) -> pl.DataFrame | None:
@@ -146,21 +149,21 @@ class EventLines:
             read = lines.select(pl.col(column).alias(name) for name, column in columns.items()).collect()
         except (PolarsError, PanicException, OSError):
             return None
-        strange = pl.any_horizontal(pl.col(SESSION, ITEM).str.contains(r"^([\[{]|true$|false$|$)")).fill_null(
+        unusual = pl.any_horizontal(pl.col(SESSION, ITEM).str.contains(r"^([\[{]|true$|false$|$)")).fill_null(
             value=False
         )
-        bad_time = ~pl.col(TIME).is_between(0, times.LATEST // MICROSECONDS_PER_SECOND).fill_null(value=False)
+        bad_time = ~pl.col(TIME).is_between(0, _LATEST_SECOND).fill_null(value=False)
         bad = pl.col(ITEM).is_not_null() & (pl.col(SESSION).is_null() | bad_time)
-        return None if read.select((strange | bad).any()).item() else read
+        return None if read.select((unusual | bad).any()).item() else read
 
     def _slow(self, lost: dict[str, BadRows]) -> Iterator[tuple[str | None, str | None, int | None]]:
-        """Every good event; what is not is counted in `lost`, or refused."""
+        """Every good event; bad ones are counted in `lost`, or refused."""
         for number, line in delimited.numbered_lines(self.path):
             if line.strip():
                 try:
                     yield self._event(_parsed(line))
                 except ValueError as error:
-                    _lose(self, lost, number, str(error))
+                    _count_bad(self, lost, number, str(error))
 
     def _event(self, found: Any) -> tuple[str | None, str | None, int | None]:
         if not isinstance(found, dict):
@@ -172,7 +175,7 @@ class EventLines:
             raise ValueError("an event whose item id is not text")
         if _id(user) is None:
             raise ValueError("an event without a user id")
-        if not isinstance(time, int) or not _integer(time) or not 0 <= time <= times.LATEST // MICROSECONDS_PER_SECOND:
+        if not isinstance(time, int) or not _integer(time) or not 0 <= time <= _LATEST_SECOND:
             raise ValueError("an event whose time is not one in whole seconds")
         return _id(user), _id(item), time
 
@@ -189,7 +192,7 @@ def _parsed(line: bytes) -> Any:
         raise ValueError("not JSON in UTF-8") from None
 
 
-def _lose(file: SessionLines | EventLines, lost: dict[str, BadRows], number: int, reason: str) -> None:
+def _count_bad(file: SessionLines | EventLines, lost: dict[str, BadRows], number: int, reason: str) -> None:
     """Count a bad line in `lost`, or refuse it."""
     if not file.skip:
         raise RecordError(f"{file.path}: line {number}: {reason}", "correct it, or set data.on_error: skip")

@@ -1,4 +1,4 @@
-"""How the clicks of a data set lie on the disk; every file in `formats/` describes one, and is found by its name."""
+"""The layout of a data set's files. Every file in `formats/` describes one and gives it its name."""
 
 import importlib
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _FORMATS = Path(__file__).resolve().parent / "formats"
 
 @dataclass(frozen=True)
 class Layout:
-    """Files, columns, times, the events that count, and what a session is."""
+    """Files, columns, unit of time, event types and sessions of a data set."""
 
     session: str | None  # column of session ids; None: there are only users
     item: str
@@ -28,29 +28,29 @@ class Layout:
     header: tuple[str, ...] = ()  # column names of files that begin with data
     user: str | None = None
     kind: str | None = None  # column of event types
-    keep: tuple[str, ...] = ()  # event types that are kept by default; none named: all
+    keep: tuple[str, ...] = ()  # event types that are used by default; empty: all
     day: str | None = None  # column of dates: `time` counts from the first of these in the session
     by: Literal["session", "user"] = "session"
     gap_minutes: float | None = None  # inactivity that ends a session by default
     nested: bool = False  # JSON lines, one session a line, its events in a list
-    flat: bool = False  # JSON lines, one event a line; those without an item are on none, and not kept
+    flat: bool = False  # JSON lines, one event a line; those without an item are not used
 
 
 def formats() -> list[str]:
-    """Every format there is, in alphabetical order."""
+    """Return the names of all formats, in alphabetical order."""
     return sorted([GENERIC, *(module.name for module in iter_modules([str(_FORMATS)]))])
 
 
 def layout_of(name: str) -> Layout:
-    """The layout of a format other than GENERIC."""
+    """Return the layout of a format other than GENERIC."""
     return cast(Layout, importlib.import_module(f"gru4rec_cli.data.formats.{name}").LAYOUT)
 
 
 def files_of(name: str, source: Path) -> list[Path]:
-    """The files of a format in a folder, in order of their names; of a file, itself.
+    """Return the files of a format in a folder, in order of their names; for a file, the file itself.
 
     Raises:
-        DataError: there is no such file or folder, an expected file is missing, or one is there twice (.gz and not).
+        DataError: an expected file is missing, or one is there twice (with and without .gz).
     """
     if not source.is_dir():
         return [source]

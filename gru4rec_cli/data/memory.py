@@ -1,4 +1,4 @@
-"""Whether a log fits into memory, told before it is read: a process that the system ends can say nothing."""
+"""A check that a log fits into memory, before it is read: a process that the system kills cannot explain itself."""
 
 import gzip
 import os
@@ -16,39 +16,39 @@ from gru4rec_cli.data.layout import Layout
 
 BYTES_PER_EVENT = 38  # at the peak, with integer ids: docs/data.md; text takes more
 _SAMPLE = 1 << 20
-_MAPPED = 3  # times what it uses, the allocator of Polars maps, which counts where a ulimit is set
+_MAPPED = 3  # the allocator of Polars maps so many times what it uses, and a ulimit counts what is mapped
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def require_memory(paths: list[Path], layout: Layout) -> None:
     """Raise `UsageError` where the events of these files do not fit into the memory that this process may use."""
     needed = BYTES_PER_EVENT * sum(_events(path, layout) for path in paths)
-    room, limit = min(headroom())
-    if needed > room:
+    available, limit = min(headroom())
+    if needed > available:
         raise UsageError(
             f"{paths[0].parent if len(paths) > 1 else paths[0]}: reading and cleaning needs at least "
-            f"{needed / 1e9:.1f} GB, and {limit} leaves this process {max(room, 0) / 1e9:.1f} GB",
+            f"{needed / 1e9:.1f} GB, and {limit} leaves this process {max(available, 0) / 1e9:.1f} GB",
             "set data.engine: pyspark, which keeps on the disk what does not fit, or allow it more memory",
         )
 
 
 def headroom() -> Iterator[tuple[int, str]]:
-    """How many bytes this process may still take, by what limits it."""
+    """Yield the bytes that this process may still allocate under every limit, with the limit's name."""
     status = _numbers(Path("/proc/self/status"))
-    held = 1024 * status.get("VmRSS", 0)
+    resident = 1024 * status.get("VmRSS", 0)
     for kind, name, used in ((resource.RLIMIT_AS, "-v", "VmSize"), (resource.RLIMIT_DATA, "-d", "VmData")):
         soft = resource.getrlimit(kind)[0]
         if soft != resource.RLIM_INFINITY:
             yield (soft - 1024 * status.get(used, 0)) // _MAPPED, f"ulimit {name}"
     for limit in cgroup_limits():
-        yield limit - held, "the memory limit of its cgroup"
-    yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") - held, "the memory of this machine"
+        yield limit - resident, "the memory limit of its cgroup"
+    yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") - resident, "the memory of this machine"
 
 
-def cgroup_limits(root: Path = _CGROUPS, own: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
-    """Memory limits of the control groups that this process is in, version 1 or 2, as far as they can be seen."""
+def cgroup_limits(root: Path = _CGROUPS, groups: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
+    """Yield the readable memory limits, in bytes, of this process's control groups (version 1 or 2)."""
     with suppress(OSError):
-        for line in own.read_text(encoding="utf-8").splitlines():
+        for line in groups.read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers not in ("", "memory"):
                 continue
@@ -68,7 +68,7 @@ def _numbers(path: Path) -> dict[str, int]:
 
 
 def _events(path: Path, layout: Layout) -> int:
-    """How many events a file holds, about; 0 where it cannot be told."""
+    """The approximate number of events of a file; 0 where it is unknown."""
     try:
         if path.suffix.lower() == ".parquet":
             return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())

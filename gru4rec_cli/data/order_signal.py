@@ -1,4 +1,4 @@
-"""Whether the order of clicks says anything: a Markov chain tried on transitions as they were, and turned round."""
+"""A test of whether the order of clicks matters: a Markov chain predicts transitions as they are, and reversed."""
 
 from typing import Any
 
@@ -13,34 +13,38 @@ _FROM, _TO = "from", "to"
 
 
 def order_signal(ordered: pl.DataFrame) -> dict[str, Any]:
-    """Fit a first-order Markov chain on the first 80 % of the sessions (by start), try it on the others.
+    """Fit a first-order Markov chain on the first 80 % of the sessions (by start), and test it on the others.
 
-    The transitions to be predicted are taken twice: as they were (from a click to the next one) and reversed (from
-    the next one to the click), the chain being the same. Transitions of an item to itself are left out: they have no
-    direction. Given are, over all transitions of the later sessions, `recall`, the share whose target is among the
-    CUTOFF items that most often followed the source in training (fewer if fewer did), and `gain`, the mean log
-    likelihood less that of popularity alone, in nats; the chain is smoothed as Witten & Bell (1991) do, with as many
-    pseudo-transitions, spread by popularity, as an item has different followers. Where both directions come out alike,
-    order adds nothing that occurring together does not.
+    The same chain predicts the transitions of the later sessions twice: as they are (from a click to the next one) and
+    reversed (from the next one to the click). Transitions of an item to itself are left out: they have no direction.
+    If both directions give similar values, order adds nothing to the fact that items occur together.
+
+    The chain is smoothed as by Witten & Bell (1991): an item gets as many pseudo-transitions, distributed by
+    popularity, as it has different followers.
 
     Args:
         ordered: SESSION, ITEM, TIME by session, then time.
+
+    Returns:
+        Over all transitions, `forward` and `reversed`: `recall`, the share whose target is among the CUTOFF items that
+        most often followed the source in training (or among fewer), and `gain`, the mean log likelihood less that of
+        popularity alone, in nats.
     """
     starts = ordered.group_by(SESSION).agg(pl.col(TIME).min()).sort(TIME, SESSION)
     late = starts[int(TRAINING * starts.height) :].select(SESSION)
     training = ordered.join(late, on=SESSION, how="anti", maintain_order="left")
     fitted = _transitions(training).group_by(_FROM, _TO).agg(pl.len().alias("count"))
-    tried = _transitions(ordered.join(late, on=SESSION, how="semi", maintain_order="left"))
-    nothing: dict[str, Any] = {"recall": None, "gain": None}
-    found: dict[str, Any] = {"transitions": tried.height, "cutoff": CUTOFF}
-    if tried.is_empty() or fitted.is_empty():
-        return {**found, "forward": nothing, "reversed": nothing}
+    tested = _transitions(ordered.join(late, on=SESSION, how="semi", maintain_order="left"))
+    unknown: dict[str, Any] = {"recall": None, "gain": None}
+    found: dict[str, Any] = {"transitions": tested.height, "cutoff": CUTOFF}
+    if tested.is_empty() or fitted.is_empty():
+        return {**found, "forward": unknown, "reversed": unknown}
     popularity = training.group_by(ITEM).agg(pl.len().alias("events"))
-    turned = tried.select(pl.col(_TO).alias(_FROM), pl.col(_FROM).alias(_TO))
+    backward = tested.select(pl.col(_TO).alias(_FROM), pl.col(_FROM).alias(_TO))
     return {
         **found,
-        "forward": _predicted(fitted, popularity, tried),
-        "reversed": _predicted(fitted, popularity, turned),
+        "forward": _predicted(fitted, popularity, tested),
+        "reversed": _predicted(fitted, popularity, backward),
     }
 
 
@@ -51,14 +55,14 @@ def _transitions(ordered: pl.DataFrame) -> pl.DataFrame:
     return pairs.filter("follows").drop("follows")
 
 
-def _predicted(fitted: pl.DataFrame, popularity: pl.DataFrame, tried: pl.DataFrame) -> dict[str, float | None]:
+def _predicted(fitted: pl.DataFrame, popularity: pl.DataFrame, tested: pl.DataFrame) -> dict[str, float | None]:
     """`recall` and `gain` of the chain on transitions."""
     place = pl.struct(-pl.col("count").cast(pl.Int64), _TO).rank("ordinal").over(_FROM).alias("place")
     chain = fitted.with_columns(place, pl.col("count").sum().over(_FROM).alias("total"))
     totals = chain.group_by(_FROM).agg(pl.col("total").first(), pl.len().alias("followers"))
     events, items = int(popularity["events"].sum()), popularity.height
     rows = (
-        tried.group_by(_FROM, _TO)
+        tested.group_by(_FROM, _TO)
         .agg(pl.len().alias("times"))
         .join(chain.select(_FROM, _TO, "count", "place"), on=[_FROM, _TO], how="left")
         .join(totals, on=_FROM, how="left")

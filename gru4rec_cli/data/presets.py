@@ -49,10 +49,10 @@ PRESETS = {
 
 
 def filled(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of `split:` with those of its preset where they are not given.
+    """Return the keys of `split:`, those that are not given from its preset.
 
     Raises:
-        ValueError: there is no such preset.
+        ValueError: no preset has this name.
     """
     name = given.get("preset")
     if name is None:
@@ -63,10 +63,11 @@ def filled(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_fingerprint(statistics: Mapping[str, Any], format_name: str, default_reading: bool) -> dict[str, Any] | None:
-    """Compare the counts of a split with those published for its preset; None where it has none.
+    """Compare the counts of a split with those published for its preset; None without a preset.
 
-    `default_reading` tells that event types and sessions are those of the format. The verdict is `match`, `mismatch`
-    or `not applicable`; `told` says why, for a mismatch with the first step that differs, as far as counts can show.
+    `default_reading` is true if event types and sessions are those of the format. The verdict is `match`, `mismatch`
+    or `not applicable`; `told` gives the reason, which for a mismatch is the first step that differs, as far as counts
+    can show it.
     """
     settings = statistics["settings"]
     name = settings["preset"]
@@ -74,15 +75,18 @@ def check_fingerprint(statistics: Mapping[str, Any], format_name: str, default_r
         return None
     preset = PRESETS[name]
     published = _counts(preset)
-    found = {
+    actual = {
         **{f"{part} {count}": statistics["parts"][part][count] for part in ("train", "test") for count in _COUNTED},
         "items": statistics["parts"]["train"]["items"],
     }
-    reason = _not_applicable(statistics, preset, format_name, default_reading, published, found)
-    differing = [count for count in published if published[count] != found[count]]
+    reason = _not_applicable(statistics, preset, format_name, default_reading)
+    share = _training_and_test_events(actual) / _training_and_test_events(published)
+    if not reason and share < SAMPLE:
+        reason = f"a sample: {100 * share:.2g} % of the published events"
+    differing = [count for count in published if published[count] != actual[count]]
     verdict = "not applicable" if reason else "mismatch" if differing else "match"
-    told = reason or (_first_difference(published, found) if differing else "all published counts come out")
-    return {"name": name, "verdict": verdict, "told": told, "published": published, "found": found}
+    told = reason or (_first_difference(published, actual) if differing else "all published counts come out")
+    return {"name": name, "verdict": verdict, "told": told, "published": published, "found": actual}
 
 
 _COUNTED = ("events", "sessions")
@@ -94,15 +98,12 @@ def _counts(preset: Preset) -> dict[str, int]:
     return {**counts, "items": preset.items}
 
 
-def _not_applicable(
-    statistics: Mapping[str, Any],
-    preset: Preset,
-    format_name: str,
-    default_reading: bool,
-    published: Mapping[str, int],
-    found: Mapping[str, int],
-) -> str:
-    """Why the published counts cannot be expected, or an empty text."""
+def _training_and_test_events(counts: Mapping[str, int]) -> int:
+    return counts["train events"] + counts["test events"]
+
+
+def _not_applicable(statistics: Mapping[str, Any], preset: Preset, format_name: str, default_reading: bool) -> str:
+    """Why the settings do not give the published counts, or an empty text."""
     settings = statistics["settings"]
     other = [key for key, value in preset.values.items() if settings[key] != value]
     if other:
@@ -113,10 +114,7 @@ def _not_applicable(
         return "the files were given already split"
     if format_name != preset.format:
         return f"the data is not read as format: {preset.format}"
-    if not default_reading:
-        return "event types, sessions or bad rows are not treated as the format says"
-    share = (found["train events"] + found["test events"]) / (published["train events"] + published["test events"])
-    return f"a sample: {100 * share:.2g} % of the published events" if share < SAMPLE else ""
+    return "" if default_reading else "event types, sessions or bad rows are not treated as the format says"
 
 
 def _first_difference(published: Mapping[str, int], found: Mapping[str, int]) -> str:

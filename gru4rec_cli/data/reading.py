@@ -1,4 +1,4 @@
-"""Clicks as users and publishers have them, read into one log of sessions; what is left out is counted."""
+"""Raw files of clicks, read into one log of sessions. Events that are left out are counted."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -28,7 +28,7 @@ _BRIEF = "brief"
 
 @dataclass
 class Reading:
-    """A log (SESSION, ITEM, TIME) and, ready for JSON, how it came to be.
+    """A log (SESSION, ITEM, TIME) and facts about how it was read, ready for JSON.
 
     `facts["rows"]` less the events of `facts["removals"]` are the events of the log; sessions made by pauses are
     counted in `facts["sessions"]`.
@@ -38,14 +38,14 @@ class Reading:
     facts: dict[str, Any]
 
     def take(self) -> pl.DataFrame:
-        """The events, which are kept here no longer: large ones should not be in memory twice."""
+        """Return the events and drop the reference to them: large logs should not be in memory twice."""
         events = self.events
         self.events = events.clear()
         return events
 
 
 def read_events(path: str | Path, settings: DataSettings, progress: Progress = SILENT) -> pl.DataFrame:
-    """The events alone of `read_log`."""
+    """Return the events of `read_log` alone."""
     return read_log(path, settings, progress).events
 
 
@@ -82,7 +82,7 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
 
 
 def files_to_read(source: str | Path, settings: DataSettings) -> list[Path]:
-    """The files that a source stands for. Raises `DataError` where there is none."""
+    """Return the files of a source. Raises `DataError` where there is none."""
     source = Path(source)
     if source.is_dir() and settings.format == GENERIC:
         raise DataError(f"{source}: is a folder, not a file of events", "give the path of one file, or a data.format")
@@ -94,26 +94,26 @@ def files_to_read(source: str | Path, settings: DataSettings) -> list[Path]:
 def make_sessions(
     engine: Engine, events: Table, layout: Layout, settings: SessionSettings
 ) -> tuple[Table, dict[str, Any]]:
-    """Events (with ROW) in sessions as the layout and the settings say; facts for `facts_of`."""
+    """Make sessions of events (with ROW) as the layout and the settings say. Returns them, and facts for `facts_of`."""
     facts = sessions_as_they_are(layout)
     if layout.gap_minutes is not None:
         before = _counts(events).sessions
-        events = engine.hold(cut_at_gaps(engine, events, layout.gap_minutes))
+        events = engine.compute(cut_at_gaps(engine, events, layout.gap_minutes))
         facts |= {"before": before, "made": _counts(events).sessions}
     if settings.min_dwell_seconds is not None:
-        longer = engine.hold(without_brief(engine, events, settings.min_dwell_seconds))
-        gone = (b - a for b, a in zip(_counts(events), _counts(longer), strict=True))
-        events, facts = longer, facts | {_BRIEF: Removal(STEP, BRIEF, *gone)}
+        longer = engine.compute(without_brief(engine, events, settings.min_dwell_seconds))
+        brief = (b - a for b, a in zip(_counts(events), _counts(longer), strict=True))
+        events, facts = longer, facts | {_BRIEF: Removal(STEP, BRIEF, *brief)}
     return events, facts
 
 
 def sessions_as_they_are(layout: Layout) -> dict[str, Any]:
-    """Facts of sessions that nothing was made of."""
+    """Return the facts about sessions that are used as they are."""
     return {"by": layout.by, "gap_minutes": layout.gap_minutes}
 
 
 def facts_of(settings: DataSettings, counts: list[FileCounts], sessions: dict[str, Any]) -> dict[str, Any]:
-    """The facts of a reading, from those of its files and of its sessions."""
+    """Return the facts of a reading, from those of its files and of its sessions."""
     brief = sessions.pop(_BRIEF, None)
     removals = [*_summed(OTHER, [f.other for f in counts]), *_summed(BAD, [f.bad for f in counts])]
     return {
@@ -132,13 +132,13 @@ def _counts(events: Table) -> Counts:
 
 
 def read_as_published(settings: DataSettings) -> bool:
-    """Whether event types, sessions and bad rows are treated as the format says."""
+    """Return true if event types, sessions and bad rows are treated as the format says."""
     plain = settings.model_copy(update={"events": None, "sessions": SessionSettings(), "on_error": "stop"})
     return settings == plain
 
 
 def input_files(settings: DataSettings, recorded: Mapping[str, str]) -> dict[str, str | None]:
-    """The raw files by label. Of a folder that is gone, the files whose hashes were `recorded`."""
+    """Return the raw files by label. For a folder that no longer exists, those whose hashes were `recorded`."""
     if settings.format != GENERIC and settings.source is not None:
         folder, prefix = Path(settings.source), f"{_SOURCE}/"
         if folder.is_dir():
@@ -151,7 +151,7 @@ def input_files(settings: DataSettings, recorded: Mapping[str, str]) -> dict[str
 
 
 def layout_for(settings: DataSettings) -> Layout:
-    """What the format says, with what the settings say otherwise."""
+    """Return the layout of the format, changed as the settings say. Raises `DataError` where these do not fit."""
     columns, sessions = settings.columns, settings.sessions
     if settings.format == GENERIC:
         layout = Layout(
@@ -174,7 +174,7 @@ def layout_for(settings: DataSettings) -> Layout:
 
 
 def event_file(path: Path, layout: Layout, settings: DataSettings) -> EventFile:
-    """A delimited text file, or one of Parquet, and how it is to be read."""
+    """Return a delimited text file, or one of Parquet, with its layout."""
     named = settings.format != GENERIC
     group = layout.session if layout.by == "session" else layout.user
     separator = layout.separator if named else delimited.separator_of(path, layout.separator)

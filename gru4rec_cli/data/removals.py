@@ -1,4 +1,4 @@
-"""What each rule removes from an event table, counted so that before − removed = after."""
+"""Counts of what each rule removes from an event table, such that before − removed = after."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ KEYS = {
 
 
 class Counts(NamedTuple):
-    """How much an event table holds, or how much less it holds after a rule."""
+    """Numbers of events, sessions and items of an event table, or the numbers that a rule removed."""
 
     events: int
     sessions: int
@@ -51,7 +51,7 @@ NONE = Counts(0, 0, 0)
 
 @dataclass(frozen=True)
 class Removal:
-    """What one rule took away in one step; sessions and items count where none of their events is left."""
+    """Numbers that one rule removed in one step; a session or item counts if none of its events is left."""
 
     step: str
     reason: str
@@ -61,17 +61,17 @@ class Removal:
 
 
 class Tally:
-    """Events on their way through the rules of one step, with the length of every session and support of every item."""
+    """The events of one step, the length of every session and support of every item, and what each rule removed."""
 
     def __init__(self, step: str, events: Table, engine: Engine) -> None:
-        """`events` is taken over and held."""
+        """Compute `events` and count them."""
         self.step, self.engine = step, engine
         self._removed: dict[str, Counts] = {}
-        self._hold(engine.hold(events))
+        self._hold(engine.compute(events))
         self.before = self.after
 
     def apply(self, reason: str, rule: "Rule") -> bool:
-        """Put the events through a rule; tell whether it removed any."""
+        """Apply a rule to the events. Returns true if it removed any."""
         before, choice = self.after, rule(self)
         if choice is not None:
             self._hold(self.engine.chosen(self.take(), choice))
@@ -81,30 +81,30 @@ class Tally:
         return removed.events > 0
 
     def take(self) -> Table:
-        """The events, which are kept here no longer; the counts stay."""
+        """Return the events and drop the reference to them; the counts stay."""
         events = self.events
         del self.events, self.lengths, self.supports
         return events
 
     @property
     def removals(self) -> list[Removal]:
-        """One row for each rule in order of first use, rounds of the same rule added up."""
+        """One removal for each rule in order of first use, rounds of the same rule added up."""
         return [Removal(self.step, reason, *counts) for reason, counts in self._removed.items()]
 
     def summary(self) -> dict[str, Any]:
-        """The step's counts before and after, ready for JSON."""
+        """Return the step's counts before and after, ready for JSON."""
         return {"step": self.step, "before": self.before._asdict(), "after": self.after._asdict()}
 
     def _hold(self, events: Table) -> None:
         self.events = events
-        self.lengths = self.engine.hold(events.group_by(SESSION).agg(nw.len().alias(EVENTS)))
-        self.supports = self.engine.hold(events.group_by(ITEM).agg(nw.len().alias(EVENTS)))
+        self.lengths = self.engine.compute(events.group_by(SESSION).agg(nw.len().alias(EVENTS)))
+        self.supports = self.engine.compute(events.group_by(ITEM).agg(nw.len().alias(EVENTS)))
         sums = native(self.lengths.select(nw.col(EVENTS).sum(), nw.len().alias("sessions")))
         items = native(self.supports.select(nw.len()))
         self.after = Counts(int(sums[EVENTS][0] or 0), int(sums["sessions"][0]), int(items.item()))
 
 
-Rule = Callable[[Tally], Choice | None]  # which events it leaves; None where it leaves all
+Rule = Callable[[Tally], Choice | None]  # the events that stay; None: all
 
 
 def require_events(tally: Tally, what: str, hint: str) -> None:
@@ -122,7 +122,7 @@ def require_events(tally: Tally, what: str, hint: str) -> None:
 
 
 def main_removal(tally: Tally) -> str:
-    """A clause that names the rule that removed most, empty where no rule removed anything."""
+    """Return a clause that names the rule that removed most, empty where no rule removed anything."""
     if tally.after.events == tally.before.events:
         return ""
     return f"; most ({_main(tally).events} events) went as {_main(tally).reason!r} ({KEYS[_main(tally).reason]})"

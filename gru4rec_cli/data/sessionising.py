@@ -1,4 +1,4 @@
-"""What a session is: the data set's own, or what lies between two pauses of a user."""
+"""Sessions made from pauses of a user, where those of the data set are not used, and the rule about short looks."""
 
 from typing import Literal
 
@@ -8,14 +8,13 @@ from pydantic import Field
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.settings import Settings
 from gru4rec_cli.data.engine import ROW, Engine, Table
+from gru4rec_cli.data.times import MICROSECONDS_PER_SECOND
 
-MICROSECONDS_PER_SECOND = 1_000_000
-
-_BESIDE, _BEGINS, _NUMBER = "time beside", "begins", "number"
+_NEIGHBOUR, _BEGINS, _NUMBER = "neighbour's time", "begins", "number"
 
 
 class SessionSettings(Settings):
-    """What makes a session, and which of its events count."""
+    """Definition of a session, and of the events that count."""
 
     by: Literal["session", "user"] | None = Field(
         None,
@@ -38,19 +37,19 @@ class SessionSettings(Settings):
 
 
 def cut_at_gaps(engine: Engine, events: Table, gap_minutes: float) -> Table:
-    """Events with new session ids: an old session, or a user, is cut wherever more than the gap passes.
+    """Give events new session ids: an old session, or a user, is cut wherever more than the gap passes.
 
     The new ids count from 0 by old id, then time.
     """
     gap = round(gap_minutes * 60 * MICROSECONDS_PER_SECOND)
-    timed = engine.shifted(events, TIME, 1, _BESIDE)
-    begins = nw.col(_BESIDE).is_null() | (nw.col(TIME) - nw.col(_BESIDE) > gap)
+    timed = engine.shifted(events, TIME, 1, _NEIGHBOUR)
+    begins = nw.col(_NEIGHBOUR).is_null() | (nw.col(TIME) - nw.col(_NEIGHBOUR) > gap)
     numbered = engine.running(timed.with_columns(begins.cast(nw.Int64).alias(_BEGINS)), _BEGINS, _NUMBER)
     return numbered.select((nw.col(_NUMBER) - 1).alias(SESSION), ITEM, TIME, ROW)
 
 
 def without_brief(engine: Engine, events: Table, min_dwell_seconds: float) -> Table:
-    """Events that the next of their session does not follow sooner."""
+    """Drop the events whose next event in the session follows sooner than this."""
     shortest = round(min_dwell_seconds * MICROSECONDS_PER_SECOND)
-    timed = engine.shifted(events, TIME, -1, _BESIDE)
-    return timed.filter(nw.col(_BESIDE).is_null() | (nw.col(_BESIDE) - nw.col(TIME) >= shortest)).drop(_BESIDE)
+    timed = engine.shifted(events, TIME, -1, _NEIGHBOUR)
+    return timed.filter(nw.col(_NEIGHBOUR).is_null() | (nw.col(_NEIGHBOUR) - nw.col(TIME) >= shortest)).drop(_NEIGHBOUR)

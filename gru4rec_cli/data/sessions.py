@@ -1,32 +1,30 @@
-"""Sessions as flat arrays: what every model and every metric works on."""
+"""Sessions as flat arrays, which all models and metrics use."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from gru4rec_cli.base.arrays import AnyArray
+from gru4rec_cli.base.arrays import Int32Array as Int32Array  # re-exported: some modules still take it from here
+from gru4rec_cli.base.arrays import Int64Array as Int64Array
 from gru4rec_cli.base.names import ITEM, SESSION, SUPPORT, TIME
 from gru4rec_cli.data.events import parquet_files
-
-Int32Array = npt.NDArray[np.int32]
-Int64Array = npt.NDArray[np.int64]
 
 UNSEEN = -1  # index of an item that the training data does not hold
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Item ids by index, in order of first appearance in the training data (spec of GRU4Rec, data order)."""
+    """Item ids by index, in order of first appearance in the training data."""
 
-    ids: npt.NDArray[Any]  # (V,) int64, or str objects
+    ids: AnyArray  # (V,) int64, or str objects
     supports: Int64Array  # (V,) training events of each
 
     @classmethod
-    def of(cls, ids: npt.NDArray[Any]) -> "Vocabulary":
-        """Items of whose training events nothing is known."""
+    def of(cls, ids: AnyArray) -> "Vocabulary":
+        """Return a vocabulary of these ids with all supports 0: the training events are unknown."""
         return cls(ids, np.zeros(len(ids), dtype=np.int64))
 
     def __len__(self) -> int:
@@ -44,7 +42,7 @@ class Sessions:
     items: Int32Array  # (n_events,) index into the vocabulary, or UNSEEN
     offsets: Int64Array  # (n_sessions + 1,)
     times: Int64Array  # (n_events,) microseconds
-    session_ids: npt.NDArray[Any]  # (n_sessions,)
+    session_ids: AnyArray  # (n_sessions,)
     vocabulary: Vocabulary
 
     def __post_init__(self) -> None:
@@ -67,7 +65,7 @@ class Sessions:
 
     @property
     def n_targets(self) -> int:
-        """How many events there are to predict: every click but the first of each session."""
+        """Number of events to predict: all clicks but the first of each session."""
         return self.n_events - self.n_sessions
 
     @property
@@ -89,7 +87,7 @@ class Sessions:
         return np.repeat(np.arange(self.n_sessions), self.lengths - 1)
 
     def event_positions(self) -> Int64Array:
-        """How many clicks the history of every event holds, shape (n_targets,)."""
+        """Number of clicks in the history of every event, shape (n_targets,)."""
         return self.input_rows() - np.repeat(self.offsets[:-1], self.lengths - 1) + 1
 
     def supports(self) -> Int64Array:
@@ -97,7 +95,7 @@ class Sessions:
         return np.bincount(self.items[self.items >= 0], minlength=self.n_items).astype(np.int64)
 
     def select(self, sessions: Int64Array) -> "Sessions":
-        """The given sessions (indices), in the given order."""
+        """Return the given sessions (indices), in the given order."""
         lengths = self.lengths[sessions]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[sessions] - offsets[:-1], lengths)
@@ -105,7 +103,7 @@ class Sessions:
 
 
 def last_known_items(sessions: Sessions) -> Int32Array:
-    """The last item of every event's history that the training data holds, or UNSEEN, shape (n_targets,)."""
+    """Return the last item of every event's history that is in the training data, or UNSEEN, shape (n_targets,)."""
     rows = np.arange(sessions.n_events)
     starts = np.repeat(sessions.offsets[:-1], sessions.lengths)
     latest = np.maximum.accumulate(np.where(sessions.items >= 0, rows, -1))
@@ -131,7 +129,7 @@ class LastEvent(Sessions):
 
 
 def session_of_items(items: Int32Array, vocabulary: Vocabulary) -> LastEvent:
-    """One session of the given item indices, at times 0, 1, 2, …, whose last event is asked for."""
+    """Return one session of the given item indices, at times 0, 1, 2, …, whose last event is to be predicted."""
     return LastEvent(
         np.asarray(items, dtype=np.int32),
         np.array([0, len(items)], dtype=np.int64),
@@ -142,18 +140,18 @@ def session_of_items(items: Int32Array, vocabulary: Vocabulary) -> LastEvent:
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """The item table that `split` wrote."""
+    """Read the item table that `split` wrote."""
     table = pl.read_parquet(path, columns=[ITEM, SUPPORT])
     return Vocabulary(table[ITEM].to_numpy(), table[SUPPORT].to_numpy().astype(np.int64))
 
 
 def read_sessions(path: Path, vocabulary: Vocabulary) -> Sessions:
-    """Sessions from an event table in visiting order, as `split` wrote it; items outside the vocabulary are UNSEEN."""
+    """Read sessions from an event table that `split` wrote; items outside the vocabulary are UNSEEN."""
     return sessions_from_frame(pl.read_parquet(parquet_files(path)), vocabulary)
 
 
 def sessions_from_frame(events: pl.DataFrame, vocabulary: Vocabulary) -> Sessions:
-    """Sessions from events whose rows already stand in visiting order, each session in one piece."""
+    """Return sessions from events whose rows are in visiting order, each session in one piece."""
     indices = pl.DataFrame(
         {
             ITEM: pl.Series(vocabulary.ids, dtype=events.schema[ITEM]),

@@ -34,7 +34,7 @@ appender.console.name = console
 appender.console.target = SYSTEM_ERR
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n
-"""  # Spark tells every step otherwise
+"""  # by default, Spark logs every step
 _START = "session start"
 
 
@@ -48,28 +48,28 @@ class SparkSettings(Settings):
 
 
 class SparkEngine:
-    """Events lie on the disks of Spark, in no order; a session's events are sorted where order counts."""
+    """Keeps events on the disks of Spark, in no order; a session's events are sorted where order counts."""
 
-    def hold(self, table: Table) -> Table:
-        return _lazy(kept(table.to_native()))
+    def compute(self, table: Table) -> Table:
+        return _lazy(computed(table.to_native()))
 
     def choice(self, events: Table, predicate: nw.Expr) -> Table:
         return events.filter(predicate).select(SESSION, ITEM, TIME, ROW)
 
     def chosen(self, events: Table, choice: Table) -> Table:
-        return self.hold(choice)
+        return self.compute(choice)
 
-    def without(self, events: Table, gone: Table, column: str) -> Table:
-        return events.join(gone.select(column), on=column, how="anti")
+    def without(self, events: Table, values: Table, column: str) -> Table:
+        return events.join(values.select(column), on=column, how="anti")
 
-    def within(self, events: Table, kept: Table, column: str) -> Table:
-        return events.join(kept.select(column), on=column, how="semi")
+    def within(self, events: Table, values: Table, column: str) -> Table:
+        return events.join(values.select(column), on=column, how="semi")
 
     def shifted(self, events: Table, column: str, by: int, name: str) -> Table:
         return events.with_columns(nw.col(column).shift(by).over(SESSION, order_by=[TIME, ROW]).alias(name))
 
     def running(self, events: Table, column: str, name: str) -> Table:
-        """By session: how many there were in all sessions before, then within it."""
+        """Add a running sum, by session: the sum of all sessions before, then that within it."""
         counts = events.group_by(SESSION).agg(nw.col(column).sum().alias(_START))
         before = counts.with_columns(nw.col(_START).cum_sum().over(order_by=SESSION) - nw.col(_START))
         within = nw.col(column).cum_sum().over(SESSION, order_by=[TIME, ROW])
@@ -83,8 +83,8 @@ class SparkEngine:
         return frame
 
 
-def kept(frame: "DataFrame") -> "DataFrame":
-    """A frame computed once, on the disks of Spark; its plan, which would grow with every rule, is forgotten."""
+def computed(frame: "DataFrame") -> "DataFrame":
+    """Compute a frame once, onto the disks of Spark, and drop its plan, which would grow with every rule."""
     from pyspark import StorageLevel
 
     return frame.localCheckpoint(eager=False, storageLevel=StorageLevel.DISK_ONLY)
@@ -97,11 +97,11 @@ def _lazy(frame: "DataFrame") -> Table:
 
 @contextmanager
 def spark_session(settings: SparkSettings) -> Iterator["SparkSession"]:
-    """A session of Spark, ended afterwards.
+    """Start a session of Spark, and end it afterwards.
 
     Raises:
         UsageError: pyspark is not installed.
-        ExternalError: there is no Java that can run it, or Spark fails.
+        ExternalError: no Java can run it, or Spark fails.
     """
     if find_spec("pyspark") is None or find_spec("pyarrow") is None:
         raise UsageError(
@@ -155,10 +155,10 @@ def require_java() -> None:
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if java is None or not Path(java).exists():
         raise ExternalError("engine: pyspark needs Java, and none was found", _INSTALL_JAVA)
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(\d+)', told)
-    if found is None or int(found[1]) < OLDEST_JAVA:
-        shown = found[1] if found else "an unknown version"
+    printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', printed)
+    if version is None or int(version[1]) < OLDEST_JAVA:
+        shown = version[1] if version else "an unknown version"
         raise ExternalError(f"engine: pyspark needs Java {OLDEST_JAVA} or later; {java} is {shown}", _INSTALL_JAVA)
 
 
@@ -174,12 +174,12 @@ def write_parts(frame: "DataFrame", folder: Path) -> None:
 
 
 def location(path: Path) -> str:
-    """A local file or folder as Spark names it, to which some characters are patterns."""
+    """Return the URL of a local file or folder for Spark, its patterns' characters escaped."""
     return "file://" + re.sub(r"([\\*?\[\]{}])", r"\\\1", str(path.absolute()))
 
 
 def read_events(session: "SparkSession", path: Path) -> Table:
-    """An event table that a stage wrote (SESSION, ITEM, TIME) with ROW."""
+    """Read an event table that a stage wrote (SESSION, ITEM, TIME), with ROW."""
     from pyspark.sql import functions as sf
 
     frame = session.read.parquet(location(path))

@@ -1,7 +1,7 @@
-"""Clicks read with Spark, by the same rules as `reading`; what these rules say of bad rows is left to `polars`.
+"""Clicks read with Spark, by the same rules as `reading`; bad rows are refused and only Polars explains them.
 
-Every row knows its place in its file, from where Spark's split of the file begins and how many rows of it came before:
-events of equal time keep the order of the file, however many tasks read it.
+Every row has its place in the file: where Spark's split of the file begins, and the number of its rows before. Events
+of equal time therefore keep the order of the file, however many tasks read it.
 """
 
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.reading import event_file, facts_of, files_to_read, layout_for, make_sessions
 from gru4rec_cli.data.removals import Counts
-from gru4rec_cli.data.spark import SparkEngine, kept, location
+from gru4rec_cli.data.spark import SparkEngine, computed, location
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 POLARS = "data.engine: polars names the line and what is wrong with it, or skips bad rows"
 
-_KEPT, _BAD, _FILE, _LINE, _DAY = "kept", "bad", "file", "line", "day"
+_WANTED, _BAD, _FILE, _LINE, _DAY = "wanted", "bad", "file", "line", "day"
 _FILE_BITS, _SPLIT_BITS = 43, 33  # of ROW: bytes before the place of a row; rows of a task, as Spark numbers them
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _ISO = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)$"
@@ -41,7 +41,7 @@ class _FileEvents:
 
 
 def read_log(session: "SparkSession", source: str | Path, settings: DataSettings) -> tuple[Table, dict[str, Any]]:
-    """Events with ROW, and the facts that `reading.read_log` gives.
+    """Return events with ROW, and the facts that `reading.read_log` returns.
 
     Raises:
         DataError: a file is missing, unreadable or empty, or a row is bad.
@@ -55,7 +55,7 @@ def read_log(session: "SparkSession", source: str | Path, settings: DataSettings
     for found in read:
         events = found.events.withColumns({name: found.events[name].cast("string") for name in text})
         joined = events if joined is None else joined.unionByName(events)
-    made, facts = make_sessions(engine, engine.hold(nw.from_native(joined)), layout, settings.sessions)
+    made, facts = make_sessions(engine, engine.compute(nw.from_native(joined)), layout, settings.sessions)
     return made, facts_of(settings, [FileCounts(found.rows, found.other) for found in read], facts)
 
 
@@ -74,7 +74,7 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
         **{name: _text_id(column) for name, column in ids.items()},
         TIME: time,
         _DAY: _instant(sf.col(_quoted(layout.day))) if layout.day is not None else sf.lit(None).cast("bigint"),
-        _KEPT: keeps,
+        _WANTED: keeps,
         _BAD: sf.col(_BAD),
         _LINE: sf.col(_LINE),
         ROW: sf.col(ROW) + sf.lit(number << _FILE_BITS),
@@ -83,46 +83,49 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
     if layout.day is not None:
         first = sf.min(_DAY).over(Window.partitionBy(SESSION))
         events = events.withColumn(TIME, sf.when(sf.col(_DAY).isNotNull(), first + sf.col(TIME)))
-    events = kept(events)
-    found = events.agg(
+    events = computed(events)
+    counts = events.agg(
         sf.count("*").alias("rows"),
-        sf.count_if(_KEPT).alias("kept"),
+        sf.count_if(_WANTED).alias("wanted"),
         sf.count_if(_BAD).alias("broken"),
-        *(sf.count_if(sf.col(_KEPT) & sf.col(name).isNotNull() & _plain(name).isNull()).alias(name) for name in ids),
-        sf.count_if(sf.col(_KEPT) & _lacks()).alias("lacking"),
+        *(sf.count_if(sf.col(_WANTED) & sf.col(name).isNotNull() & _plain(name).isNull()).alias(name) for name in ids),
+        sf.count_if(sf.col(_WANTED) & _lacks()).alias("lacking"),
     ).first()
-    if found is None or not found["rows"]:
+    if counts is None or not counts["rows"]:
         raise DataError(f"{file.path}: holds no events", "is this the right file?")
-    if found["broken"] or found["lacking"]:
-        wrong = events.filter(sf.col(_BAD) | (sf.col(_KEPT) & _lacks())).orderBy(ROW).select(_LINE).first()
+    if counts["broken"] or counts["lacking"]:
+        wrong = events.filter(sf.col(_BAD) | (sf.col(_WANTED) & _lacks())).orderBy(ROW).select(_LINE).first()
         shown = "" if wrong is None else f", the first of them {wrong[0][:60]!r}"
-        count = max(found["broken"], found["lacking"])
+        count = max(counts["broken"], counts["lacking"])
         raise DataError(f"{file.path}: {count} rows lack an id or a time or are no records{shown}", POLARS)
-    if not found["kept"]:
+    if not counts["wanted"]:
         raise DataError(
-            f"{file.path}: none of its {found['rows']} events is of type {' or '.join(file.keep)}",
+            f"{file.path}: none of its {counts['rows']} events is of type {' or '.join(file.keep)}",
             f"the types stand in column {layout.kind!r}; name those to keep in data.events",
         )
-    typed = {name: sf.col(name) if found[name] else _plain(name) for name in ids}
+    typed = {name: sf.col(name) if counts[name] else _plain(name) for name in ids}
     events = events.withColumns(typed)
     return _FileEvents(
-        events.filter(_KEPT).select(SESSION, ITEM, TIME, ROW),
-        found["rows"],
-        _other(events, found["rows"] - found["kept"]),
+        events.filter(_WANTED).select(SESSION, ITEM, TIME, ROW),
+        counts["rows"],
+        _other(events, counts["rows"] - counts["wanted"]),
     )
 
 
 def _other(events: "DataFrame", removed: int) -> Counts:
-    """Events of other types, and the sessions and items of which nothing is kept."""
+    """Events of other types, and the sessions and items without any wanted event."""
     from pyspark.sql import functions as sf
 
     if not removed:
         return Counts(0, 0, 0)
-    gone = [
-        events.filter(sf.col(name).isNotNull()).groupBy(name).agg(sf.bool_or(_KEPT).alias(_KEPT)).filter(f"not {_KEPT}")
+    lost = [
+        events.filter(sf.col(name).isNotNull())
+        .groupBy(name)
+        .agg(sf.bool_or(_WANTED).alias(_WANTED))
+        .filter(f"not {_WANTED}")
         for name in (SESSION, ITEM)
     ]
-    return Counts(removed, gone[0].count(), gone[1].count())
+    return Counts(removed, lost[0].count(), lost[1].count())
 
 
 def _text(session: "SparkSession", file: EventFile) -> "DataFrame":

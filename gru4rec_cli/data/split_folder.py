@@ -1,4 +1,4 @@
-"""The folder that `split` leaves behind: written, and proven afterwards from what the files say."""
+"""The folder that `split` writes, and the checks of it, made on the written files."""
 
 import json
 from dataclasses import dataclass
@@ -48,10 +48,10 @@ def write_statistics(statistics: dict[str, Any], folder: Path) -> None:
 
 
 def verify_split(folder: Path, settings: SplitSettings) -> list[str]:
-    """Read a written split again and prove what it promises.
+    """Read a written split again and check that it is a correct split.
 
     Returns:
-        The statements that were proven, in words.
+        The statements that hold, in words.
 
     Raises:
         CheckError: a statement does not hold.
@@ -112,8 +112,8 @@ class _Part:
 
 def _prove_counts(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, Any]) -> None:
     for name, reading in statistics.get("reading", {}).items():
-        gone = sum(removal["events"] for removal in reading["removals"])
-        holds = reading["rows"] - gone == statistics["input"][name]["events"]
+        left_out = sum(removal["events"] for removal in reading["removals"])
+        holds = reading["rows"] - left_out == statistics["input"][name]["events"]
         proof.show(f"all rows read as {name} are in the input or counted as left out", holds)
     for name, part in parts.items():
         proof.show(f"{name} holds what the statistics say", part.summary == statistics["parts"][name])
@@ -126,8 +126,8 @@ def _prove_counts(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, 
     for count in ("events", "sessions"):
         given = sum(summary[count] for summary in statistics["input"].values())
         removed = sum(removal[count] for removal in statistics["removals"])
-        kept = sum(summary[count] for summary in statistics["parts"].values() if summary)
-        proof.show(f"all {count} of the input are in one part or counted as removed", given - removed == kept)
+        in_parts = sum(summary[count] for summary in statistics["parts"].values() if summary)
+        proof.show(f"all {count} of the input are in one part or counted as removed", given - removed == in_parts)
     for (one, left), (other, right) in combinations(parts.items(), 2):
         shared = left.sessions.join(right.sessions, on=SESSION, how="semi")
         proof.show(f"no session is in both {one} and {other}", shared.is_empty())
@@ -187,8 +187,8 @@ def _prove_items(proof: _Proof, parts: dict[str, _Part], settings: SplitSettings
     )
     if settings.unseen == "drop":
         for part in [part for part in parts if part != "train"]:
-            strange = parts[part].items.join(written, on=ITEM, how="anti")
-            proof.show(f"train has every item of {part}", strange.is_empty())
+            unseen = parts[part].items.join(written, on=ITEM, how="anti")
+            proof.show(f"train has every item of {part}", unseen.is_empty())
 
 
 def _read_items(path: Path) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""How a log is divided: section `split` of the configuration."""
+"""Section `split` of the configuration."""
 
 from datetime import date
 from fractions import Fraction
@@ -8,13 +8,12 @@ from pydantic import Field, field_validator, model_validator
 
 from gru4rec_cli.data import presets
 from gru4rec_cli.data.cleaning import CleaningSettings
-from gru4rec_cli.data.recent import RecentSettings
-from gru4rec_cli.data.times import LATEST, MICROSECONDS_PER_DAY, parse_iso
-from gru4rec_cli.data.windows import MOST, WindowSettings
+from gru4rec_cli.data.times import LATEST, MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND, parse_iso
+from gru4rec_cli.data.windows import MOST, RecentSettings, WindowSettings
 
 
 class SplitSettings(CleaningSettings):
-    """How the log is cleaned and then divided by the start time of its sessions."""
+    """Rules by which the log is cleaned and then divided by the start time of its sessions."""
 
     preset: str | None = Field(
         None,
@@ -84,8 +83,8 @@ class SplitSettings(CleaningSettings):
 
 
 def moment_of(amount: float | str, name: str = "test") -> int:
-    """A time of the configuration in microseconds."""
-    micros = parse_iso(amount) if isinstance(amount, str) else round(Fraction(str(amount)) * 1_000_000)
+    """Return a time of the configuration in microseconds since 1970. Raises `ValueError` where it is not one."""
+    micros = parse_iso(amount) if isinstance(amount, str) else round(Fraction(str(amount)) * MICROSECONDS_PER_SECOND)
     if micros is None:
         raise ValueError(
             f"{name}: {amount!r} is neither an ISO 8601 time (2014-09-01T00:00:00Z) nor seconds since 1970"

@@ -46,7 +46,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Division:
-    """The parts of a split as the engine holds them (`engine.visiting_order` makes them what a split holds)."""
+    """The parts of a split as tables of the engine; `engine.visiting_order` turns them into those of `Split`."""
 
     parts: dict[str, Table]  # train, valid where one is taken, test
     statistics: dict[str, Any]
@@ -79,7 +79,7 @@ def divide_log(engine: Engine, events: Table, settings: SplitSettings, progress:
     """Clean a log and divide it by the start time of its sessions.
 
     With `ratio`, the cut is the start of the first session beyond the first floor((1 - test) * n) ones in
-    order of start; with `days`, it lies `test` days before the last event. Sessions that start at the cut
+    order of start; with `days`, it is `test` days before the last event. Sessions that start at the cut
     or later are test sessions. The validation part is then taken from what remains, in the same way.
 
     With `window`, all this is done to the sessions that start in it, as if there were no others.
@@ -174,7 +174,7 @@ def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSetti
 
 
 def item_table(train: pl.DataFrame) -> pl.DataFrame:
-    """ITEM and SUPPORT (number of events) in order of first appearance."""
+    """Return ITEM and SUPPORT (number of events) in order of first appearance."""
     rows = train.lazy().select(ITEM).with_row_index(_FIRST)
     items = rows.group_by(ITEM).agg(pl.len().cast(pl.Int64).alias(SUPPORT), pl.col(_FIRST).min())
     return items.sort(_FIRST).select(ITEM, SUPPORT).collect(engine="streaming")
@@ -183,7 +183,7 @@ def item_table(train: pl.DataFrame) -> pl.DataFrame:
 def _windowed(
     engine: Engine, events: Table, settings: SplitSettings
 ) -> tuple[Tally, dict[str, Any], list[Tally], dict[str, Any]]:
-    """The part of the log that is wanted, to be cleaned; the input summed up; the step that took it and its facts."""
+    """The sessions of the window; the summary of the input; the step that selected them, and its facts."""
     if settings.window is None:
         log = Tally("cleaning", events, engine)
         return log, {"log": _summary(log)}, [], {}
@@ -194,7 +194,7 @@ def _windowed(
 
 
 def _summary(tally: Tally) -> dict[str, Any]:
-    """What `summarise` says of a tally's events."""
+    """The summary of a tally's events, as by `summarise`."""
     return summary_of(tally.events, tally.lengths, tally.after.items)
 
 
@@ -207,10 +207,10 @@ def _divide(whole: Tally, amount: float | str, settings: SplitSettings, step: st
     cut = _find_cut(whole, amount, settings.by)
     spans = whole.events.group_by(SESSION).agg(nw.col(TIME).min().alias(_START), nw.col(TIME).max().alias(_END))
     first_of_later = _END if settings.straddle == "test" else _START
-    later = engine.hold(spans.filter(nw.col(first_of_later) >= cut))
-    over = engine.hold(spans.filter(nw.col(_START) < cut, nw.col(_END) >= cut))
+    later = engine.compute(spans.filter(nw.col(first_of_later) >= cut))
+    over = engine.compute(spans.filter(nw.col(_START) < cut, nw.col(_END) >= cut))
     del spans
-    after = engine.hold(engine.within(whole.events, later, SESSION))
+    after = engine.compute(engine.within(whole.events, later, SESSION))
     earlier = engine.without(whole.events, later, SESSION)
     before = Tally(step, engine.chosen(whole.take(), earlier), engine)
     if settings.straddle == "drop":
@@ -245,13 +245,13 @@ def _find_cut(log: Tally, amount: float | str, by: Literal["ratio", "days", "tim
 
 
 def _settle(tally: Tally, train: Tally, shortest: int, settings: SplitSettings) -> dict[str, Any]:
-    """Drop what must not be judged; return how much of it is on items that training lacks."""
-    unseen = tally.engine.hold(tally.supports.join(train.supports.select(ITEM), on=ITEM, how="anti"))
-    strange = Tally("", tally.engine.within(tally.events, unseen, ITEM), tally.engine)
+    """Drop events and sessions that cannot be evaluated; return the counts of events on items that training lacks."""
+    unseen = tally.engine.compute(tally.supports.join(train.supports.select(ITEM), on=ITEM, how="anti"))
+    on_unseen = Tally("", tally.engine.within(tally.events, unseen, ITEM), tally.engine)
     if settings.unseen == "drop":
         tally.apply(UNSEEN, lambda tally: without(tally, unseen, ITEM))
     tally.apply(SHORT, cleaning.long_enough(shortest))
-    return {**strange.before._asdict(), "kept_as_misses": settings.unseen == "miss"}
+    return {**on_unseen.before._asdict(), "kept_as_misses": settings.unseen == "miss"}
 
 
 def _overlap(train: Table, test: Table) -> dict[str, Any]:
@@ -298,7 +298,7 @@ def _move_cut(key: str, settings: SplitSettings, direction: Literal["earlier", "
 
 
 def given_logs(train: Table, test: Table) -> tuple[Table, Table]:
-    """Logs that are already divided, ids as text in both where one of them has ids that are not integers.
+    """Return logs that are already divided, ids as text in both where one of them has ids that are not integers.
 
     Raises:
         DataError: a session id occurs in both.

@@ -20,19 +20,16 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from gru4rec_cli.base.arrays import AnyArray, Float64Array, Int32Array, Int64Array
 from gru4rec_cli.base.errors import StageError, UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.base.settings import Settings
-from gru4rec_cli.data.sessions import Int32Array, Int64Array
-
-Float64Array = npt.NDArray[np.float64]
 
 MIN_SUPPORT = 5  # clicks of every item: what the default cleaning asks for
 EXPECTED_SUPPORT = 32  # of the rarest item; a Poisson count of this mean is below MIN_SUPPORT once in 10^9
@@ -44,7 +41,7 @@ SLIVER = 1e-14  # overlaps this short are rounding
 
 
 class SynthSettings(Settings):
-    """What `synth` generates."""
+    """Size and shape of the log that `synth` generates."""
 
     sessions: int = Field(20_000, ge=1, description="number of sessions")
     items: int = Field(2_000, ge=2, description="number of items; every one of them is clicked")
@@ -110,7 +107,7 @@ class SynthSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class PlantedProcess:
-    """What generated the clicks. Row k V + i of the stacked sparse matrices holds T_k[i, ·], columns ascending."""
+    """The process behind the clicks. Row k V + i of the stacked sparse matrices holds T_k[i, ·], columns ascending."""
 
     item_ids: Int64Array  # (V,) ascending
     popularity: Float64Array  # (V,) sums to 1
@@ -134,15 +131,15 @@ class PlantedProcess:
         rows = np.repeat(np.arange(len(self.row_starts) - 1), np.diff(self.row_starts))
         return rows * self.n_items + self.successors
 
-    def interest_probabilities(self, items: npt.NDArray[Any], next_items: npt.NDArray[Any]) -> Float64Array:
-        """T_k[i, j] for n pairs of item indices, shape (n, K)."""
+    def interest_probabilities(self, items: AnyArray, next_items: AnyArray) -> Float64Array:
+        """Return T_k[i, j] for n pairs of item indices, shape (n, K)."""
         rows = np.arange(self.n_interests) * self.n_items + items.astype(np.int64)[:, None]
         keys = rows * self.n_items + next_items.astype(np.int64)[:, None]
         found = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return np.where(self._keys[found] == keys, self.probabilities[found], 0.0)
 
-    def click_probabilities(self, items: npt.NDArray[Any], next_items: npt.NDArray[Any]) -> Float64Array:
-        """P_k(j | i), noise included, for n pairs of item indices, shape (n, K)."""
+    def click_probabilities(self, items: AnyArray, next_items: AnyArray) -> Float64Array:
+        """Return P_k(j | i), noise included, for n pairs of item indices, shape (n, K)."""
         chance = np.where(items != next_items, self.popularity[next_items] / (1 - self.popularity[items]), 0.0)
         return (1 - self.noise) * self.interest_probabilities(items, next_items) + self.noise * chance[:, None]
 
@@ -153,7 +150,7 @@ class PlantedProcess:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """The process that `save` wrote."""
+        """Read the process that `save` wrote. Raises `StageError` where the file is not one."""
         try:
             arrays: dict[str, Any] = load_file(path)
             return cls(**{**arrays, "noise": float(arrays["noise"][0])})
@@ -162,7 +159,7 @@ class PlantedProcess:
 
 
 def generate(settings: SynthSettings, seed: int, progress: Progress = SILENT) -> tuple[pl.DataFrame, PlantedProcess]:
-    """A click log sorted by time, then session, and the process behind it; the same seed gives the same log.
+    """Generate a click log, sorted by time, then session, and the process behind it; the same seed gives the same log.
 
     The frame holds SESSION (from 1, by start time), ITEM (from 1, in no order) and TIME (microseconds), all int64.
     Raises `UsageError` where an item got fewer than MIN_SUPPORT clicks, which valid settings make very unlikely.
@@ -177,20 +174,20 @@ def generate(settings: SynthSettings, seed: int, progress: Progress = SILENT) ->
         message = f"synth: {rarest}, and cleaning would drop items with fewer than {MIN_SUPPORT} clicks"
         raise UsageError(message, "raise sessions, lower items, or take another seed")
     times = draw_times(settings, lengths, streams[3])
-    order = np.argsort(times, kind="stable")  # sessions stand in the order of their ids, and stay so at equal times
+    order = np.argsort(times, kind="stable")  # stable: at equal times, sessions stay in the order of their ids
     sessions = np.repeat(np.arange(1, settings.sessions + 1), lengths)
     return pl.DataFrame({SESSION: sessions[order], ITEM: process.item_ids[items[order]], TIME: times[order]}), process
 
 
 def plant(settings: SynthSettings, random: np.random.Generator) -> PlantedProcess:
-    """Draw the process: which item is how popular, the order on the circle, the offset of every interest."""
+    """Draw the process: the popularity of every item, the order on the circle, the offset of every interest."""
     popularity = random.permutation(popularity_by_rank(settings))
     circle = random.permutation(settings.items)
     step = 1 / settings.items
     largest = popularity.max()
     slot = (1 - 2 * largest) / settings.interests  # one an interest, so that no two share offsets
-    room = max(0.0, slot - settings.successors * step)
-    offsets = largest + slot * np.arange(settings.interests) + step / 2 + room * random.random(settings.interests)
+    spare = max(0.0, slot - settings.successors * step)
+    offsets = largest + slot * np.arange(settings.interests) + step / 2 + spare * random.random(settings.interests)
     moves = step * np.arange(settings.successors)
     rows, columns, values = zip(*(shift_transitions(popularity, circle, u + moves) for u in offsets), strict=True)
     stacked = np.concatenate([row + k * settings.items for k, row in enumerate(rows)])
@@ -209,7 +206,7 @@ def plant(settings: SynthSettings, random: np.random.Generator) -> PlantedProces
 def shift_transitions(
     popularity: Float64Array, circle: Int64Array, offsets: Float64Array
 ) -> tuple[Int64Array, Int64Array, Float64Array]:
-    """Row, column and value (nnz,) of the equal mixture of the moves by `offsets`, in row, then column order.
+    """Return row, column and value (nnz,) of the equal mixture of the moves by `offsets`, in row, then column order.
 
     `popularity` (V,) by item index, `circle` (V,) the item indices in circle order, `offsets` in [p_max, 1 - p_max].
     """
@@ -234,7 +231,7 @@ def shift_transitions(
 def draw_items(
     process: PlantedProcess, lengths: Int64Array, random: np.random.Generator, progress: Progress = SILENT
 ) -> Int32Array:
-    """Clicks of all sessions as item indices, session after session, shape (sum of lengths,)."""
+    """Draw the clicks of all sessions as item indices, session after session, shape (sum of lengths,)."""
     n_items, n_interests = process.n_items, process.n_interests
     popular = np.cumsum(process.popularity)
     rows = np.repeat(np.arange(n_interests * n_items), np.diff(process.row_starts))
@@ -273,7 +270,7 @@ def _popular_but(current: Int64Array, popularity: Float64Array, popular: Float64
 
 
 def draw_times(settings: SynthSettings, lengths: Int64Array, random: np.random.Generator) -> Int64Array:
-    """Microseconds of every click, session after session in order of their starts, shape (sum of lengths,)."""
+    """Draw the time of every click in microseconds, session after session by start, shape (sum of lengths,)."""
     grid = np.linspace(0, 1, 1441)  # of the day; the share of starts up to then follows from 1 + rhythm cos(...)
     turn, peak = 2 * np.pi, PEAK_HOUR / 24
     share = grid + settings.daily_rhythm / turn * (np.sin(turn * (grid - peak)) + np.sin(turn * peak))
@@ -291,13 +288,13 @@ def draw_times(settings: SynthSettings, lengths: Int64Array, random: np.random.G
 
 
 def draw_lengths(settings: SynthSettings, random: np.random.Generator) -> Int64Array:
-    """Number of clicks of every session, shape (sessions,)."""
+    """Draw the number of clicks of every session, shape (sessions,)."""
     lengths, share = length_distribution(settings)
     return lengths[np.minimum(np.searchsorted(np.cumsum(share), random.random(settings.sessions)), len(lengths) - 1)]
 
 
 def length_distribution(settings: SynthSettings) -> tuple[Int64Array, Float64Array]:
-    """The possible session lengths and their probabilities, both of shape (max_length - min_length + 1,)."""
+    """Return the possible session lengths and their probabilities, both of shape (max_length - min_length + 1,)."""
     lengths = np.arange(settings.min_length, settings.max_length + 1)
     if settings.length_distribution == "power-law":
         weights = (lengths / settings.min_length) ** -settings.length_exponent
@@ -311,14 +308,14 @@ def length_distribution(settings: SynthSettings) -> tuple[Int64Array, Float64Arr
 
 
 def certain_clicks(settings: SynthSettings) -> float:
-    """A number of clicks that the log has but with probability RARE (lower tail of a sum of positive numbers)."""
+    """Return a number of clicks that the log has except with probability RARE (tail bound of a positive sum)."""
     lengths, share = length_distribution(settings)
     spread = math.sqrt(2 * math.log(1 / RARE) * settings.sessions * float(share @ lengths**2))
     return max(settings.sessions * settings.min_length, settings.sessions * float(share @ lengths) - spread)
 
 
 def popularity_by_rank(settings: SynthSettings) -> Float64Array:
-    """Probability of the r-th most popular item, shape (V,): Zipf's law above a floor that keeps all frequent."""
+    """Return the probability of the r-th most popular item, shape (V,): Zipf's law above a floor; no item is rare."""
     zipf = np.arange(1.0, settings.items + 1) ** -settings.zipf_exponent
     floor = EXPECTED_SUPPORT / certain_clicks(settings)
     popularity: Float64Array = floor + (1 - settings.items * floor) * zipf / zipf.sum()

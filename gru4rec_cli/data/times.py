@@ -9,14 +9,15 @@ TimeUnit = Literal["seconds", "milliseconds", "iso8601"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-MICROSECONDS_PER_DAY = 86_400_000_000
+MICROSECONDS_PER_SECOND = 1_000_000
+MICROSECONDS_PER_DAY = 86_400 * MICROSECONDS_PER_SECOND
 LATEST = (datetime(2200, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND  # later times betray a wrong unit
 _COMMON = ("%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%d %H:%M:%S%.f UTC", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
 MICROS_PER = {"seconds": 1e6, "milliseconds": 1e3}
 
 
 def to_microseconds(time: pl.Expr, dtype: pl.DataType, unit: TimeUnit) -> pl.Expr:
-    """Int64 microseconds; null wherever the value is no time between 1970 and 2200.
+    """Convert times to Int64 microseconds; null where the value is not a time between 1970 and 2200.
 
     `dtype` is the type of the column `time` and must be one that `accepts` names for the unit.
     """
@@ -28,19 +29,19 @@ def to_microseconds(time: pl.Expr, dtype: pl.DataType, unit: TimeUnit) -> pl.Exp
 
 
 def common_iso(text: object) -> str | None:
-    """The format of a text, if it is one of the most common ways to write ISO 8601 times (UTC)."""
+    """Return the format of a text if it is one of the most common for ISO 8601 times (UTC), else None."""
     found = pl.DataFrame({"text": [text if isinstance(text, str) else None]}, schema={"text": pl.String})
     return next((form for form in _COMMON if not found.select(_parsed(pl.col("text"), form).is_null()).item()), None)
 
 
 def common_to_microseconds(time: pl.Expr, form: str) -> pl.Expr:
-    """What `to_microseconds` gives for texts of one format that `common_iso` names, and faster; null for others."""
+    """Convert texts in a format that `common_iso` returned, faster than `to_microseconds`; null for other texts."""
     micros = _parsed(time, form).dt.timestamp("us")
     return pl.when(micros.is_between(0, LATEST)).then(micros)
 
 
 def accepts(dtype: pl.DataType, unit: TimeUnit) -> bool:
-    """Whether a column of this type can hold times of the unit."""
+    """Return true if a column of this type can hold times in this unit."""
     if dtype == pl.String:
         return True
     return (
@@ -49,7 +50,7 @@ def accepts(dtype: pl.DataType, unit: TimeUnit) -> bool:
 
 
 def explain(value: object, unit: TimeUnit) -> tuple[str, str]:
-    """What is wrong with one value that `to_microseconds` made null, and what to do about it."""
+    """Return the reason why `to_microseconds` made a value null, and what to do about it."""
     if value is None or str(value).strip() == "":
         return "the time is empty", "give every event a time, or set data.columns.time: null to use the row number"
     shown = repr(value) if isinstance(value, str) else str(value)
@@ -70,7 +71,7 @@ def explain(value: object, unit: TimeUnit) -> tuple[str, str]:
 
 
 def parse_iso(text: str) -> int | None:
-    """Microseconds of an ISO 8601 time (UTC where it names no zone), or None where it is not one."""
+    """Return the microseconds of an ISO 8601 time (UTC where it names no zone), or None where it is not one."""
     try:
         moment = datetime.fromisoformat(text.removesuffix(" UTC"))
     except ValueError:
@@ -79,7 +80,7 @@ def parse_iso(text: str) -> int | None:
 
 
 def iso(micros: int) -> str:
-    """ISO 8601 text of microseconds since 1970, in UTC."""
+    """Return the ISO 8601 text of microseconds since 1970, in UTC."""
     return (EPOCH + timedelta(microseconds=micros)).replace(tzinfo=None).isoformat() + "Z"
 
 

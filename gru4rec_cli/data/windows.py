@@ -1,16 +1,17 @@
-"""A log cut into windows of equal length, each of which is cleaned and divided as if it were the whole log.
+"""Parts of a log: windows of equal length, and the last of the training sessions.
 
-Ludewig & Jannach, "Evaluation of session-based recommendation algorithms", UMUAI 2018 (arXiv 1803.09587), average
-results over such windows.
+Each window is cleaned and divided as if it were the whole log. Ludewig & Jannach, "Evaluation of session-based
+recommendation algorithms", UMUAI 2018 (arXiv 1803.09587), average results over such windows.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import narwhals as nw
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import SESSION, TIME
@@ -41,30 +42,61 @@ class WindowSettings(Settings):
         return f"window {self.number} of {self.of}"
 
 
+class RecentSettings(Settings):
+    """The last of the training sessions: give either a share of them, or days."""
+
+    share: float | str | None = Field(
+        None, description='share of the training sessions that starts last, such as 0.25 or "1/64"'
+    )
+    days: float | None = Field(
+        None,
+        gt=0,
+        le=84_000,
+        description="training sessions that start within so many days before the last training event",
+    )
+
+    @field_validator("share")
+    @classmethod
+    def _is_share(cls, share: float | str | None) -> float | str | None:
+        try:
+            fits = share is None or 0 < Fraction(str(share)) <= 1
+        except (ValueError, ZeroDivisionError):
+            fits = False
+        if not fits:
+            raise ValueError(f'{share!r} is no share in (0, 1], such as 0.25 or "1/64"')
+        return share
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "RecentSettings":
+        if (self.share is None) == (self.days is None):
+            raise ValueError("share: give either share or days")
+        return self
+
+
 @dataclass(frozen=True)
 class Window:
-    """The moments, in microseconds, from `start` on and before `end`."""
+    """The times t with `start` ≤ t < `end`, in microseconds."""
 
     start: int
     end: int
 
     def as_facts(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the window, ready for JSON."""
         micros = {"start_microseconds": self.start, "end_microseconds": self.end}
         return {"start": iso(self.start), "end": iso(self.end), **micros}
 
 
 def find_window(first: int, last: int, settings: WindowSettings) -> Window:
-    """A window of a log whose events lie from `first` to `last`, both included, in microseconds.
+    """Return a window of a log whose events are from `first` to `last`, both included, in microseconds.
 
-    The border after window k is `first` + floor(k (`last` - `first` + 1) / of), so that every moment is in one window.
+    The border after window k is `first` + floor(k (`last` - `first` + 1) / of), so that every time is in one window.
     """
     start, end = (first + k * (last - first + 1) // settings.of for k in (settings.number - 1, settings.number))
     return Window(start, end)
 
 
 def take_window(log: Tally, settings: WindowSettings) -> Window:
-    """Leave the sessions of a log that start in a window, whole even where they last beyond its end.
+    """Keep only the sessions of a log that start in a window, whole even where they continue beyond its end.
 
     Raises:
         DataError: no session starts in the window.
@@ -84,7 +116,7 @@ def take_window(log: Tally, settings: WindowSettings) -> Window:
 
 @contextmanager
 def named(settings: WindowSettings | None) -> Iterator[None]:
-    """Let errors about the data name the window that it is of."""
+    """Add the window to the message of errors about its data."""
     try:
         yield
     except DataError as error:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # loads numba
 GROUP = "gru4rec_study.models"  # entry points of packages that offer kinds: kind = "package.module"
 
 _FOLDER = Path(__file__).resolve().parent
-_PACKAGE = _FOLDER.parent
 _NAMES = {"Model", "Settings"}
 
 
@@ -52,18 +51,25 @@ def source_files(kind: str) -> list[Path]:
 
     All files of a kind that is a package count, since it may look modules up by name.
     """
-    spec = importlib.util.find_spec(_offers()[kind].module)
+    offer, package = _offers()[kind], _FOLDER.parent
+    if offer.package is None:
+        single = _FOLDER / f"{kind}.py"
+        own = {single} if single.exists() else set((_FOLDER / kind).rglob("*.py"))
+    else:
+        own = _installed_files(offer.module)
+    # The package's own `__init__.py` holds the version alone.
+    sources = own | import_closure(own, package) - {package / "__init__.py"}
+    return [*sorted(sources), *getattr(_module(kind), "extra_sources", list)()]
+
+
+def _installed_files(module: str) -> set[Path]:
+    """Return the files of an installed module and those of its own package that it imports."""
+    spec, top = importlib.util.find_spec(module), importlib.util.find_spec(module.partition(".")[0])
     assert spec is not None
     assert spec.origin is not None
-    module = Path(spec.origin)
-    own = set(module.parent.rglob("*.py")) if spec.submodule_search_locations else {module}
-    if _offers()[kind].package is not None:
-        top = importlib.util.find_spec(spec.name.partition(".")[0])
-        folders = top.submodule_search_locations if top else None
-        own = own.union(*(import_closure(own, Path(folder)) for folder in folders or ()))
-    sources = own | import_closure(own, _PACKAGE)
-    # The package's own `__init__.py` holds the version alone.
-    return [*sorted(sources - {_PACKAGE / "__init__.py"}), *getattr(_module(kind), "extra_sources", list)()]
+    own = set(Path(spec.origin).parent.rglob("*.py")) if spec.submodule_search_locations else {Path(spec.origin)}
+    folders = top.submodule_search_locations if top else None
+    return own.union(*(import_closure(own, Path(folder)) for folder in folders or ()))
 
 
 def save_model(folder: Path, kind: str, settings: "ModelSettings", seed: int, model: "Recommender") -> None:

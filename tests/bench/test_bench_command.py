@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gru4rec_cli.bench.measurements import Measurement, noisy
+from gru4rec_cli.bench.notebook import Measurement, noisy
 from gru4rec_cli.models import registry
 from tests.fetched import needs_fetch
 from tests.small import study

@@ -14,7 +14,7 @@ from gru4rec_cli.base.errors import ExternalError
 from gru4rec_cli.bench import floor
 from gru4rec_cli.bench.clicks import SEED, make_clicks
 from gru4rec_cli.bench.floor import products_for
-from gru4rec_cli.bench.latency import histories_of
+from gru4rec_cli.bench.inference import histories_of
 from gru4rec_cli.bench.notebook import Notebook
 from gru4rec_cli.bench.plan import QUICK, RETAILROCKET, RSC15, full_grid
 from gru4rec_cli.bench.point import fit

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.small import SMALL, artifact_hashes, command, study, write_config
+from tests.small import SMALL, artifact_hashes, command, run_small, study, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -145,6 +145,13 @@ def limited(size: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+@pytest.fixture(scope="module")
+def loops_compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Run a study once, so that what a limited run cannot write are its artifacts and no compiled loops."""
+    run_small(tmp_path_factory.mktemp("compiled"))
+
+
+@pytest.mark.usefixtures("loops_compiled")
 @pytest.mark.parametrize("size", [100, 4_000, 16_000, 60_000])
 def test_a_write_that_fails_leaves_only_whole_stages(tmp_path: Path, size: int):
     config, run = write_config(tmp_path), tmp_path / "run"

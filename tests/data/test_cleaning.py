@@ -180,6 +180,6 @@ def test_rows_in_any_order_are_put_in_order():
 
 def test_an_engine_puts_held_events_back_in_order():
     engine = PolarsEngine()
-    held = engine.hold(engine.events([sessions("ab", "ba")]).pop())
+    held = engine.compute(engine.events([sessions("ab", "ba")]).pop())
     moved = lazy(native(held)[::-1])
-    assert_frame_equal(native(engine.hold(moved)), native(held))
+    assert_frame_equal(native(engine.compute(moved)), native(held))

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import split_given, split_log
+from gru4rec_cli.data.windows import RecentSettings
 from tests.data.logs import DAY, log, walks
 
 RULES: dict[str, Any] = {"min_item_support": 1, "test": 0.2}

@@ -131,9 +131,8 @@ def test_a_damaged_part_is_noticed(runs: dict[str, Path], tmp_path: Path):
 @pytest.fixture(scope="module")
 def read_by_spark(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("reads")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.data.on_spark", str(folder)], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "tests.data.on_spark", str(folder)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told

@@ -13,12 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from gru4rec_cli.base.arrays import Float64Array, Int32Array, Int64Array
 from gru4rec_cli.base.errors import StageError, UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import synthetic
-from gru4rec_cli.data.sessions import Int32Array, Int64Array
 from gru4rec_cli.data.synthetic import (
-    Float64Array,
     PlantedProcess,
     SynthSettings,
     draw_items,

@@ -4,10 +4,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from gru4rec_cli.base.arrays import Float64Array
 from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import SESSION, TIME
 from gru4rec_cli.data.sessions import Sessions, Vocabulary, sessions_from_frame
-from gru4rec_cli.data.synthetic import Float64Array, PlantedProcess, SynthSettings, generate
+from gru4rec_cli.data.synthetic import PlantedProcess, SynthSettings, generate
 from gru4rec_cli.evaluation import scores as score_blocks
 from gru4rec_cli.evaluation.oracle import oracle_scores
 from gru4rec_cli.evaluation.scores import FloatArray

@@ -12,11 +12,10 @@ from gru4rec_cli.base.errors import DataError, UsageError
 from gru4rec_cli.base.files import read_json
 from gru4rec_cli.base.names import MODEL_FILE
 from gru4rec_cli.data.events import ColumnSettings, DataSettings
-from gru4rec_cli.data.recent import RecentSettings
 from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
-from gru4rec_cli.data.windows import WindowSettings
+from gru4rec_cli.data.windows import RecentSettings, WindowSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
 from gru4rec_cli.study.config import ReportSettings, StudyConfig, load_config

@@ -163,3 +163,9 @@ def test_ranks_follow_from_what_ranking_imports(copied: Path, monkeypatch: pytes
         assert freshness.code_hashes(module) == before
         change(copied / helper)
         assert freshness.code_hashes(module) != before
+
+
+def test_what_python_and_numba_left_behind_is_no_code(copied: Path):
+    before = freshness.code_hash(("models",))
+    change(copied / "base" / "__pycache__" / "loops-0" / "left.py")
+    assert freshness.code_hash(("models",)) == before

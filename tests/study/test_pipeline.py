@@ -218,7 +218,8 @@ def test_a_flipped_byte_is_found_and_nothing_is_built_on_it(copy: Path, command:
 
 def test_changed_code_is_not_taken_for_old(copy: Path):
     package = copy.parent / "changed"
-    shutil.copytree(Path(gru4rec_cli.__file__).parent, package / "gru4rec_cli")
+    compiled = shutil.ignore_patterns("__pycache__")  # other tests may be writing there
+    shutil.copytree(Path(gru4rec_cli.__file__).parent, package / "gru4rec_cli", ignore=compiled)
     scoring = package / "gru4rec_cli" / "models" / "markov.py"
     right, wrong = (
         "Rules.of(self.arrays), self.order)",

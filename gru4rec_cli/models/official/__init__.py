@@ -1,6 +1,6 @@
 """The author's own GRU4Rec: fetched, unchanged, run in a process of its own.
 
-`Model` starts that process, so it is looked up when it is asked for: reading a configuration stays fast.
+`Model` is imported at first use, so that reading a configuration stays fast.
 """
 
 from pathlib import Path
@@ -21,5 +21,5 @@ def __getattr__(name: str) -> Any:
 
 
 def extra_sources() -> list[Path]:
-    """The pinned commit is part of what a fitted model is."""
+    """Return the pin file: another pinned commit makes fitted models stale."""
     return [fetching.pin_file()]

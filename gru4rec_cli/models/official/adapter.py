@@ -1,6 +1,6 @@
-"""Loads the author's code and works, from outside, around what it gets wrong on a current stack.
+"""The author's code, loaded and patched to run with current versions of its libraries.
 
-Each function patches one thing in memory; no file is changed. docs/official.md tells each fault and its reason.
+Each function patches one fault in memory; no file is changed. docs/official.md lists the faults and their reasons.
 """
 
 import sys
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-OnStep = Callable[[int], None]  # told how many events a training step learnt from
+OnStep = Callable[[int], None]  # called after a training step with its number of events
 
 _NAMES = ("gru4rec_pytorch", "evaluation")
 
@@ -55,7 +55,7 @@ def _draw_float32(network: Any) -> None:
 
 
 def _stack_one_hot(network: Any) -> None:
-    """Layers behind a one-hot first layer are kept from place 0 and looked up from place 1: fill place 0."""
+    """Layers behind a one-hot first layer are stored from index 0 and looked up from index 1: fill index 0."""
     create = network.__init__
 
     @wraps(create)
@@ -69,7 +69,7 @@ def _stack_one_hot(network: Any) -> None:
 
 
 def _read_series(module: ModuleType) -> None:
-    """A tensor is made straight from a pandas Series, which torch reads by label, not by place."""
+    """A tensor is made directly from a pandas Series, which torch reads by label, not by position."""
     module.torch = _TorchReadingSeries("torch")  # type: ignore[attr-defined]
 
 
@@ -83,23 +83,23 @@ class _TorchReadingSeries(ModuleType):
 
 
 def _narrow_batches(iterator: Any, on_step: OnStep) -> None:
-    """With fewer sessions than lanes it looks up sessions that do not exist: begin as narrow as there are sessions.
+    """With fewer sessions than the batch size it looks up sessions that do not exist: begin with a narrower batch.
 
-    The hidden states are cut to that width by the hook that also does it at the end of an epoch. Steps are counted.
+    The hook that cuts the hidden states at the end of an epoch cuts them to this width. `on_step` counts the steps.
     """
     create, walk = iterator.__init__, iterator.__call__
 
     @wraps(create)
     def create_narrow(self: Any, data: Any, batch_size: int, *arguments: Any, **named: Any) -> None:
         create(self, data, batch_size, *arguments, **named)
-        self.lanes_asked = batch_size
+        self.full_batch_size = batch_size
         self.batch_size = min(batch_size, len(self.session_idx_arr))
 
     @wraps(walk)
     def walk_narrow(self: Any, enable_neg_samples: bool, reset_hook: Any = None) -> Iterator[Any]:
-        if self.batch_size < self.lanes_asked and reset_hook is not None:
-            there = np.arange(self.lanes_asked) < self.batch_size
-            if reset_hook(self.batch_size, np.zeros(self.lanes_asked, dtype=bool), there):
+        if self.batch_size < self.full_batch_size and reset_hook is not None:
+            used = np.arange(self.full_batch_size) < self.batch_size
+            if reset_hook(self.batch_size, np.zeros(self.full_batch_size, dtype=bool), used):
                 return
         for inputs, columns in walk(self, enable_neg_samples, reset_hook):
             yield inputs, columns
@@ -110,7 +110,7 @@ def _narrow_batches(iterator: Any, on_step: OnStep) -> None:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Everything random follows from `seed`, also the weights, which the author's code always draws from 42."""
+    """Seed all random numbers, also those of the initial weights, for which the author's code always seeds 42."""
     draw_from = np.random.seed
     torch.manual_seed(seed)
     with patch.object(np.random, "seed", lambda _: draw_from(seed)):

@@ -1,4 +1,4 @@
-"""Models between the author's saved files and our folders. His code does the reading and writing of his files."""
+"""Conversion of models between the author's saved files and our folders. His code reads and writes his files."""
 
 import shutil
 from pathlib import Path
@@ -21,11 +21,15 @@ _SEED = 42  # of all initial weights in the author's code
 
 
 def import_checkpoint(path: Path, folder: Path) -> dict[str, Any]:
-    """Make a model folder of kind `gru4rec` from a model that the author's code saved; what is in it.
+    """Make a model folder of kind `gru4rec` from a model that the author's code saved. Returns what is in it.
 
-    The file is a pickle: reading it runs whatever its maker put into it, in a process of its own but with the rights
-    of this one. Beside the model, `items.parquet` holds the item ids in index order. Raises `DataError` where the file
-    holds something else, `ExternalError` where it cannot be read.
+    The file is a pickle: reading it runs the code in it, in a process of its own but with the rights of this one.
+    Beside the model, `items.parquet` holds the item ids in index order.
+
+    Raises:
+        DataError: there is no such file, or it holds something else.
+        ExternalError: the file cannot be read.
+        UsageError: the folder exists and is not empty.
     """
     if not path.is_file():
         raise DataError(f"there is no file {path}", "give a model that the author's code saved")
@@ -37,7 +41,7 @@ def import_checkpoint(path: Path, folder: Path) -> dict[str, Any]:
     if header["kind"] != "model":
         raise DataError(f"{path} holds {header['type']}, not a trained GRU4Rec", "give a model that his code saved")
     settings = settings_of(header["parameters"])
-    model = gru4rec.Model(settings, _SEED)
+    model = gru4rec.Model(settings)
     model.parameters = _tensors(weights)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -57,10 +61,15 @@ def _tensors(weights: dict[str, Any]) -> dict[str, Any]:
 
 
 def export_checkpoint(folder: Path, path: Path, items: Path | None = None) -> dict[str, Any]:
-    """Write a fitted model of kind `gru4rec` or `official` as the author's code saves one.
+    """Write a fitted model of kind `gru4rec` or `official` as the author's code saves one. Returns what was written.
 
-    `items` is the item table of its vocabulary: by default `items.parquet` in the folder, or that of the run which the
-    folder belongs to. Item ids become text, as his `run.py` reads them.
+    `items` is the item table of its vocabulary: by default `items.parquet` in the folder, or that of the folder's run.
+    Item ids become text, as his `run.py` reads them.
+
+    Raises:
+        DataError: the folder holds no fitted model, or there is no item table.
+        StageError: the item table has another number of items than the model.
+        UsageError: the model is of another kind.
     """
     if not (folder / MODEL_FILE).is_file():
         raise DataError(f"{folder} is not the folder of a fitted model", "such as runs/NAME/train/gru4rec")

@@ -1,4 +1,4 @@
-"""The author's own GRU4Rec: fetched at a pinned commit, proven to be it, never part of this repository."""
+"""Fetching the author's own GRU4Rec at a pinned commit, and checking that the files are those of the commit."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ _HINT = "fetch it again: gru4rec-study fetch --force"
 
 @dataclass(frozen=True)
 class Pin:
-    """One commit of one repository, and on what terms it may be used."""
+    """A commit of a repository, and the terms of its use."""
 
     name: str
     url: str
@@ -42,7 +42,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What became of a fetch."""
+    """The result of a fetch."""
 
     action: Literal["fetched", "present"]
     folder: Path
@@ -50,13 +50,13 @@ class Fetched:
     pin: Pin
 
     def as_dict(self) -> dict[str, str]:
-        """Everything there is to tell, the terms of use among it."""
+        """Return the result and the terms of use, ready for JSON."""
         described = {"action": self.action, "folder": str(self.folder), "source": self.source}
         return described | {key: value for key, value in asdict(self.pin).items() if key not in ("name", "url")}
 
 
 def pin_file() -> Path:
-    """Where the pin stands: $GRU4REC_STUDY_PIN, in the installed package, or in this project's checkout."""
+    """Return the pin file: $GRU4REC_STUDY_PIN, that of the installed package, or that of this project's checkout."""
     given = os.environ.get(PIN_VARIABLE)
     if given:
         return Path(given)
@@ -65,7 +65,7 @@ def pin_file() -> Path:
 
 
 def read_pin(path: Path | None = None) -> Pin:
-    """The pin in a file; raises `UsageError` where it is not one."""
+    """Read a pin file; raises `UsageError` where it is not one."""
     path = path or pin_file()
     try:
         pin = Pin(**json.loads(path.read_text(encoding="utf-8")))
@@ -79,7 +79,7 @@ def read_pin(path: Path | None = None) -> Pin:
 
 
 def vendor_folder(given: Path | None = None) -> Path:
-    """Where fetched code lives: as given, $GRU4REC_STUDY_VENDOR, `vendor` of this project's checkout, else here."""
+    """Return the folder of fetched code: `given`, $GRU4REC_STUDY_VENDOR, this project's `vendor`, or `vendor` here."""
     if given is not None:
         return given
     if os.environ.get(VENDOR_VARIABLE):
@@ -91,11 +91,14 @@ def vendor_folder(given: Path | None = None) -> Path:
 def fetch(
     source: str | None = None, vendor: Path | None = None, *, pin: Pin | None = None, force: bool = False
 ) -> Fetched:
-    """Bring the pinned commit into the vendor folder, or find that it is there already; then no network is used.
+    """Fetch the pinned commit into the vendor folder. If it is there already, no network is used.
 
-    `source` is a mirror, a local clone or a bundle of the pinned repository. The folder appears whole or not at all.
-    Raises `StageError` where files were changed (`force` replaces them), `ExternalError` where git fails or the
-    source does not hold the commit, `UsageError` for a source that is not allowed.
+    `source` is a mirror, a local clone or a bundle of the pinned repository. The folder appears complete or not at all.
+
+    Raises:
+        StageError: files were changed (`force` replaces them).
+        ExternalError: git fails, or the source does not hold the commit.
+        UsageError: the source is not allowed, or the folder cannot be written.
     """
     pin = pin or read_pin()
     source = checked_source(source) if source is not None else None
@@ -123,9 +126,10 @@ def fetch(
 
 
 def verified_checkout(vendor: Path | None = None, *, pin: Pin | None = None) -> Path:
-    """The folder with the author's code, every file of which is as pinned.
+    """Return the folder with the author's code after checking every file.
 
-    Raises `StageError` where it has not been fetched or was changed.
+    Raises:
+        StageError: the code has not been fetched, or was changed.
     """
     pin = pin or read_pin()
     folder = vendor_folder(vendor) / pin.name
@@ -144,7 +148,7 @@ def _check_out(source: str, folder: Path, pin: Pin) -> None:
         "--", source, str(folder),
     )  # fmt: skip
     if not _holds(folder, pin.commit):
-        try:  # it may stand on no branch
+        try:  # it may be on no branch
             run_git("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "origin", pin.commit, folder=folder)
         except ExternalError as error:
             raise ExternalError(
@@ -208,7 +212,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _tree_hash(folder: Path, *, top: bool = True) -> str:
-    """Git's hash of the files in a folder, computed from their bytes: no git and no index is trusted for it.
+    """Git's hash of the files in a folder, computed from their bytes without git and its index.
 
     A tree is the list of its entries, each `mode name NUL hash`, folders sorted as if their names ended in `/`.
     """

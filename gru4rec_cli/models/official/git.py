@@ -1,4 +1,4 @@
-"""Git as a subprocess that asks nothing, runs no hooks, and speaks only the protocols that are allowed here."""
+"""Git as a subprocess without prompts and hooks, limited to a few protocols."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _NOT_PASSED_ON |= {"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_TEMPLATE_DIR", "GIT_
 
 
 def checked_source(source: str) -> str:
-    """The source as git may have it: an allowed URL, or an absolute path. Raises `UsageError` for anything else."""
+    """Return the source for git: an allowed URL, or an absolute path. Raises `UsageError` for anything else."""
     if source.startswith("-") or "\n" in source or not source.strip():
         raise UsageError(f"--source {source!r} is not a place to fetch from", _ALLOWED)
     if "::" in source or ("://" in source and not _URL.fullmatch(source)):
@@ -49,7 +49,7 @@ def require_git() -> None:
 
 
 def run_git(*arguments: str, folder: Path | None = None) -> str:
-    """What a git command prints. Raises `ExternalError` where it fails, with the end of what it said."""
+    """Run a git command and return its output. Raises `ExternalError` where it fails, with the end of its messages."""
     command = ["git", *_settings(), *(("-C", str(folder)) if folder else ()), *arguments]
     name = next((word for word in arguments if not word.startswith("-")), arguments[0])
     try:

@@ -1,14 +1,15 @@
-"""What goes over the pipes to and from the worker: a line of JSON, then the bytes of the arrays that it names."""
+"""Messages over the pipes to and from the worker: a line of JSON, then the bytes of the arrays that it names."""
 
 import json
 from collections.abc import Mapping
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
-Arrays = Mapping[str, npt.NDArray[Any]]
-Message = tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]
+from gru4rec_cli.base.arrays import AnyArray
+
+Arrays = Mapping[str, AnyArray]
+Message = tuple[dict[str, Any], dict[str, AnyArray]]
 
 
 def send(stream: IO[bytes], header: Mapping[str, Any], arrays: Arrays | None = None) -> None:
@@ -23,12 +24,12 @@ def send(stream: IO[bytes], header: Mapping[str, Any], arrays: Arrays | None = N
 
 
 def receive(stream: IO[bytes]) -> Message | None:
-    """The next message, or None where the other side has gone."""
+    """Read the next message; None where the other side has closed the pipe."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         return None
     header = json.loads(line)
-    arrays: dict[str, npt.NDArray[Any]] = {}
+    arrays: dict[str, AnyArray] = {}
     for name, kind, shape in header.pop("arrays"):
         array = np.empty(shape, dtype=np.dtype(kind))
         if array.size and not _fill(stream, _bytes(array)):
@@ -37,7 +38,7 @@ def receive(stream: IO[bytes]) -> Message | None:
     return header, arrays
 
 
-def _bytes(array: npt.NDArray[Any]) -> memoryview:
+def _bytes(array: AnyArray) -> memoryview:
     return array.reshape(-1).view(np.uint8).data
 
 

@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-import numpy as np
-import numpy.typing as npt
-
+from gru4rec_cli.base.arrays import AnyArray, Float64Array, Int64Array
 from gru4rec_cli.base.errors import CheckError
 from gru4rec_cli.base.progress import SILENT, Progress, Task
 from gru4rec_cli.base.threads import training_threads
@@ -24,7 +22,7 @@ _MANY = 2**31  # more events than any block
 
 
 class Model:
-    """GRU4Rec by its author, at the pinned commit. Weights are kept under our names, items in our order."""
+    """GRU4Rec by its author, at the pinned commit. Weights have our names, items are in our order."""
 
     description: ClassVar[str] = "GRU4Rec, the author's own PyTorch code, unchanged, on the same data and ranking."
     random: ClassVar[bool] = True
@@ -32,7 +30,7 @@ class Model:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.weights: dict[str, npt.NDArray[Any]] = {}
+        self.weights: dict[str, AnyArray] = {}
         self._worker: WorkerProcess | None = None
         self._loaded: WorkerProcess | None = None  # the worker that has the weights
 
@@ -60,11 +58,12 @@ class Model:
 
     def time_steps(
         self, train: Sessions, steps: int, *, seed: int, threads: int, store_events: int = 0
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """Seconds on a clock of the worker at the end of each of the first `steps` training steps, and the events that
-        each learnt from; fewer where training is shorter. What is learnt is thrown away.
+    ) -> tuple[Float64Array, Int64Array]:
+        """Train the first `steps` steps, or fewer where training is shorter, and discard the weights.
 
-        His negatives are drawn before the first step: as many as `store_events` events take, 0: an epoch's.
+        Returns the time at the end of each step, in seconds on a clock of the worker, and the number of its events.
+
+        His negatives are drawn before the first step: as many as `store_events` events need; 0: an epoch's.
         """
         ((_, arrays),) = self._running().ask(
             "time_steps",
@@ -79,7 +78,7 @@ class Model:
         return arrays["ends"], arrays["events"]
 
     def _follow(self, answers: Iterator[Message], progress: Progress, n_events: int) -> list[dict[str, float]]:
-        """Show what the worker tells and keep what it learnt; the loss of every epoch."""
+        """Show the worker's progress and store the weights. Returns the loss of every epoch."""
         curve: list[dict[str, float]] = []
         with ExitStack() as shown:
             task = self._epoch_task(shown, progress, 1, n_events)
@@ -128,12 +127,12 @@ class Model:
     def batch_eval(
         self, sessions: Sessions, cutoffs: Sequence[int], mode: str, batch_size: int = 512
     ) -> tuple[list[float], list[float]]:
-        """Recall and MRR at every cutoff by the author's own evaluation; `mode` is standard or conservative."""
+        """Return Recall and MRR at every cutoff by the author's own evaluation; `mode` is standard or conservative."""
         asked = {"cutoffs": list(cutoffs), "mode": mode, "batch_size": batch_size}
         ((header, _),) = self._scoring().ask("batch_eval", _events(sessions), **asked)
         return header["recall"], header["mrr"]
 
-    def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    def recommend(self, history: Sequence[int], k: int) -> tuple[Int64Array, FloatArray]:
         return recommend_by_score(self, history, k, len(self.weights["output_bias"]))
 
     def save(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The author's parameter files and strings, read without running anything, as settings of ours."""
+"""The author's parameter files and strings, read without running anything, and converted to our settings."""
 
 import ast
 from pathlib import Path
@@ -11,7 +11,7 @@ from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.models.gru4rec import Settings
 
 _VARIABLE = "gru4rec_params"
-# What the author's class takes where a parameter is not given. Ours has other defaults, so all are written out.
+# The defaults of the author's class. Ours has other defaults, so all are written out.
 DEFAULTS: dict[str, Any] = {
     "loss": "cross-entropy",
     "constrained_embedding": True,
@@ -35,7 +35,7 @@ _HINT = "give a parameter file of the author's, or a string such as loss=cross-e
 
 
 def read_parameters(given: str) -> dict[str, Any]:
-    """The author's parameters from a file (`.py`, parsed, never executed) or a `-ps` string; defaults filled in.
+    """Read the author's parameters from a file (`.py`, parsed, never executed) or a `-ps` string; fill in defaults.
 
     Raises `UsageError` where it is neither, or names a parameter that his PyTorch code does not have.
     """
@@ -48,7 +48,7 @@ def read_parameters(given: str) -> dict[str, Any]:
 
 
 def settings_of(parameters: dict[str, Any]) -> Settings:
-    """Settings of ours that mean the same. Raises `UsageError` where a value is not allowed."""
+    """Convert the author's parameters to our settings. Raises `UsageError` where a value is not allowed."""
     given = {_RENAMED.get(name, name): value for name, value in parameters.items() if name != "constrained_embedding"}
     if parameters["constrained_embedding"]:
         given["embedding"] = "shared"
@@ -63,7 +63,7 @@ def settings_of(parameters: dict[str, Any]) -> Settings:
 
 
 def as_section(parameters: dict[str, Any]) -> str:
-    """The parameters as YAML for a configuration, every setting written out."""
+    """Return the parameters as YAML for a configuration, every setting written out."""
     plain = settings_of(parameters).model_dump(mode="json", exclude_none=True)
     section = {"train": {"models": {"gru4rec": plain}}}
     return yaml.safe_dump(section, sort_keys=False, default_flow_style=None, width=1000)

@@ -1,4 +1,4 @@
-"""The worker's process, seen from here."""
+"""The process of the worker, as the study starts and uses it."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ _LAST_LINES = 12
 
 
 class WorkerProcess:
-    """A running worker. It ends when this object does, or this process."""
+    """A running worker. It ends with this object, or with this process."""
 
     def __init__(self) -> None:
         checkout = verified_checkout()
@@ -40,7 +40,7 @@ class WorkerProcess:
         return self._end.alive and self._process.poll() is None
 
     def ask(self, job: str, arrays: Arrays, **values: Any) -> Iterator[Message]:
-        """Give the worker a job; its answers. A job that is not heard to its end ends the worker."""
+        """Give the worker a job and yield its answers. The worker ends if the answers are not read to the last."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         finished = False
@@ -82,6 +82,6 @@ def _end(process: "subprocess.Popen[bytes]", log: IO[bytes]) -> None:
             try:
                 stream.close()
             except OSError:
-                continue  # what was still to be written has nobody to read it
+                continue  # the process that would read the rest is dead
     process.wait()
     log.close()

@@ -4,20 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-IntArray = npt.NDArray[np.int64]
+from gru4rec_cli.base.arrays import Float32Array, Int64Array
 
 _SESSIONS_AT_ONCE = 512
-_MIN_ROWS = 32  # narrower products round differently; ranks must not depend on what stands beside an event
+_MIN_ROWS = 32  # narrower products round differently, and ranks must not depend on the other events of a block
 
 
 @torch.no_grad()
 def score_blocks(
-    network: Any, items: IntArray, offsets: IntArray, block_rows: int
-) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """(number of the first event, scores (events, V)) for all events of the sessions, in order.
+    network: Any, items: Int64Array, offsets: Int64Array, block_rows: int
+) -> Iterator[tuple[int, Float32Array]]:
+    """Yield (number of the first event, scores (events, V)) for all events of the sessions, in order.
 
     The author's network walks the sessions; its own `score_items` then compares the states with all items.
     """
@@ -32,10 +31,10 @@ def score_blocks(
         done += len(queries)
 
 
-def _hidden_states(network: Any, items: IntArray, offsets: IntArray) -> torch.Tensor:
+def _hidden_states(network: Any, items: Int64Array, offsets: Int64Array) -> torch.Tensor:
     """The last layer's state after every event's history, (events, D), in event order.
 
-    The network's forward pass is asked for the score of one item only, for the sake of the states it leaves behind.
+    The forward pass computes the score of one item only: it is called for the states that it returns.
     An unseen click (a negative index), which the author's evaluation drops, leaves the state as it is.
     """
     steps = np.diff(offsets) - 1

@@ -1,4 +1,4 @@
-"""Settings of the author's GRU4Rec, named as those of ours: one entry serves both."""
+"""Settings of the author's GRU4Rec, with the names of ours: the same entry can be used for both."""
 
 from typing import Any
 
@@ -20,12 +20,12 @@ class Settings(TrainingSettings):
 
     @property
     def compatible(self) -> bool:
-        """Whether the author's default initialisation can do these shapes; else his code has a second one."""
+        """True if the author's default initialisation can make these shapes; otherwise his second one is used."""
         widths = {*self.layers} if self.embedding == "none" else {self.input_width, *self.layers}
         return len(widths) == 1 and (self.embedding != "none" or len(self.layers) == 1)
 
     def author_parameters(self) -> dict[str, Any]:
-        """The same settings under the author's names."""
+        """Return these settings under the author's names."""
         return {
             "loss": self.loss,
             "constrained_embedding": self.embedding == "shared",

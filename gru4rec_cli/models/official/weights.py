@@ -1,12 +1,9 @@
-"""The author's weights under our names, and back."""
-
-from typing import Any
+"""Conversion between the author's weights and ours."""
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-FloatArrays = dict[str, npt.NDArray[np.float32]]
+from gru4rec_cli.base.arrays import AnyArray, Float32Array, Int64Array
 
 BY_ITEM = ("output_embedding", "output_bias", "input_embedding", "onehot_gru.input")
 _RENAMED = {
@@ -21,17 +18,17 @@ _RENAMED = {
 
 
 def our_name(name: str) -> str:
-    """Our name of one of the author's parameters, such as `gru.0.weight_ih` for `G.0.weight_ih`."""
+    """Return our name of one of the author's parameters, such as `gru.0.weight_ih` for `G.0.weight_ih`."""
     return _RENAMED.get(name) or f"gru.{name.removeprefix('G.')}"
 
 
-def extract(network: torch.nn.Module, author_index: npt.NDArray[np.int64]) -> FloatArrays:
-    """All weights by our names, rows of items in our order.
+def extract(network: torch.nn.Module, author_index: Int64Array) -> dict[str, Float32Array]:
+    """Return all weights by our names, rows of items in our order.
 
     `author_index` (V,) holds the author's index of every item of ours, or -1 for an item that no training session
     has: its score is then below all others.
     """
-    weights: FloatArrays = {}
+    weights: dict[str, Float32Array] = {}
     known = author_index >= 0
     for name, value in network.state_dict().items():
         array = value.detach().cpu().float().numpy()
@@ -47,11 +44,11 @@ def extract(network: torch.nn.Module, author_index: npt.NDArray[np.int64]) -> Fl
     return weights
 
 
-def install(network: torch.nn.Module, weights: dict[str, npt.NDArray[Any]]) -> None:
-    """Give a network of the author's our weights; items keep our order."""
+def install(network: torch.nn.Module, weights: dict[str, AnyArray]) -> None:
+    """Load our weights into a network of the author's; items stay in our order."""
     state = network.state_dict()
-    taken = {
+    renamed = {
         name: torch.from_numpy(np.array(weights[our_name(name)], dtype=np.float32)).reshape(value.shape)
         for name, value in state.items()
     }
-    network.load_state_dict(taken)
+    network.load_state_dict(renamed)

@@ -19,29 +19,52 @@ from types import SimpleNamespace
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 
+from gru4rec_cli.base.arrays import AnyArray, Float64Array, Int64Array
 from gru4rec_cli.base.measuring import peak_memory
 from gru4rec_cli.models.official.adapter import AuthorCode, seeded
 from gru4rec_cli.models.official.messages import Arrays, Message, receive, send
 from gru4rec_cli.models.official.scoring import score_blocks
-from gru4rec_cli.models.official.timing import EnoughSteps, StepClock
 from gru4rec_cli.models.official.weights import extract, install
 
 _EPOCH = re.compile(r"Epoch(\d+) --> loss: (\S+)")
-_TELL_EVERY = 0.2  # seconds
+_REPORT_EVERY = 0.2  # seconds
 _LARGEST_CACHE = 10_000_000  # the author's default: negatives drawn ahead
 _CPU = torch.device("cpu")
 
 
+class EnoughSteps(Exception):  # noqa: N818 - it ends a training, it is no error
+    """Raised when the requested number of steps has been timed."""
+
+
+class StepClock:
+    """A clock for the first `steps` steps of a training; raises `EnoughSteps` at the end of the last one."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.ends: list[float] = []
+        self.events: list[int] = []
+
+    def tick(self, events: int) -> None:
+        """Record the end of a step with this number of events."""
+        self.ends.append(time.perf_counter())
+        self.events.append(events)
+        if len(self.ends) == self.steps:
+            raise EnoughSteps
+
+    def as_arrays(self) -> tuple[Float64Array, Int64Array]:
+        """Return seconds on a clock of this process at the end of each step, and the events of each, both (steps,)."""
+        return np.array(self.ends), np.array(self.events, dtype=np.int64)
+
+
 class Worker:
-    """Carries out one job after the other."""
+    """Runs one job after the other."""
 
     def __init__(self, checkout: Path, answers: IO[bytes]) -> None:
         self.answers = answers
-        self.fitting, self.events, self.told = False, 0, 0.0
+        self.fitting, self.events, self.reported = False, 0, 0.0
         self.clock: StepClock | None = None  # while steps are timed
         self.author = AuthorCode(checkout, self._count)
         self.trained: Any = None  # the author's GRU4Rec, ready to score
@@ -64,7 +87,7 @@ class Worker:
         send(self.answers, {"kind": kind, **values}, arrays)
 
     def fit(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
-        """Train with the author's code; answers with progress, the loss of every epoch, and the weights."""
+        """Train with the author's code. Answers: progress, the loss of every epoch, and the weights."""
         model = self.author.gru.GRU4Rec(**header["parameters"], device=_CPU)
         self.fitting = True
         self._train(model, header, _frame(arrays["items"], arrays["offsets"]), len(arrays["items"]))
@@ -90,7 +113,7 @@ class Worker:
             torch.set_num_threads(threads)
 
     def time_steps(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
-        """Train for so many steps with the author's code; answers with the time at the end of each."""
+        """Train for some steps with the author's code. Answers: the time at the end of each."""
         parameters = header["parameters"]
         model = self.author.gru.GRU4Rec(**parameters, device=_CPU)
         self.clock = StepClock(header["steps"])
@@ -106,24 +129,24 @@ class Worker:
             self.clock.tick(events)
             return
         self.events += events
-        if self.fitting and time.monotonic() - self.told >= _TELL_EVERY:
-            self._tell_events()
+        if self.fitting and time.monotonic() - self.reported >= _REPORT_EVERY:
+            self._report_events()
 
-    def _tell_events(self) -> None:
+    def _report_events(self) -> None:
         self._answer("events", events=self.events)
-        self.events, self.told = 0, time.monotonic()
+        self.events, self.reported = 0, time.monotonic()
 
     def _line(self, line: str) -> None:
-        """What the author's code prints: the loss of every epoch, and more that goes to the log."""
+        """Answer with the loss of an epoch where the author's code prints it; other lines go to the log."""
         found = _EPOCH.match(line)
         if found and self.fitting:
-            self._tell_events()
+            self._report_events()
             self._answer("epoch", epoch=int(found[1]), loss=float(found[2]))
         else:
             print(line, file=sys.stderr)
 
     def load(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
-        """Take weights under our names for the jobs to come."""
+        """Load weights under our names for the next jobs."""
         model = self.author.gru.GRU4Rec(**header["parameters"], device=_CPU)
         n_items = len(arrays["output_bias"])
         model.model = self.author.gru.GRU4RecModel(
@@ -142,13 +165,13 @@ class Worker:
         self.trained = model
 
     def score(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
-        """Score every event; answers block by block, as fast as they are taken."""
+        """Score every event. Answers: the scores, block by block."""
         blocks = score_blocks(self.trained.model, arrays["items"], arrays["offsets"], header["block_rows"])
         for start, scores in blocks:
             self._answer("scores", {"scores": scores}, start=start)
 
     def batch_eval(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
-        """The author's own evaluation: what our ranks are checked against."""
+        """Run the author's own evaluation, with which tests compare our ranks."""
         frame = _frame(arrays["items"], arrays["offsets"])
         with contextlib.redirect_stdout(sys.stderr):
             recall, mrr = self.author.evaluation.batch_eval(
@@ -157,7 +180,7 @@ class Worker:
         self._answer("metrics", recall=[*map(float, recall.values())], mrr=[*map(float, mrr.values())])
 
     def open(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
-        """Unpickle a model that the author's code saved: parameters, item ids, weights. This runs what is in it."""
+        """Unpickle a model that the author's code saved, running the code in it. Answers: parameters, ids, weights."""
         with contextlib.redirect_stdout(sys.stderr):
             model = torch.load(header["path"], map_location=_CPU, weights_only=False)
         if not isinstance(model, self.author.gru.GRU4Rec) or not hasattr(model, "model"):
@@ -169,7 +192,7 @@ class Worker:
         self._answer("model", extract(model.model, np.arange(len(ids))), parameters=parameters, ids=ids)
 
     def save(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
-        """Write the loaded weights as the author's code saves a model, under the item ids that it would have read."""
+        """Write the loaded weights as the author's code saves a model, with the item ids that it would have read."""
         model = self.trained
         iterator = object.__new__(self.author.gru.SessionDataIterator)
         indices = np.arange(len(header["ids"]), dtype=np.int32)
@@ -179,11 +202,11 @@ class Worker:
         model.savemodel(header["path"])
 
 
-def _frame(items: npt.NDArray[Any], offsets: npt.NDArray[np.int64]) -> pd.DataFrame:
-    """Events as the author's code takes them, in our order: sessions numbered as they are visited, rows as times.
+def _frame(items: AnyArray, offsets: Int64Array) -> pd.DataFrame:
+    """Events as the author's code reads them, in our order: sessions numbered as they are visited, rows as times.
 
-    So ties between start times are broken as we break them, whatever sort his stack uses, and the session number
-    fits int32. His code numbers items by first appearance, which is our order too; `reindex` above relies on nothing.
+    Sessions with equal start times are therefore in our order, whatever sort his libraries use, and session numbers
+    fit int32. His code numbers items by first appearance, which is our order too; `reindex` above does not rely on it.
     """
     sessions = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     return pd.DataFrame({"SessionId": sessions, "ItemId": items.astype(np.int64), "Time": np.arange(len(items))})
@@ -196,7 +219,7 @@ def _cache_size(n_events: int, parameters: dict[str, Any]) -> int:
 
 
 class _Lines(io.TextIOBase):
-    """Hands on what is printed, line by line."""
+    """Passes printed text on, line by line."""
 
     def __init__(self, take: Callable[[str], None]) -> None:
         self.take = take
@@ -238,7 +261,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     _end_with(int(sys.argv[2]))
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else is printed is no answer
+    os.dup2(2, 1)  # other prints must not get between the answers
     jobs = _messages(sys.stdin.buffer)
     Worker(Path(sys.argv[1]), answers).serve(jobs)
 

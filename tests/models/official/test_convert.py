@@ -17,6 +17,7 @@ from gru4rec_cli.base.errors import DataError, ExternalError, UsageError
 from gru4rec_cli.evaluation.metrics import metric_values, ranks
 from gru4rec_cli.evaluation.ranking import rank_targets
 from gru4rec_cli.models import gru4rec, registry
+from gru4rec_cli.models.base import FitContext
 from gru4rec_cli.models.official import Settings as AuthorSettings
 from gru4rec_cli.models.official.adapter import AuthorCode, seeded
 from gru4rec_cli.models.official.convert import export_checkpoint, import_checkpoint
@@ -102,8 +103,8 @@ def test_a_checkpoint_is_not_opened_without_consent(tmp_path: Path):
 
 def a_model(**settings: Any) -> gru4rec.Model:
     given = {"layers": [8], "epochs": 1, "batch_size": 8, "n_sample": 8} | settings
-    model = gru4rec.Model(gru4rec.Settings.model_validate_json(json.dumps(given)), 1)
-    model.fit(random_sessions(40, 200, seed=1))
+    model = gru4rec.Model(gru4rec.Settings.model_validate_json(json.dumps(given)))
+    model.fit(random_sessions(40, 200, seed=1), FitContext(seed=1))
     return model
 
 

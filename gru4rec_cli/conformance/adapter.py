@@ -14,7 +14,7 @@ _HINT = "see docs/conformance.md for what an adapter returns"
 
 
 def load_adapter(path: Path) -> Any:
-    """The `replay` function of an adapter file. The file is Python code and is run."""
+    """Return the `replay` function of an adapter file. The file is Python code and is run. Raises `UsageError`."""
     if not path.is_file():
         raise UsageError(f"there is no adapter file {path}", _HINT)
     spec = importlib.util.spec_from_file_location("conformance_adapter", path)
@@ -28,18 +28,20 @@ def load_adapter(path: Path) -> Any:
 
 
 def run_adapter(replay: Any, recording: Recording) -> Trace:
-    """What the adapter makes of a recorded run. Raises `DataError` where it returns something else than a trace."""
-    told = replay(recording)
-    if not isinstance(told, Mapping) or "losses" not in told:
+    """Run an adapter on a recorded run. Raises `DataError` where it returns something else than a trace."""
+    returned = replay(recording)
+    if not isinstance(returned, Mapping) or "losses" not in returned:
         raise DataError(f"the adapter returned no losses for {recording.name}", _HINT)
-    unknown = set(told) - {"losses", "batches", "weights", "scores", "metrics"}
+    unknown = set(returned) - {"losses", "batches", "weights", "scores", "metrics"}
     if unknown:
         raise DataError(f"the adapter returned unknown parts: {', '.join(sorted(map(str, unknown)))}", _HINT)
-    weights, scores = told.get("weights"), told.get("scores")
+    weights, scores = returned.get("weights"), returned.get("scores")
     return Trace(
-        [float(loss) for loss in told["losses"]],
-        None if told.get("batches") is None else [(list(map(int, i)), list(map(int, t))) for i, t in told["batches"]],
+        [float(loss) for loss in returned["losses"]],
+        None
+        if returned.get("batches") is None
+        else [(list(map(int, i)), list(map(int, t))) for i, t in returned["batches"]],
         None if weights is None else {name: np.asarray(value) for name, value in weights.items()},
         None if scores is None else np.asarray(scores),
-        told.get("metrics"),
+        returned.get("metrics"),
     )

@@ -2,9 +2,8 @@
 
 import pytest
 
-from gru4rec_cli.bench.measurements import Measurement, percentiles, warning
-from gru4rec_cli.bench.showing import section_table
-from gru4rec_cli.bench.writing import as_csv
+from gru4rec_cli.bench.notebook import Measurement, percentiles, warning
+from gru4rec_cli.bench.output import as_csv, section_table
 
 
 def taking(*values: float, subject: str = "gru4rec") -> Measurement:

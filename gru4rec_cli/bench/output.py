@@ -1,11 +1,18 @@
-"""The figures of the bench as tables: a table a section, a row for everything measured, a column a quantity."""
+"""The figures of the bench as tables, and as a folder of files: bench.json, bench.csv and plots."""
 
+import csv
+import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from gru4rec_cli.bench.measurements import Measurement
+from gru4rec_cli.base.files import write_json, write_text
+from gru4rec_cli.bench.notebook import Measurement
 from gru4rec_cli.bench.run import Findings
 from gru4rec_cli.reporting.tables import Table
+
+CASE_COLUMNS = ("settings", "batch_size", "units", "items", "events", "requests")
+COLUMNS = ("section", "subject", *CASE_COLUMNS, "quantity", "unit", "median", "low", "high", "repeats")
 
 _NOTHING = "–"
 
@@ -13,7 +20,7 @@ Row = tuple[tuple[tuple[str, str | int], ...], str]  # case, subject
 
 
 def tables(findings: Findings) -> list[Table]:
-    """One a section; the last one's notes tell of the machine and of what was left out."""
+    """Return a table for each section, and one of the machine; its notes name what was left out."""
     sections: dict[str, list[Measurement]] = {}
     for measurement in findings.measurements:
         sections.setdefault(measurement.section, []).append(measurement)
@@ -24,7 +31,10 @@ def tables(findings: Findings) -> list[Table]:
 
 
 def section_table(name: str, measurements: Sequence[Measurement], notes: Sequence[str] = ()) -> Table:
-    """Median and, with more than one repeat, [lowest–highest] of every quantity."""
+    """Return a table of a section: a row for each subject and case, a column for each quantity.
+
+    A cell is the median and, with more than one repeat, [lowest–highest].
+    """
     cases = list(dict.fromkeys(key for measurement in measurements for key in measurement.case))
     quantities = list(dict.fromkeys((measurement.quantity, measurement.unit) for measurement in measurements))
     rows: dict[Row, dict[str, str]] = {}
@@ -59,13 +69,13 @@ def _head(quantity: str, unit: str) -> str:
 
 
 def cell(measurement: Measurement) -> str:
-    """Such as `231 [228–234]`."""
+    """Format a measurement, such as `231 [228–234]`."""
     low, high = number(measurement.low), number(measurement.high)
     return number(measurement.median) + (f" [{low}–{high}]" if low != high else "")
 
 
 def number(value: float) -> str:
-    """Three digits that count, no exponent."""
+    """Format a number with three significant digits and no exponent."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
@@ -87,3 +97,25 @@ def _machine_rows(document: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         ("versions", versions),
         ("load", load),
     )
+
+
+def write_folder(folder: Path, findings: Findings) -> None:
+    """Write bench.json, bench.csv and plots. Files of an earlier run are replaced."""
+    from gru4rec_cli.bench.plots import write_plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "bench.json", findings.document)
+    write_text(folder / "bench.csv", as_csv(findings.measurements))
+    write_plots(folder, findings.measurements)
+
+
+def as_csv(measurements: list[Measurement]) -> str:
+    """Return CSV with a line for each figure; a column that a case does not have is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for found in measurements:
+        case = [found.case.get(column, "") for column in CASE_COLUMNS]
+        values = [found.quantity, found.unit, found.median, found.low, found.high, len(found.values)]
+        writer.writerow([found.section, found.subject, *case, *values])
+    return text.getvalue()
