@@ -143,7 +143,7 @@ def model_of(n_items: int, **changes: Any) -> Model:
 
 
 def scores(model: Model, sessions: Sessions) -> Float64Array:
-    return np.concatenate([block.scores for block in model.score(sessions)])
+    return np.concatenate([block.dense() for block in model.score(sessions)])
 
 
 def trained(train: Sessions, settings: Settings, seed: int = 3) -> dict[str, bytes]:
