@@ -14,10 +14,10 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.functional import embedding, layer_norm, scaled_dot_product_attention
 
-from gru4rec_cli.base.arrays import Int64Array
+from gru4rec_cli.base.arrays import Int32Array, Int64Array
 from gru4rec_cli.base.threads import torch_threads
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.models.neural.batches import Batch, batch_of, cut_sessions, draw_batches, ranges
+from gru4rec_cli.models.neural.batches import Batch, batch_of, cut_sessions, draw_batches, histories, ranges
 from gru4rec_cli.models.neural.devices import find_device
 from gru4rec_cli.models.neural.losses import sampled_softmax
 from gru4rec_cli.models.neural.model import NeuralModel
@@ -272,9 +272,9 @@ class Training:
         for name, parameter in self.trained.items():
             parameter.data.copy_(state[name])
             optimizer = self._optimizer(name)
-            means = {key: state[f"adam.{name}.{key}"].to(self.device) for key in ("step", "exp_avg", "exp_avg_sq")}
+            moments = {key: state[f"adam.{name}.{key}"].to(self.device) for key in ("step", "exp_avg", "exp_avg_sq")}
             sparse = isinstance(optimizer, torch.optim.SparseAdam)  # which counts its steps as an int
-            optimizer.state[parameter] = means | ({"step": int(means["step"])} if sparse else {})
+            optimizer.state[parameter] = moments | ({"step": int(moments["step"])} if sparse else {})
 
     def _optimizer(self, name: str) -> torch.optim.Optimizer:
         return self.optimizers[-1 if name == ITEMS else 0]
@@ -301,12 +301,9 @@ class Model(NeuralModel[Settings]):
         UNSEEN clicks are passed over; a history of nothing else has the state zero, so that all items tie. Events
         whose histories begin with the same click share a pass; with a history longer than `length`, each has its own.
         """
-        seen = sessions.items >= 0
-        clicks = sessions.items[seen].astype(np.int64)
-        n_seen = np.concatenate([[0], np.cumsum(seen)])  # (rows + 1,) seen clicks before each row
-        stops = n_seen[sessions.input_rows() + 1]  # (events,) the clicks of a history are firsts … stops - 1
-        firsts = np.maximum(n_seen[sessions.offsets[sessions.event_sessions()]], stops - self.settings.length)
-        states = self.parameters[ITEMS].new_zeros(len(stops), self.settings.hidden_size)
+        clicks, firsts, stops = histories(sessions, self.settings.length)
+        device = self.parameters[ITEMS].device
+        states = torch.zeros(len(stops), self.settings.hidden_size, device=device)
         events = np.flatnonzero(stops > firsts)  # (known,) those with a state
         depths = (stops - firsts)[events]  # (known,) clicks of their histories
 
@@ -321,14 +318,15 @@ class Model(NeuralModel[Settings]):
             these = (first <= places) & (places < stop)
             with torch_threads(1):  # small products, whose threads would wait for each other
                 found = self._states_of_tokens(items[first:stop], positions[first:stop])
-            states[torch.from_numpy(events[these])] = found[torch.from_numpy(places[these] - first)]
+            own = torch.from_numpy(places[these] - first).to(device)
+            states[torch.from_numpy(events[these]).to(device)] = found[own]
         return states
 
-    def _states_of_tokens(self, items: Int64Array, positions: Int64Array) -> Tensor:
+    def _states_of_tokens(self, items: Int32Array, positions: Int64Array) -> Tensor:
         """Return the state after every token of complete sequences, and of some more, (≥ N, D)."""
         missing = max(0, MIN_ROWS - len(items))  # below that many rows, products round differently
         items, positions = np.pad(items, (0, missing)), np.pad(positions, (0, missing))
         device = self.parameters[ITEMS].device
         attend = attend_reproducibly(positions, self.settings.length, device)
-        vectors = embedding(torch.from_numpy(items).to(device), self.parameters[ITEMS])
+        vectors = embedding(torch.from_numpy(items.astype(np.int64)).to(device), self.parameters[ITEMS])
         return Network(self.parameters, self.settings).states(vectors, torch.from_numpy(positions).to(device), attend)

@@ -66,6 +66,18 @@ def batch_of(items: Int32Array, windows: Windows, chosen: Int64Array) -> Batch:
     return Batch(inputs, targets, ranges(np.zeros_like(lengths), lengths), lengths)
 
 
+def histories(sessions: Sessions, longest: int) -> tuple[Int32Array, Int64Array, Int64Array]:
+    """Return all clicks but the UNSEEN ones, and for every event where its history begins and ends among them.
+
+    The history of event e is `clicks[firsts[e]:stops[e]]`: the last `longest` clicks, or fewer, or none.
+    """
+    seen = sessions.items >= 0
+    before = np.concatenate([[0], np.cumsum(seen)])  # (rows + 1,) seen clicks before each row
+    stops = before[sessions.input_rows() + 1]
+    firsts = np.maximum(before[sessions.offsets[sessions.event_sessions()]], stops - longest)
+    return sessions.items[seen], firsts, stops
+
+
 def ranges(firsts: Int64Array, lengths: Int64Array) -> Int64Array:
     """Return the numbers `firsts[i] … firsts[i] + lengths[i] - 1` for every i, one after the other, (Σ lengths,)."""
     before = np.cumsum(lengths) - lengths

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gru4rec_cli.models.neural.batches import Windows, batch_of, cut_sessions, draw_batches
+from gru4rec_cli.data.sessions import UNSEEN
+from gru4rec_cli.models.neural.batches import Windows, batch_of, cut_sessions, draw_batches, histories
 from tests.worlds import random_sessions, sessions_of
 
 
@@ -33,6 +34,13 @@ def test_a_batch_holds_the_events_of_its_windows():
     assert batch.targets.tolist() == [5, 4, 8, 7]
     assert batch.positions.tolist() == [0, 1, 0, 1]
     assert batch.lengths.tolist() == [2, 2]
+
+
+def test_a_history_is_the_last_clicks_that_training_knows():
+    sessions = sessions_of([[3, UNSEEN, 4, 5, 6, 7], [UNSEEN, UNSEEN, 8, 9]], 10)
+    clicks, firsts, stops = histories(sessions, longest=3)
+    found = [clicks[first:stop].tolist() for first, stop in zip(firsts, stops, strict=True)]
+    assert found == [[3], [3], [3, 4], [3, 4, 5], [4, 5, 6], [], [], [8]]
 
 
 @pytest.mark.parametrize("order", ["shuffled", "time"])
