@@ -1,5 +1,8 @@
 """Names that more than one part of the program relies on; each exists once, here."""
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 # Columns of event tables (`synth/events.parquet`, `split/*.parquet`).
 SESSION = "session_id"
 ITEM = "item_id"
@@ -34,3 +37,27 @@ RANKS_FOLDER = "ranks"
 LISTS_FOLDER = "lists"
 
 ORACLE = "oracle"  # the row of the Bayes-optimal ranking of synthetic data; no model may take it
+
+_SEED = ".seed-"  # names of models hold no dots
+
+
+class FitName(NamedTuple):
+    """The name of a fit, its folder and its files: NAME, or NAME.seed-N where a model is fitted with several seeds."""
+
+    model: str
+    seed: int | None = None  # None: the model is fitted once
+
+    @classmethod
+    def parse(cls, text: str) -> "FitName":
+        """Return the parts of a name. Raises `ValueError` where what follows `.seed-` is no number."""
+        model, separator, seed = text.partition(_SEED)
+        return cls(model, int(seed) if separator else None)
+
+    def __str__(self) -> str:
+        return self.model if self.seed is None else f"{self.model}{_SEED}{self.seed}"
+
+
+def fits_of(model: str, names: Iterable[str]) -> list[str]:
+    """Return those of the names of fits that are a model's, in the order of their seeds."""
+    fits = [fit for fit in map(FitName.parse, names) if fit.model == model]
+    return [str(fit) for fit in sorted(fits, key=lambda fit: fit.seed or 0)]

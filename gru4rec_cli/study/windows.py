@@ -14,10 +14,10 @@ from gru4rec_cli.base.names import METRICS_FILE, METRICS_TABLE, STATISTICS_FILE
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data.windows import WindowSettings
 from gru4rec_cli.evaluation.windows import over_windows
-from gru4rec_cli.reporting.html import page_html
-from gru4rec_cli.reporting.page import sections_markdown
-from gru4rec_cli.reporting.windows import JOINT, JointFindings, WindowFindings, joint_sections, joint_tables
-from gru4rec_cli.reporting.words import words_of
+from gru4rec_cli.reporting.pages.html import page_html
+from gru4rec_cli.reporting.pages.markdown import sections_markdown
+from gru4rec_cli.reporting.pages.windows import JOINT, JointFindings, WindowFindings, joint_sections, joint_tables
+from gru4rec_cli.reporting.text.words import words_of
 from gru4rec_cli.study import comparing
 from gru4rec_cli.study.comparing import load_run
 from gru4rec_cli.study.config import StudyConfig, resolved

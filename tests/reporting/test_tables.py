@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from gru4rec_cli.base.errors import StageError
-from gru4rec_cli.reporting.data_tables import data_table, removals_table
-from gru4rec_cli.reporting.marking import escape_markdown
-from gru4rec_cli.reporting.page import markdown
-from gru4rec_cli.reporting.tables import Table, all_cutoffs_table, results_table, ties_table
-from gru4rec_cli.reporting.words import ENGLISH
+from gru4rec_cli.reporting.pages.markdown import markdown
+from gru4rec_cli.reporting.tables import Table
+from gru4rec_cli.reporting.tables.data import data_table, removals_table
+from gru4rec_cli.reporting.tables.results import all_cutoffs_table, results_table, ties_table
+from gru4rec_cli.reporting.text.words import ENGLISH, escape_markdown
 
 COLUMNS = ["model", "seed", "metric", "k", "ties", "slice", "value", "low", "high", "events"]
 SUMMARY = {

@@ -1,27 +1,23 @@
-"""`report`: tables and figures from what the other stages wrote, and from nothing else."""
+"""`report`: pages and figures of what the other stages computed; it computes no result of its own."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from gru4rec_cli.base import names as names
-from gru4rec_cli.base.errors import StageError
+from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.base.files import MANIFEST, hash_json, read_json
 from gru4rec_cli.data.events import parquet_files
-from gru4rec_cli.evaluation.metrics import TieRule, ranks
-from gru4rec_cli.evaluation.summary import curve_by_cutoff
-from gru4rec_cli.reporting.document import Artifacts, report_sections
-from gru4rec_cli.reporting.figures import ByCutoff, write_figures
-from gru4rec_cli.reporting.findings import Findings
-from gru4rec_cli.reporting.html import page_html
-from gru4rec_cli.reporting.inline import inline_svg
-from gru4rec_cli.reporting.page import sections_markdown, summary_markdown
-from gru4rec_cli.reporting.summary import key_figures
-from gru4rec_cli.reporting.words import Words, words_of
+from gru4rec_cli.reporting.figures.study import write_figures
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.pages.html import inline_svg, page_html
+from gru4rec_cli.reporting.pages.markdown import sections_markdown, summary_markdown
+from gru4rec_cli.reporting.pages.report import Artifacts, report_sections
+from gru4rec_cli.reporting.text.summary import key_figures
+from gru4rec_cli.reporting.text.words import Words, words_of
 from gru4rec_cli.study.stage import StageResults, StageWork
 from gru4rec_cli.study.stages.showing import metrics_results
 
@@ -32,15 +28,14 @@ _FIRST = "en"  # the language whose files have no mark in their names
 
 def run(work: StageWork) -> None:
     metrics = read_json(work.inputs["evaluate"] / names.METRICS_FILE)
-    curves = _curves(work.inputs["evaluate"], metrics)
     for language in dict.fromkeys(work.config.report.languages):
-        _write(work, metrics, curves, words_of(language))
+        _write(work, metrics, words_of(language))
 
 
-def _write(work: StageWork, metrics: Mapping[str, Any], curves: Mapping[str, ByCutoff], words: Words) -> None:
-    """The report in one language: markdown, its summary, HTML, figures."""
+def _write(work: StageWork, metrics: Mapping[str, Any], words: Words) -> None:
+    """Write the report in one language: markdown, its summary, HTML, figures."""
     folder = FIGURES_FOLDER if words.language == _FIRST else f"{FIGURES_FOLDER}/{words.language}"
-    artifacts = _artifacts(work, metrics, curves, words, work.folder / folder)
+    artifacts = _artifacts(work, metrics, words, work.folder / folder)
     sections = report_sections(artifacts, words)
     report = file_name("report.md", words.language)
     pages = {
@@ -68,22 +63,19 @@ def _write(work: StageWork, metrics: Mapping[str, Any], curves: Mapping[str, ByC
 
 
 def file_name(file: str, language: str) -> str:
-    """`report.md`, `report.es.md`."""
+    """Return the name of a file in a language: `report.md`, `report.es.md`."""
     stem, _, kind = file.rpartition(".")
     return file if language == _FIRST else f"{stem}.{language}.{kind}"
 
 
-def _artifacts(
-    work: StageWork, metrics: Mapping[str, Any], curves: Mapping[str, ByCutoff], words: Words, figures: Path
-) -> Artifacts:
-    """What the report is made from; the figures are drawn into their folder."""
+def _artifacts(work: StageWork, metrics: Mapping[str, Any], words: Words, figures: Path) -> Artifacts:
+    """Return what the report is made from; the figures are drawn into their folder."""
     fits = {name: read_json(folder / names.FIT_FILE) for name, folder in _fit_folders(work).items()}
     split = work.inputs["split"]
     figures.mkdir(parents=True)
     with work.progress.task("drawing figures"):
         drawn = write_figures(
             figures,
-            curves=curves,
             training={name: fit["curve"] for name, fit in fits.items()},
             lengths=_session_lengths(split),
             supports=pl.read_parquet(split / names.ITEMS_FILE)[names.SUPPORT].to_numpy(),
@@ -101,60 +93,18 @@ def _artifacts(
 
 
 def _fit_folders(work: StageWork) -> dict[str, Path]:
-    """Every fitted model's folder, in the order of the configuration; several seeds of one stand side by side."""
+    """Return the folder of every fit, in the order of the configuration, the seeds of a model one after the other."""
     found: dict[str, Path] = {}
     for section in ("baseline", "train"):
         for name in work.config.fitted(section):
-            folders = [work.inputs[section] / name, *_by_seed(work.inputs[section], f"{name}.seed-*")]
-            found |= {folder.name: folder for folder in folders if folder.is_dir()}
+            folders = {path.name: path for path in work.inputs[section].iterdir() if path.is_dir()}
+            found |= {fit: folders[fit] for fit in names.fits_of(name, folders)}
     return found
 
 
-def _curves(folder: Path, metrics: Mapping[str, Any]) -> dict[str, ByCutoff]:
-    """Recall and MRR of every model for every K up to the largest cutoff, with intervals; means over its seeds."""
-    protocol = metrics["protocol"]
-    curves: dict[str, ByCutoff] = {}
-    for name in metrics["models"]:
-        rank, session = _ranks(folder / names.RANKS_FOLDER, name, protocol["ties"])
-        recall, mrr = (
-            curve_by_cutoff(
-                rank,
-                session,
-                metric,
-                max(protocol["cutoffs"]),
-                resamples=protocol["resamples"],
-                confidence=protocol["confidence"],
-                seed=protocol["seed"],
-            )
-            for metric in ("recall", "mrr")
-        )
-        curves[name] = ByCutoff(recall.values, mrr.values, recall.interval, mrr.interval)
-    return curves
-
-
-def _ranks(folder: Path, name: str, ties: TieRule) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """The rank and the session index of every event, (events,). Of several seeds, the events of each one after the
-    other: their means over events, and over events of resampled sessions, are the means over seeds."""
-    found = []
-    for path in [folder / f"{name}.parquet", *_by_seed(folder, f"{name}.seed-*.parquet")]:
-        if path.exists():
-            table = pl.read_parquet(path)
-            rank = ranks(table[names.GREATER].to_numpy(), table[names.EQUAL].to_numpy(), ties)
-            rank[table[names.ITEM].is_null().to_numpy()] = np.inf
-            found.append((rank, table[names.SESSION].rle_id().to_numpy().astype(np.int64)))
-    if not found:
-        raise StageError(f"{folder} holds no ranks of {name}", "run `evaluate` again with --force")
-    return np.concatenate([rank for rank, _ in found]), np.concatenate([session for _, session in found])
-
-
-def _by_seed(folder: Path, pattern: str) -> list[Path]:
-    """Files or folders of a model's seeds, in the order of the seeds."""
-    return sorted(folder.glob(pattern), key=lambda path: int(path.name.partition(".seed-")[2].partition(".")[0]))
-
-
-def _session_lengths(folder: Path) -> dict[str, npt.NDArray[np.int64]]:
-    """How many sessions of 0, 1, 2, … clicks training and test hold."""
-    counts: dict[str, npt.NDArray[np.int64]] = {}
+def _session_lengths(folder: Path) -> dict[str, Int64Array]:
+    """Return how many sessions of 0, 1, 2, … clicks training and test hold."""
+    counts: dict[str, Int64Array] = {}
     for part, file in (("train", names.TRAIN_FILE), ("test", names.TEST_FILE)):
         lengths = (
             pl.read_parquet(parquet_files(folder / file), columns=[names.SESSION]).group_by(names.SESSION).len()["len"]

@@ -5,18 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from gru4rec_cli.base.files import read_json
-from gru4rec_cli.base.names import METRICS_FILE
-from gru4rec_cli.reporting.findings import Findings
-from gru4rec_cli.reporting.pairs import best_sentence
-from gru4rec_cli.reporting.seeds import spread_table
-from gru4rec_cli.reporting.tables import results_table
-from gru4rec_cli.reporting.words import ENGLISH
+from gru4rec_cli.base.names import METRICS_FILE, FitName
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.tables.results import results_table, spread_table
+from gru4rec_cli.reporting.text.sentences import best_sentence
+from gru4rec_cli.reporting.text.words import ENGLISH
 from gru4rec_cli.study.fits import fit_costs
 from gru4rec_cli.study.stage import StageResults
 
 
 def metrics_results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
-    """The metrics that `evaluate` wrote into `folder`, beside what fitting each model took."""
+    """Return the metrics that `evaluate` wrote into `folder`, beside what fitting each model took."""
     document = read_json(folder / METRICS_FILE)
     findings = Findings(document)
     table = results_table(
@@ -27,17 +26,17 @@ def metrics_results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
         confidence=findings.confidence,
         costs=costs_by_model([inputs[section] for section in ("baseline", "train") if section in inputs]),
     )
-    told = best_sentence(findings, ENGLISH)
-    results = replace(table, notes=(*([told.plain()] if told else []), *table.notes))
+    sentence = best_sentence(findings, ENGLISH)
+    results = replace(table, notes=(*([sentence.plain()] if sentence else []), *table.notes))
     return StageResults(document, [results, *([spread_table(findings, ENGLISH)] if findings.several_seeds else [])])
 
 
 def costs_by_model(sections: Sequence[Path]) -> dict[str, dict[str, float]]:
-    """What fitting each model took; of several seeds, the mean time and the largest memory."""
+    """Return what fitting each model took; of several seeds, the mean time and the largest memory."""
     fits: dict[str, list[dict[str, float]]] = {}
     for section in sections:
         for name, cost in fit_costs(section).items():
-            fits.setdefault(name.partition(".seed-")[0], []).append(cost)
+            fits.setdefault(FitName.parse(name).model, []).append(cost)
     return {
         name: {
             "seconds": sum(cost["seconds"] for cost in costs) / len(costs),
