@@ -13,7 +13,7 @@ from gru4rec_cli.evaluation import oracle
 from gru4rec_cli.models import registry
 from gru4rec_cli.reporting.text.words import ENGLISH, LANGUAGES, Sentence, words_of
 
-SOURCES = Path(LANGUAGES).parents[1]
+SOURCES = Path(LANGUAGES).parents[2]
 SPANISH = words_of("es")
 
 

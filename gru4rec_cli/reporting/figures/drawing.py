@@ -1,7 +1,7 @@
 """How figures are drawn: one style, headless, the same bytes for the same data."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, NullFormatter, ScalarFormatter
 
+from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.reporting.text.words import Words
 
 DPI = 144
@@ -88,18 +89,18 @@ def write_figure(folder: Path, canvas: Canvas, figure: Figure, words: Words) -> 
     return figure
 
 
-def looks(models: Iterable[str], oracle_name: str | None = None) -> dict[str, dict[str, Any]]:
+def looks(models: Collection[str]) -> dict[str, dict[str, Any]]:
     """Colour, marker and line of every model: no two share a marker among the first 12, nor colour and line."""
     found: dict[str, dict[str, Any]] = {}
-    for index, model in enumerate(name for name in models if name != oracle_name):
+    for index, model in enumerate(name for name in models if name != ORACLE):
         line = LINES[index // len(COLOURS) % len(LINES)]
         found[model] = {
             "color": COLOURS[index % len(COLOURS)],
             "marker": MARKERS[index % len(MARKERS)],
             "linestyle": line,
         }
-    if oracle_name is not None:
-        found[oracle_name] = {"color": "black", "marker": "_", "linestyle": (0, (6, 2))}
+    if ORACLE in models:
+        found[ORACLE] = {"color": "black", "marker": "_", "linestyle": (0, (6, 2))}
     return found
 
 

@@ -77,7 +77,7 @@ def _by_cutoff(folder: Path, metric: Metric, findings: Findings, words: Words) -
         return None
     label, values = metric.label, {model: curve["values"] for model, curve in curves.items()}
     banded = len(curves) <= MOST_BANDS and any(curve["low"] is not None for curve in curves.values())
-    look = looks(curves, ORACLE)
+    look = looks(curves)
     canvas = new_canvas()
     axes = canvas.subplots()
     largest = max(len(line) for line in values.values())

@@ -51,14 +51,13 @@ def estimates(metrics: pd.DataFrame, *, seed: str = ALL_SEEDS, slice_name: str =
     }
 
 
-def model_order(
-    found: Mapping[Key, Estimate], *, ties: str, cutoff: int, oracle_name: str = ORACLE, metric: str = HEADLINE
-) -> list[str]:
-    """Models by Recall at `cutoff`, highest first, equals in table order; the oracle, being the bound, on top."""
+def model_order(found: Mapping[Key, Estimate], *, ties: str, cutoff: int) -> list[str]:
+    """Return the models by the headline metric at `cutoff`, highest first, equals in table order; the oracle, being the
+    bound, on top."""
 
     def place(model: str) -> tuple[bool, float]:
-        estimate = found.get((model, metric, cutoff, ties))
-        return model != oracle_name, -estimate.value if estimate else math.inf
+        estimate = found.get((model, HEADLINE, cutoff, ties))
+        return model != ORACLE, -estimate.value if estimate else math.inf
 
     return sorted(dict.fromkeys(key[0] for key in found), key=place)
 

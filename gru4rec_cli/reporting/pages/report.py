@@ -97,21 +97,16 @@ def summary_blocks(artifacts: Artifacts, words: Words) -> list[Block]:
     ]
 
 
-def _shared(findings: Findings, words: Words) -> dict[str, Any]:
-    return {"ties": findings.ties, "not_applicable": findings.not_applicable, "words": words}
-
-
 def _results(artifacts: Artifacts, words: Words) -> list[Block]:
     findings = artifacts.findings
     if not findings.found:
         return [Gap(words.say("gap_metrics"))]
-    shared = _shared(findings, words)
     level = words.level(findings.confidence)
     caption = words("intervals_caption", level=level) + (f" {words('seed_ticks')}" if findings.several_seeds else "")
     return [
-        results_table(findings.frame, cutoff=findings.cutoff, confidence=findings.confidence, **shared),
+        results_table(findings, words),
         Panels(interval_panels(findings, words), caption, artifacts.picture("intervals").figure),
-        all_cutoffs_table(findings.frame, **shared),
+        all_cutoffs_table(findings, words),
     ]
 
 
@@ -143,7 +138,7 @@ def _seeds(findings: Findings, words: Words) -> list[Block]:
 def _ties(findings: Findings, words: Words) -> list[Block]:
     if not findings.found:
         return [Gap(words.say("gap_metrics"))]
-    return [ties_table(findings.frame, ties=findings.ties, cutoff=findings.cutoff, words=words)]
+    return [ties_table(findings, words)]
 
 
 def _sensitivity(artifacts: Artifacts, words: Words) -> list[Block]:

@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
-
 from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.evaluation.metrics import TIE_RULES
-from gru4rec_cli.evaluation.summary import ALL_SEEDS
-from gru4rec_cli.reporting.findings.run import Estimate, Key, metric_source
+from gru4rec_cli.reporting.findings.run import Estimate, Findings, Key, metric_source
 from gru4rec_cli.reporting.tables import Cell
 from gru4rec_cli.reporting.text.phrases import tie_name, with_interval
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
@@ -51,15 +48,13 @@ def _memory(count: float, words: Words) -> str:
 
 
 def best_cells(
-    found: Mapping[Key, Estimate], keys: Sequence[Sequence[Key]], words: Words, oracle_name: str = ORACLE
+    found: Mapping[Key, Estimate], keys: Sequence[Sequence[Key]], words: Words
 ) -> frozenset[tuple[int, int]]:
     """Cells (row, column + 1) whose value, as shown, is the highest of the column among the real models."""
     best: set[tuple[int, int]] = set()
     for column, cells in enumerate(zip(*keys, strict=True)):
         shown = {
-            row: words.share(found[key].value)
-            for row, key in enumerate(cells)
-            if key in found and key[0] != oracle_name
+            row: words.share(found[key].value) for row, key in enumerate(cells) if key in found and key[0] != ORACLE
         }
         if len(shown) > 1:
             best |= {(row, column + 1) for row, text in shown.items() if text == max(shown.values())}
@@ -75,10 +70,9 @@ def marked_note(best: object, words: Words) -> list[str]:
     return [words("marked_note")] if best else []
 
 
-def mean_note(metrics: pd.DataFrame, words: Words) -> list[str]:
-    """Which models' values are means over several seeds."""
-    seeds = metrics[metrics["seed"].astype(str) != ALL_SEEDS].groupby("model", sort=False)["seed"].nunique()
-    several = [f"{model} ({count})" for model, count in seeds.items() if count > 1]
+def mean_note(findings: Findings, words: Words) -> list[str]:
+    """Return a note on the models whose values are means over several seeds."""
+    several = [f"{model} ({len(findings.seeds(model))})" for model in findings.several_seeds]
     return [words("mean_note", models=words.listed(several))] if several else []
 
 
@@ -93,8 +87,9 @@ def interval_note(found: Mapping[Key, Estimate], confidence: float, words: Words
     return words("no_intervals_note")
 
 
-def model_notes(models: Sequence[str], oracle_name: str, not_applicable: Mapping[str, str], words: Words) -> list[str]:
-    notes = [words("oracle_note", oracle=oracle_name)] if oracle_name in models else []
+def model_notes(models: Sequence[str], not_applicable: Mapping[str, str], words: Words) -> list[str]:
+    """Return notes on the oracle, and on models that do not apply."""
+    notes = [words("oracle_note", oracle=ORACLE)] if ORACLE in models else []
     return notes + [
         words("not_applicable", model=model, reason=words.phrase(reason)) for model, reason in not_applicable.items()
     ]

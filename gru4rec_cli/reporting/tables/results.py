@@ -2,17 +2,12 @@
 
 from collections.abc import Mapping
 
-import pandas as pd
-
-from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.evaluation.metrics import HEADLINE, METRICS, TIE_RULES
 from gru4rec_cli.reporting.findings.run import (
     METRICS_SOURCE,
     Findings,
-    estimates,
     metric_label,
     metric_source,
-    model_order,
 )
 from gru4rec_cli.reporting.tables import Cell, Table
 from gru4rec_cli.reporting.tables.cells import (
@@ -32,109 +27,80 @@ from gru4rec_cli.reporting.text.words import ENGLISH, Words
 
 
 def results_table(
-    metrics: pd.DataFrame,
-    *,
-    ties: str,
-    cutoff: int,
-    oracle_name: str = ORACLE,
-    not_applicable: Mapping[str, str],
-    costs: Mapping[str, Mapping[str, float]] | None = None,
-    confidence: float = 0.95,
-    words: Words = ENGLISH,
+    findings: Findings, words: Words = ENGLISH, costs: Mapping[str, Mapping[str, float]] | None = None
 ) -> Table:
-    """Recall, MRR and NDCG of every model at `cutoff` with their intervals, and what fitting took if `costs` is given.
+    """Return every metric of every model at the largest cutoff with its interval, and, with `costs`, what fitting took.
 
     With one blank between columns and a mark before the best, 80 characters hold names of up to 17; 98 with `costs`.
     """
-    found = estimates(metrics)
-    models = model_order(found, ties=ties, cutoff=cutoff, oracle_name=oracle_name)
-    keys = [[(model, metric, cutoff, ties) for metric in METRICS] for model in models]
+    found, models, not_applicable = findings.found, findings.order, findings.not_applicable
+    keys = [[findings.key(model, metric) for metric in METRICS] for model in models]
     rows = [
-        [model_label(model, words, oracle_name), *(interval_cell(found.get(key), key, words) for key in row)]
+        [model_label(model, words), *(interval_cell(found.get(key), key, words) for key in row)]
         for model, row in zip(models, keys, strict=True)
     ]
-    rows += [[model_label(model, words, oracle_name), *(words("n/a") for _ in METRICS)] for model in not_applicable]
-    columns = [words("model"), *(metric_label(metric, cutoff) for metric in METRICS)]
-    best = best_cells(found, keys, words, oracle_name)
-    notes = [interval_note(found, confidence, words), tie_note(ties, words)]
-    notes += [*marked_note(best, words), *mean_note(metrics, words), *missing_note(rows, words)]
+    rows += [[model_label(model, words), *(words("n/a") for _ in METRICS)] for model in not_applicable]
+    columns = [words("model"), *(metric_label(metric, findings.cutoff) for metric in METRICS)]
+    best = best_cells(found, keys, words)
+    notes = [interval_note(found, findings.confidence, words), tie_note(findings.ties, words)]
+    notes += [*marked_note(best, words), *mean_note(findings, words), *missing_note(rows, words)]
     if costs is not None:
         columns += [words("fit_time"), words("memory")]
         for model, cells in zip([*models, *not_applicable], rows, strict=True):
             cells += cost_cells(costs.get(model), words)
         notes.append(words("costs_note"))
     return Table(
-        words("results_at", k=cutoff),
+        words("results_at", k=findings.cutoff),
         tuple(columns),
         tuple(map(tuple, rows)),
         best,
         numeric=frozenset(range(1, len(columns))),
         optional=frozenset(range(1 + len(METRICS), len(columns))),
-        notes=(*notes, *model_notes(models, oracle_name, not_applicable, words)),
+        notes=(*notes, *model_notes(models, not_applicable, words)),
         source=METRICS_SOURCE,
     )
 
 
-def all_cutoffs_table(
-    metrics: pd.DataFrame,
-    *,
-    ties: str,
-    oracle_name: str = ORACLE,
-    not_applicable: Mapping[str, str],
-    words: Words = ENGLISH,
-) -> Table:
-    """Every metric at every cutoff, without intervals: a block of rows a metric, a column a cutoff."""
-    found = estimates(metrics)
+def all_cutoffs_table(findings: Findings, words: Words = ENGLISH) -> Table:
+    """Return every metric at every cutoff, without intervals: a block of rows a metric, a column a cutoff."""
+    found = findings.found
     cutoffs = sorted({key[2] for key in found})
-    models = model_order(found, ties=ties, cutoff=cutoffs[-1] if cutoffs else 0, oracle_name=oracle_name)
     rows: list[tuple[str, ...]] = []
     best: set[tuple[int, int]] = set()
     for metric in METRICS.values():
-        keys = [[(model, metric.name, k, ties) for k in cutoffs] for model in models]
-        best |= {(row + len(rows), column + 1) for row, column in best_cells(found, keys, words, oracle_name)}
+        keys = [[(model, metric.name, k, findings.ties) for k in cutoffs] for model in findings.order]
+        best |= {(row + len(rows), column + 1) for row, column in best_cells(found, keys, words)}
         rows += [
-            (
-                metric.label,
-                model_label(row[0][0], words, oracle_name),
-                *(number_cell(found.get(key), key, words) for key in row),
-            )
+            (metric.label, model_label(row[0][0], words), *(number_cell(found.get(key), key, words) for key in row))
             for row in keys
             if row
         ]
     columns = (words("metric"), words("model"), *(f"K = {k}" for k in cutoffs))
-    notes = [tie_note(ties, words), *marked_note(best, words), *missing_note(rows, words)]
+    notes = [tie_note(findings.ties, words), *marked_note(best, words), *missing_note(rows, words)]
     return Table(
         words("all_cutoffs"),
         columns,
         tuple(rows),
         frozenset(best),
         numeric=frozenset(range(2, len(columns))),
-        notes=(*notes, *model_notes(models, oracle_name, not_applicable, words)),
+        notes=(*notes, *model_notes(findings.order, findings.not_applicable, words)),
         source=METRICS_SOURCE,
     )
 
 
-def ties_table(
-    metrics: pd.DataFrame,
-    *,
-    cutoff: int,
-    oracle_name: str = ORACLE,
-    metric: str = HEADLINE,
-    ties: str = "conservative",
-    words: Words = ENGLISH,
-) -> Table:
-    """One metric under the three tie rules, models in the order of `ties`: shows who profits from equal scores."""
-    found = estimates(metrics)
-    models = model_order(found, ties=ties, cutoff=cutoff, oracle_name=oracle_name)
-    keys = [[(model, metric, cutoff, rule) for rule in TIE_RULES] for model in models]
+def ties_table(findings: Findings, words: Words = ENGLISH) -> Table:
+    """Return the headline metric under the three tie rules: shows which models profit from equal scores."""
+    found = findings.found
+    keys = [[(model, HEADLINE, findings.cutoff, rule) for rule in TIE_RULES] for model in findings.order]
     rows = []
-    for model, row in zip(models, keys, strict=True):
+    for model, row in zip(findings.order, keys, strict=True):
         lowest, highest = found.get(row[0]), found.get(row[-1])
-        gap = highest.value - lowest.value if lowest and highest else None
-        told = words("missing") if gap is None else Cell(words.signed(gap), value=gap, source=metric_source(row[-1]))
-        label = model_label(model, words, oracle_name)
-        rows.append((label, *(number_cell(found.get(key), key, words) for key in row), told))
-    best = best_cells(found, keys, words, oracle_name)
+        gap = words("missing")
+        if lowest and highest:
+            value = highest.value - lowest.value
+            gap = Cell(words.signed(value), value=value, source=metric_source(row[-1]))
+        rows.append((model_label(model, words), *(number_cell(found.get(key), key, words) for key in row), gap))
+    best = best_cells(found, keys, words)
     notes = [
         *(f"{tie_name(rule, words).capitalize()}: {words(f'{rule}_rule')}." for rule in TIE_RULES),
         words("gap_note"),
@@ -142,11 +108,11 @@ def ties_table(
         *missing_note(rows, words),
     ]
     return Table(
-        words("by_tie_rule", metric=metric_label(metric, cutoff)),
+        words("by_tie_rule", metric=findings.label),
         (words("model"), *(tie_name(rule, words).capitalize() for rule in TIE_RULES), words("tie_gap")),
         tuple(rows),
         best,
-        numeric=frozenset(range(1, 5)),
+        numeric=frozenset(range(1, 2 + len(TIE_RULES))),
         notes=tuple(notes),
         source=METRICS_SOURCE,
     )

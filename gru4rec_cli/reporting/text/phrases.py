@@ -7,8 +7,9 @@ from gru4rec_cli.reporting.findings.sensitivity import Protocol
 from gru4rec_cli.reporting.text.words import Words
 
 
-def model_label(model: str, words: Words, oracle_name: str = ORACLE) -> str:
-    return words("bound", model=model) if model == oracle_name else model
+def model_label(model: str, words: Words) -> str:
+    """Return the name of a model as tables and figures show it."""
+    return words("bound", model=model) if model == ORACLE else model
 
 
 def with_interval(estimate: Estimate, words: Words) -> str:

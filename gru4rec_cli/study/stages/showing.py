@@ -18,14 +18,8 @@ def metrics_results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
     """Return the metrics that `evaluate` wrote into `folder`, beside what fitting each model took."""
     document = read_json(folder / METRICS_FILE)
     findings = Findings(document)
-    table = results_table(
-        findings.frame,
-        ties=findings.ties,
-        cutoff=findings.cutoff,
-        not_applicable=findings.not_applicable,
-        confidence=findings.confidence,
-        costs=costs_by_model([inputs[section] for section in ("baseline", "train") if section in inputs]),
-    )
+    sections = [inputs[section] for section in ("baseline", "train") if section in inputs]
+    table = results_table(findings, costs=costs_by_model(sections))
     sentence = best_sentence(findings, ENGLISH)
     results = replace(table, notes=(*([sentence.plain()] if sentence else []), *table.notes))
     return StageResults(document, [results, *([spread_table(findings, ENGLISH)] if findings.several_seeds else [])])
