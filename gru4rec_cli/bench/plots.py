@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from gru4rec_cli.bench.notebook import Measurement
 from gru4rec_cli.bench.processes import GROWTH
 from gru4rec_cli.bench.training import SECTION as TRAINING
-from gru4rec_cli.reporting.drawing import (
+from gru4rec_cli.reporting.figures.drawing import (
     COLOURS,
     LINES,
     MARKERS,
@@ -21,7 +21,7 @@ from gru4rec_cli.reporting.drawing import (
     new_canvas,
     write_figure,
 )
-from gru4rec_cli.reporting.words import ENGLISH
+from gru4rec_cli.reporting.text.words import ENGLISH
 
 _MOST_COLUMNS = 4
 _TICKS = (1.0, 2.0, 5.0)

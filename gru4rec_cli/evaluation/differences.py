@@ -1,11 +1,10 @@
-"""Whether two models differ: a paired randomisation test over sessions, corrected for the number of pairs."""
+"""Tests of the difference between two models: a paired randomisation test over sessions, corrected for the number of
+pairs."""
 
 import numpy as np
-import numpy.typing as npt
 
+from gru4rec_cli.base.arrays import Float64Array
 from gru4rec_cli.evaluation.uncertainty import generator, grid_step, on_grid, row_batches
-
-FloatArray = npt.NDArray[np.float64]
 
 
 class SignFlips:
@@ -25,7 +24,7 @@ class SignFlips:
         # Each session's sum is off by half a step at most, so a column by half of them, and a pair by all.
         self._slack = 2 * n_sessions * grid_step(self._largest)
 
-    def add(self, number: int, sums: FloatArray) -> None:
+    def add(self, number: int, sums: Float64Array) -> None:
         """Add block `number` of the sessions; `sums` is (columns, sessions of the block)."""
         columns = np.ascontiguousarray(on_grid(sums, self._largest).T)
         observed = columns.sum(axis=0)
@@ -39,7 +38,7 @@ class SignFlips:
             self.totals[rows] += 2 * (kept @ columns) - observed  # what is kept minus what is not
 
     def p_value(self, first: int, second: int) -> float:
-        """Two-sided p-value of the difference between two columns: (1 + #{|T*| ≥ |T|}) / (1 + flips).
+        """Return the two-sided p-value of the difference between two columns: (1 + #{|T*| ≥ |T|}) / (1 + flips).
 
         Rounding can only raise it: values that are equal but for rounding count as equal.
         """
@@ -49,7 +48,7 @@ class SignFlips:
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """p-values corrected for their number, in the given order (Holm 1979, step down).
+    """Return p-values corrected for their number, in the given order (Holm 1979, step down).
 
     The i-th smallest of m is multiplied by m - i + 1; none is smaller than one before it, none above 1.
     """

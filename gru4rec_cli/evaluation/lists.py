@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from gru4rec_cli.base.arrays import BoolArray, Float64Array, Int32Array, Int64Array
 from gru4rec_cli.data.sessions import Sessions
 
-FloatArray = npt.NDArray[np.float64]
-ItemLists = npt.NDArray[np.int32]  # (n_targets, longest) item indices, best first
+ItemLists = Int32Array  # (n_targets, longest) item indices, best first
 
 COVERAGE = "coverage"
 LIST_METRICS = ("popularity_rank", "repeats")  # means over events, unlike coverage
@@ -16,15 +15,15 @@ LIST_METRICS = ("popularity_rank", "repeats")  # means over events, unlike cover
 
 @dataclass(frozen=True)
 class ListSummary:
-    """What is kept of a model's lists: `coverage` (cutoffs,), and for every session the sums over its events of each
+    """A summary of a model's lists: `coverage` (cutoffs,), and for every session the sums over its events of each
     of LIST_METRICS at each cutoff, `sums` (metrics, cutoffs, n_sessions)."""
 
-    coverage: FloatArray
-    sums: FloatArray
+    coverage: Float64Array
+    sums: Float64Array
 
 
 def summarise_lists(lists: ItemLists, sessions: Sessions, cutoffs: tuple[int, ...]) -> ListSummary:
-    """Coverage, popularity and repeats of the lists of every event, cut at each of `cutoffs`.
+    """Return coverage, popularity and repeats of the lists of every event, cut at each of `cutoffs`.
 
     A cutoff beyond the number of items means a list of all items.
     """
@@ -40,14 +39,14 @@ def summarise_lists(lists: ItemLists, sessions: Sessions, cutoffs: tuple[int, ..
 
 
 def coverage(lists: ItemLists, n_items: int) -> float:
-    """Share of all items that are in at least one list (catalogue coverage; Ge et al., RecSys 2010)."""
+    """Return the share of all items that are in at least one list (catalogue coverage; Ge et al., RecSys 2010)."""
     recommended = np.zeros(n_items, dtype=bool)
     recommended[lists.ravel()] = True
     return float(recommended.mean())
 
 
-def popularity_places(supports: npt.NDArray[np.int64]) -> FloatArray:
-    """Each item's place by training popularity as a share, (V,): 1 / V is the most popular item, 1 the least.
+def popularity_places(supports: Int64Array) -> Float64Array:
+    """Return each item's place by training popularity as a share, (V,): 1 / V is the most popular item, 1 the least.
 
     Equally popular items share the mean of their places.
     """
@@ -56,8 +55,8 @@ def popularity_places(supports: npt.NDArray[np.int64]) -> FloatArray:
     return ((last - (counts - 1) / 2) / len(supports))[which].astype(np.float64)
 
 
-def repeated(lists: ItemLists, sessions: Sessions) -> npt.NDArray[np.bool_]:
-    """Which places of the lists hold an item that the session clicked before the event, (n_targets, longest).
+def repeated(lists: ItemLists, sessions: Sessions) -> BoolArray:
+    """Return which places of the lists hold an item that the session clicked before the event, (n_targets, longest).
 
     One pass for every distance back in the history, over the events whose history is that long.
     """

@@ -1,20 +1,44 @@
-"""Recall, MRR and NDCG of one relevant item, from the counts of greater and equal scores."""
+"""The table of metrics, and their values from the counts of greater and equal scores: one relevant item an event."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from gru4rec_cli.base.arrays import Float64Array, Int64Array, IntegerArray
 
 TieRule = Literal["conservative", "median", "optimistic"]
 TIE_RULES: tuple[TieRule, ...] = get_args(TieRule)
-METRICS = ("recall", "mrr", "ndcg")
 
 
-def ranks(greater: npt.NDArray[np.int64], equal: npt.NDArray[np.int64], ties: TieRule) -> FloatArray:
-    """Rank of every target, 1 is best.
+@dataclass(frozen=True)
+class Metric:
+    """A metric of one relevant item: metric@K is `gain(rank)` where the target's rank is at most K, else 0.
+
+    `gain` takes ranks of any shape, 1 is best and halves are possible, and returns values of that shape.
+    """
+
+    name: str  # in artifacts and settings
+    label: str  # in tables and figures
+    gain: Callable[[Float64Array], Float64Array]
+
+
+# All metrics, in the order in which they are reported. A new one is one entry here.
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("recall", "Recall", lambda rank: np.ones_like(rank)),  # the hit rate, since one item is relevant
+        Metric("mrr", "MRR", lambda rank: 1.0 / rank),
+        Metric("ndcg", "NDCG", lambda rank: 1.0 / np.log2(rank + 1.0)),  # Järvelin & Kekäläinen, ACM TOIS 2002
+    )
+}
+HEADLINE = next(iter(METRICS))  # the first of them orders the models
+METRIC_AT_K_PATTERN = rf"^({'|'.join(METRICS)})@[1-9][0-9]*$"  # such as recall@20
+
+
+def ranks(greater: IntegerArray, equal: IntegerArray, ties: TieRule) -> Float64Array:
+    """Return the rank of every target, 1 is best.
 
     `greater` counts the items scored above the target, `equal` the *other* items scored the same.
     conservative: greater + equal + 1; median: greater + equal / 2 + 1; optimistic: greater + 1.
@@ -23,23 +47,27 @@ def ranks(greater: npt.NDArray[np.int64], equal: npt.NDArray[np.int64], ties: Ti
     return greater + share * equal + 1.0
 
 
-def metric_values(rank: FloatArray, metric: str, k: int) -> FloatArray:
-    """The metric of every event at cutoff `k`; a rank of infinity (an unseen target) is a miss at any cutoff.
+def target_ranks(greater: Int64Array, equal: Int64Array, targets: IntegerArray, ties: TieRule) -> Float64Array:
+    """Return the rank of every event's target, (events,).
 
-    Recall@K = [rank ≤ K]; MRR@K = [rank ≤ K] / rank; NDCG@K = [rank ≤ K] / log2(rank + 1).
+    The rank is infinite, and so a miss at any cutoff, where training never saw the target (`targets` below 0).
     """
+    return np.where(targets >= 0, ranks(greater, equal, ties), np.inf)
+
+
+def metric_values(rank: Float64Array, metric: str, k: int) -> Float64Array:
+    """Return the metric of every event at cutoff `k`; a rank of infinity is a miss at any cutoff.
+
+    Raises `ValueError` for a metric that is not in the table.
+    """
+    if metric not in METRICS:
+        raise ValueError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
     hit = rank <= k
-    if metric == "recall":
-        return hit.astype(np.float64)
-    if metric == "mrr":
-        return np.where(hit, 1.0 / rank, 0.0)
-    if metric == "ndcg":
-        return np.where(hit, 1.0 / np.log2(rank + 1.0), 0.0)
-    raise ValueError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
+    return np.where(hit, METRICS[metric].gain(np.where(hit, rank, 1.0)), 0.0)
 
 
 def metric_grid(cutoffs: tuple[int, ...]) -> Iterator[tuple[TieRule, str, int]]:
-    """Every (tie rule, metric, cutoff) that is reported, in the order of the metrics table."""
+    """Yield every (tie rule, metric, cutoff) that is reported, in the order of the metrics table."""
     for ties in TIE_RULES:
         for metric in METRICS:
             for k in cutoffs:

@@ -4,15 +4,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from gru4rec_cli.base.arrays import Float64Array, Int64Array
 from gru4rec_cli.base.errors import DataError
-from gru4rec_cli.data.sessions import Int64Array, Sessions
+from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.data.synthetic import PlantedProcess
 from gru4rec_cli.evaluation.scores import ScoreBlock, block_ranges
-
-Float64Array = npt.NDArray[np.float64]
-
 
 DESCRIPTION = (
     "The bound: the next item's exact probability given the clicks so far, from the process that was planted. No model "
@@ -21,7 +18,7 @@ DESCRIPTION = (
 
 
 def oracle_scores(process: PlantedProcess, sessions: Sessions) -> Iterator[ScoreBlock]:
-    """P(next item | prefix) of every event of `sessions`, over its vocabulary, in event order.
+    """Yield P(next item | prefix) of every event of `sessions`, over its vocabulary, in event order.
 
     The hidden interest is filtered forward (Rabiner 1989, equation 20, with one state a session): with
     P_k(j | i) = (1 - noise) T_k[i, j] + noise p_j / (1 - p_i) for j ≠ i and 0 for j = i,
@@ -47,7 +44,7 @@ def oracle_scores(process: PlantedProcess, sessions: Sessions) -> Iterator[Score
 
 
 def interest_posterior(process: PlantedProcess, items: Int64Array, sessions: Sessions) -> Float64Array:
-    """P(interest | clicks before the event), shape (n_targets, K); `items` are indices into the process."""
+    """Return P(interest | clicks before the event), shape (n_targets, K); `items` are indices into the process."""
     rows = sessions.input_rows()
     likelihood = process.click_probabilities(items[rows], items[rows + 1])  # (n_targets, K)
     posterior = np.empty_like(likelihood)
@@ -69,7 +66,7 @@ def interest_posterior(process: PlantedProcess, items: Int64Array, sessions: Ses
 
 
 def _process_indices(process: PlantedProcess, sessions: Sessions) -> Int64Array:
-    """Index in the process of every item of the vocabulary, shape (V,)."""
+    """Return the index in the process of every item of the vocabulary, shape (V,)."""
     ids = sessions.vocabulary.ids
     if ids.dtype.kind != "i":
         raise DataError("the oracle does not apply: the process numbers its items, and the vocabulary holds text")

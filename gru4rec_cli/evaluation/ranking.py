@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.base.threads import Result, in_threads, thread_count
 from gru4rec_cli.data.sessions import Int64Array, Sessions
-from gru4rec_cli.evaluation.metrics import TieRule, ranks
+from gru4rec_cli.evaluation.metrics import TieRule, target_ranks
 from gru4rec_cli.evaluation.scores import Block, CandidateBlock, Int32Array, ProductBlock, ScoreBlock
 
 _FEWEST_ROWS = 64  # of a block, for a thread of its own
@@ -71,7 +71,7 @@ def rank_targets(
 
 def event_ranks(counts: TargetRanks, sessions: Sessions, ties: TieRule) -> npt.NDArray[np.float64]:
     """Rank of every event under a tie rule; infinite where training never saw the target."""
-    return np.where(sessions.target_items() >= 0, ranks(counts.greater, counts.equal, ties), np.inf)
+    return target_ranks(counts.greater, counts.equal, sessions.target_items(), ties)
 
 
 def count_above(block: Block, targets: Int32Array, supports: Int64Array) -> Int64Array:

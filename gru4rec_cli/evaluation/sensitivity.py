@@ -1,4 +1,4 @@
-"""How far the reported numbers depend on the protocol: other tie rules, sampled negatives, and whom they put first."""
+"""The dependence of the reported numbers, and of the order of models, on the protocol: tie rules, sampled negatives."""
 
 from collections.abc import Mapping, Sequence
 from itertools import permutations
@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from gru4rec_cli.base.arrays import Float64Array
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.evaluation.metrics import METRICS, TIE_RULES, FloatArray
+from gru4rec_cli.evaluation.metrics import METRICS, TIE_RULES, target_ranks
 from gru4rec_cli.evaluation.ranking import TargetRanks
 from gru4rec_cli.evaluation.sampled import items_above, popularity_means, share_above, uniform_table
 from gru4rec_cli.evaluation.settings import EvaluateSettings
@@ -35,15 +36,16 @@ class SampledProtocols:
         self._own, self._total = supports[np.maximum(self._targets, 0)], int(supports.sum())
         self._uniform = {n: uniform_table(sessions.n_items, n, settings.cutoffs) for n in NEGATIVES}
 
-    def means(self, found: TargetRanks) -> dict[Shown, FloatArray]:
-        """(metrics, cutoffs) by protocol."""
+    def means(self, found: TargetRanks) -> dict[Shown, Float64Array]:
+        """Return the means by protocol, each (metrics, cutoffs)."""
         shape = (len(METRICS), len(self._cutoffs))
         sums = {(name, n, self._ties): np.zeros(shape) for name in ("uniform", "popularity") for n in NEGATIVES}
+        rank = target_ranks(found.greater, found.equal, self._targets, self._ties)
         above = items_above(found.greater, found.equal, self._ties)
         above_support = items_above(found.greater_support, found.equal_support, self._ties)
         for start in range(0, len(above), _EVENTS):
             part = slice(start, start + _EVENTS)
-            seen = self._targets[part] >= 0
+            seen = np.isfinite(rank[part])  # the others are misses
             share = share_above(above_support[part][seen], self._own[part][seen], self._total)
             for n in NEGATIVES:
                 sums["uniform", n, self._ties] += self._uniform[n][:, :, above[part][seen]].sum(axis=2)
@@ -53,12 +55,12 @@ class SampledProtocols:
 
 def sensitivity(
     values: Mapping[str, Values],
-    sampled: Mapping[str, Sequence[Mapping[Shown, FloatArray]]],
+    sampled: Mapping[str, Sequence[Mapping[Shown, Float64Array]]],
     settings: EvaluateSettings,
     n_items: int,
 ) -> dict[str, Any]:
-    """What each protocol shows of each model (the mean over its fits) beside full ranking under the headline tie rule,
-    and each pair of models of which it shows the better one level or below.
+    """Return what each protocol shows of each model (the mean over its fits) beside full ranking under the headline tie
+    rule, and each pair of models of which it shows the better one level or below.
 
     `values` holds the full-ranking means of every model, `sampled` those of `SampledProtocols` for each of its fits.
     """
@@ -93,7 +95,7 @@ def _by_tie_rule(values: Values, cells: list[tuple[str, int]]) -> dict[tuple[Sho
 
 
 def _by_sampling(
-    fits: Sequence[Mapping[Shown, FloatArray]], cutoffs: tuple[int, ...]
+    fits: Sequence[Mapping[Shown, Float64Array]], cutoffs: tuple[int, ...]
 ) -> dict[tuple[Shown, str, int], float]:
     means = {protocol: np.mean([fit[protocol] for fit in fits], axis=0) for protocol in fits[0]}
     return {

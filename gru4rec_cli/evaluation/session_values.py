@@ -1,27 +1,24 @@
-"""What every session contributes to every number of the metrics table."""
+"""The sums of every metric over the events of each session."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from gru4rec_cli.base.arrays import Float64Array, Int64Array
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.lists import LIST_METRICS, ListSummary
-from gru4rec_cli.evaluation.metrics import METRICS, FloatArray, TieRule, metric_grid, metric_values, ranks
+from gru4rec_cli.evaluation.metrics import METRICS, TIE_RULES, TieRule, metric_grid, metric_values, target_ranks
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.evaluation.slices import WHOLE, event_slices
-
-Int64Array = npt.NDArray[np.int64]
 
 ANY = "any"  # the tie rule of metrics that do not depend on one
 
 
 @dataclass(frozen=True)
 class RankedFit:
-    """What the metrics need of one fitted model: `greater` and `equal` (n_targets,), as in `TargetRanks`, and its
-    lists in summary."""
+    """The ranks of one fitted model, as counts, and a summary of its lists."""
 
-    greater: Int64Array
+    greater: Int64Array  # (n_targets,) as in `TargetRanks`
     equal: Int64Array
     lists: ListSummary
 
@@ -43,7 +40,7 @@ class SessionValues:
     def __init__(self, sessions: Sessions, settings: EvaluateSettings) -> None:
         self._ties, self._cutoffs = settings.ties, settings.cutoffs
         self._masks = event_slices(sessions)
-        self._seen = sessions.target_items() >= 0
+        self._targets = sessions.target_items()
         self._starts = np.concatenate([[0], np.cumsum(sessions.lengths - 1)])  # (n_sessions + 1,) first event of each
         session = sessions.event_sessions()
         self.slices = [name for name, mask in self._masks.items() if mask.any() or name == WHOLE]
@@ -60,31 +57,25 @@ class SessionValues:
         self.columns += [Column(metric, k, ANY, WHOLE) for metric in LIST_METRICS for k in settings.cutoffs]
 
     def slice_of(self, column: Column) -> int:
-        """Row of `counts` that holds the events over which a column is a mean."""
+        """Return the row of `counts` that holds the events over which a column is a mean."""
         return self.slices.index(column.slice)
 
-    def of(self, fit: RankedFit, block: slice) -> FloatArray:
-        """Sums of the sessions of `block`, (columns, sessions)."""
+    def of(self, fit: RankedFit, block: slice) -> Float64Array:
+        """Return the sums of the sessions of `block`, (columns, sessions)."""
         starts = self._starts[block.start : block.stop + 1]
         events = slice(int(starts[0]), int(starts[-1]))
-        whole: list[FloatArray] = []
-        for ties, metric, k in metric_grid(self._cutoffs):
-            if metric == METRICS[0] and k == self._cutoffs[0]:
-                rank = np.where(self._seen[events], ranks(fit.greater[events], fit.equal[events], ties), np.inf)
-            whole.append(metric_values(rank, metric, k))
-        headline = np.stack(whole[self._headline()])
+        counts = fit.greater[events], fit.equal[events], self._targets[events]
+        rank = {ties: target_ranks(*counts, ties) for ties in TIE_RULES}
+        grid = list(metric_grid(self._cutoffs))
+        whole = np.stack([metric_values(rank[ties], metric, k) for ties, metric, k in grid])
+        headline = whole[[ties == self._ties for ties, _, _ in grid]]
         parts = [headline * self._masks[name][events] for name in self.slices[1:]]
-        values = np.concatenate([np.stack(whole), *parts])  # (columns, events)
+        values = np.concatenate([whole, *parts])  # (columns, events)
         sums = _sums_between(values, starts - starts[0])
         return np.concatenate([sums, fit.lists.sums[:, :, block].reshape(-1, sums.shape[1])])
 
-    def _headline(self) -> slice:
-        grid = list(metric_grid(self._cutoffs))
-        places = [place for place, (ties, _, _) in enumerate(grid) if ties == self._ties]
-        return slice(places[0], places[-1] + 1)
 
-
-def _sums_between(values: FloatArray, starts: Int64Array) -> FloatArray:
+def _sums_between(values: Float64Array, starts: Int64Array) -> Float64Array:
     """Sums of `values` (rows, events) between consecutive `starts`, none of them before the last; 0 where two are the
     same."""
     sums = np.zeros((len(values), len(starts) - 1))

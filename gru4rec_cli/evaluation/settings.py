@@ -12,7 +12,7 @@ class EvaluateSettings(Settings):
     """How ranks are turned into metrics (the ranks themselves do not depend on it)."""
 
     cutoffs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (5, 10, 20), min_length=1, description="list lengths K of Recall@K, MRR@K and NDCG@K"
+        (5, 10, 20), min_length=1, description="list lengths K at which every metric is measured"
     )
     ties: TieRule = Field(
         "conservative", description="rank among equal scores, for the headline: conservative, median or optimistic"

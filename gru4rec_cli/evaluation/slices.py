@@ -1,14 +1,11 @@
-"""Parts of the events that are looked at on their own: by position, by session length, by popularity of the target."""
+"""Parts of the events that are evaluated on their own: by position, by session length, by popularity of the target."""
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gru4rec_cli.base.arrays import BoolArray, Int64Array
 from gru4rec_cli.data.sessions import Sessions
-
-BoolArray = npt.NDArray[np.bool_]
-Int64Array = npt.NDArray[np.int64]
 
 WHOLE = "all"
 _POSITIONS = {"1": (1, 1), "2": (2, 2), "3-5": (3, 5), "6+": (6, None)}  # clicks before the event
@@ -17,7 +14,8 @@ TARGETS = ("head", "torso", "tail")
 
 
 def event_slices(sessions: Sessions) -> dict[str, BoolArray]:
-    """Which events belong to each slice, (n_targets,) each; `all` first. Slices without events are there, too."""
+    """Return which events belong to each slice, (n_targets,) each; `all` first. Slices without events are there,
+    too."""
     positions = sessions.event_positions()
     lengths = sessions.lengths[sessions.event_sessions()]
     groups = target_groups(sessions.vocabulary.supports)
@@ -31,7 +29,7 @@ def event_slices(sessions: Sessions) -> dict[str, BoolArray]:
 
 
 def target_groups(supports: Int64Array) -> Int64Array:
-    """0 (head), 1 (torso) or 2 (tail) for every item, (V,): the third of all training events in which it begins.
+    """Return 0 (head), 1 (torso) or 2 (tail) for every item, (V,): the third of all training events in which it begins.
 
     Items stand in the order of their training events, most first, and an item begins where those with more events than
     it end; so equally popular items are in one group, and an item over a border is in the group before it.
@@ -44,7 +42,7 @@ def target_groups(supports: Int64Array) -> Int64Array:
 
 
 def target_facts(supports: Int64Array) -> dict[str, dict[str, Any]]:
-    """Items of each group of targets, and their share of the training events."""
+    """Return the items of each group of targets, and their share of the training events."""
     groups = target_groups(supports)
     return {
         name: {

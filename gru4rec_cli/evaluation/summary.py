@@ -1,27 +1,24 @@
 """The metrics table and the differences between models, each number with its interval."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gru4rec_cli.base.arrays import Float64Array
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.differences import SignFlips, holm
 from gru4rec_cli.evaluation.lists import COVERAGE
-from gru4rec_cli.evaluation.metrics import METRICS, FloatArray, metric_values
+from gru4rec_cli.evaluation.metrics import METRICS
 from gru4rec_cli.evaluation.session_values import ANY, Column, RankedFit, SessionValues
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.evaluation.slices import WHOLE
 from gru4rec_cli.evaluation.uncertainty import (
     SessionBootstrap,
-    bootstrap_means,
     percentile_interval,
     session_blocks,
-    session_sums,
 )
 
 Row = dict[str, Any]
@@ -89,7 +86,8 @@ class Summary:
         self._flips.add(number, np.concatenate(over_seeds))
 
     def rows(self) -> list[Row]:
-        """Rows of the metrics table: models in the given order, each seed and then `all`, the mean over them."""
+        """Return the rows of the metrics table: models in the given order, each seed and then `all`, the mean over
+        them."""
         rows: list[Row] = []
         for name, fits in self._models.items():
             seeds = [*((str(number), [number]) for number in fits), (ALL_SEEDS, list(fits))]
@@ -111,31 +109,32 @@ class Summary:
             for i, k in enumerate(self._settings.cutoffs)
         ]
 
-    def _means(self, name: str, numbers: list[int]) -> FloatArray:
-        """(columns,)"""
+    def _means(self, name: str, numbers: list[int]) -> Float64Array:
+        """Return the means over events, (columns,)."""
         totals = self._totals[[self._fits.index((name, number)) for number in numbers]].mean(axis=0)
-        means: FloatArray = totals / self._events[self._slice]
+        means: Float64Array = totals / self._events[self._slice]
         return means
 
-    def _resampled_means(self, name: str, numbers: list[int]) -> FloatArray:
-        """(resamples, columns that are resampled)"""
+    def _resampled_means(self, name: str, numbers: list[int]) -> Float64Array:
+        """Return the means of every resample, (resamples, columns that are resampled)."""
         places = [self._fits.index((name, number)) for number in numbers]
         width = len(self._resampled)
         totals = self._bootstrap.totals
         sums = np.mean([totals[:, place * width : (place + 1) * width] for place in places], axis=0)
         events = totals[:, len(self._fits) * width :][:, self._slice[self._resampled]]
-        means: FloatArray = np.divide(sums, events, out=np.full_like(sums, np.nan), where=events > 0)
+        means: Float64Array = np.divide(sums, events, out=np.full_like(sums, np.nan), where=events > 0)
         return means
 
     def _intervals(self, name: str, numbers: list[int]) -> dict[int, Interval]:
-        """Ends of the interval by column."""
+        """Return the ends of the interval by column."""
         if self._settings.resamples == 0:
             return {}
         low, high = percentile_interval(self._resampled_means(name, numbers), self._settings.confidence)
         return dict(zip(self._resampled, zip(low.tolist(), high.tolist(), strict=True), strict=True))
 
     def differences(self) -> list[Row]:
-        """Every pair of models, the better first (by Recall at the largest cutoff), metric by metric."""
+        """Return every pair of models, the better first (by the headline metric at the largest cutoff), metric by
+        metric."""
         means = {name: self._means(name, list(fits)) for name, fits in self._models.items()}
         order = sorted(means, key=lambda name: -means[name][self._compared[0]])
         resampled = {name: self._resampled_means(name, list(fits)) for name, fits in self._models.items()}
@@ -168,7 +167,7 @@ class Summary:
         places = [list(self._models).index(name) * len(METRICS) + metric for name in (first, second)]
         return self._flips.p_value(*places)
 
-    def _ends(self, differences: FloatArray) -> dict[str, float | None]:
+    def _ends(self, differences: Float64Array) -> dict[str, float | None]:
         if self._settings.resamples == 0:
             return {"low": None, "high": None}
         low, high = percentile_interval(differences[:, None], self._settings.confidence)
@@ -188,35 +187,3 @@ def _row(model: str, seed: str, column: Column, value: float, ends: Interval, ev
         "high": ends[1],
         "events": events,
     }
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A metric for K = 1, 2, …: means over events (K,), and the ends of their intervals (2, K) or None."""
-
-    values: FloatArray
-    interval: FloatArray | None
-
-
-def curve_by_cutoff(
-    rank: FloatArray,
-    event_session: npt.NDArray[np.int64],
-    metric: str,
-    largest: int,
-    *,
-    resamples: int,
-    confidence: float,
-    seed: int,
-) -> Curve:
-    """A metric for every cutoff up to `largest`; `rank` is (events,), or (fits, events) for the mean over the fits of a
-    model, and `event_session`, the session index, (events,)."""
-    n_sessions = int(event_session.max()) + 1
-    fits = np.atleast_2d(rank)
-    by_cutoff = [metric_values(fits, metric, k).mean(axis=0) for k in range(1, largest + 1)]
-    sums = np.column_stack([session_sums(values, event_session, n_sessions) for values in by_cutoff])
-    means = sums.sum(axis=0) / fits.shape[1]
-    if resamples == 0:
-        return Curve(means, None)
-    counts = np.bincount(event_session).astype(np.float64)
-    resampled = bootstrap_means(sums, counts, resamples=resamples, seed=seed)
-    return Curve(means, np.stack(percentile_interval(resampled, confidence)))

@@ -5,11 +5,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from gru4rec_cli.base.progress import SILENT, Progress
-
-FloatArray = npt.NDArray[np.float64]
+from gru4rec_cli.base.arrays import Float64Array
 
 BLOCK = 4096  # sessions whose sums are in memory at once
 _ROWS = 512  # resamples or sign flips whose weights over a block are in memory at once
@@ -18,33 +15,28 @@ Stream = Literal["shares", "draws", "flips"]
 _STREAMS: dict[Stream, int] = {"shares": 1, "draws": 2, "flips": 3}
 
 
-def session_sums(values: FloatArray, sessions: npt.NDArray[np.int64], n_sessions: int) -> FloatArray:
-    """Sum of `values` (events,) over the events of every session, shape (n_sessions,)."""
-    return np.bincount(sessions, weights=values, minlength=n_sessions).astype(np.float64, copy=False)
-
-
 def session_blocks(n_sessions: int) -> list[slice]:
-    """The sessions in consecutive blocks."""
+    """Return the sessions in consecutive blocks."""
     return [slice(start, min(start + BLOCK, n_sessions)) for start in range(0, n_sessions, BLOCK)]
 
 
 def row_batches(n_rows: int) -> list[slice]:
-    """Resamples or sign flips in consecutive batches."""
+    """Return resamples or sign flips in consecutive batches."""
     return [slice(start, min(start + _ROWS, n_rows)) for start in range(0, n_rows, _ROWS)]
 
 
 def generator(seed: int, stream: Stream, number: int = 0) -> np.random.Generator:
-    """Random numbers of one purpose and one block, apart from those of all others."""
+    """Return a generator of the random numbers of one purpose and one block, apart from those of all others."""
     return np.random.Generator(np.random.PCG64([seed, _STREAMS[stream], number]))
 
 
 def grid_step(largest: float) -> float:
-    """The smallest power of two of which float64 holds every multiple up to `largest`."""
+    """Return the smallest power of two of which float64 holds every multiple up to `largest`."""
     return math.ldexp(1.0, math.frexp(largest)[1] - 53)
 
 
-def on_grid(values: FloatArray, largest: float) -> FloatArray:
-    """`values` rounded to multiples of `grid_step(largest)`.
+def on_grid(values: Float64Array, largest: float) -> Float64Array:
+    """Return `values` rounded to multiples of `grid_step(largest)`.
 
     Sums whose absolute terms add up to no more than `largest` are then exact, in whatever order a matrix product adds
     them: the number of threads cannot change a result, and equal sums compare as equal.
@@ -71,14 +63,15 @@ class SessionBootstrap:
         shares = generator(seed, "shares").multinomial(n_sessions, sizes / n_sessions, size=resamples)
         self._draws = shares.astype(np.int64)  # (resamples, blocks)
 
-    def add(self, number: int, sums: FloatArray) -> None:
+    def add(self, number: int, sums: Float64Array) -> None:
         """Add block `number` of the sessions; `sums` is (columns, sessions of the block)."""
         columns = np.ascontiguousarray(on_grid(sums, self._largest).T)
         for rows, weights in self._weights(number):
             self.totals[rows] += weights @ columns
 
-    def _weights(self, number: int) -> Iterator[tuple[slice, FloatArray]]:
-        """How often each resample draws each session of a block, (resamples of a batch, sessions of the block)."""
+    def _weights(self, number: int) -> Iterator[tuple[slice, Float64Array]]:
+        """Yield how often each resample draws each session of a block, (resamples of a batch, sessions of the
+        block)."""
         size = self._blocks[number].stop - self._blocks[number].start
         rng = generator(self._seed, "draws", number)
         for rows in row_batches(len(self.totals)):
@@ -88,27 +81,8 @@ class SessionBootstrap:
             yield rows, np.bincount(drawn, minlength=len(draws) * size).reshape(-1, size).astype(np.float64)
 
 
-def bootstrap_means(
-    sums: FloatArray, counts: FloatArray, *, resamples: int, seed: int, progress: Progress = SILENT
-) -> FloatArray:
-    """Means over events under a session-cluster bootstrap, shape (resamples, columns).
-
-    `sums` (n_sessions, columns) holds the sum of each metric over the events of each session, `counts`
-    (n_sessions,) the number of events.
-    """
-    table = np.column_stack([sums, counts])
-    largest = float(np.abs(table).max(initial=1.0))
-    bootstrap = SessionBootstrap(len(counts), table.shape[1], resamples=resamples, seed=seed, largest=largest)
-    blocks = session_blocks(len(counts))
-    with progress.task("bootstrap", total=len(blocks), unit="blocks") as task:
-        for number, block in enumerate(blocks):
-            bootstrap.add(number, table[block].T)
-            task.advance()
-    return bootstrap.totals[:, :-1] / bootstrap.totals[:, -1:]
-
-
-def percentile_interval(means: FloatArray, confidence: float) -> tuple[FloatArray, FloatArray]:
-    """Lower and upper ends of the percentile interval of every column of `means` (resamples, columns).
+def percentile_interval(means: Float64Array, confidence: float) -> tuple[Float64Array, Float64Array]:
+    """Return lower and upper ends of the percentile interval of every column of `means` (resamples, columns).
 
     A resample in which a slice has no event has no mean (NaN) and is passed over.
     """

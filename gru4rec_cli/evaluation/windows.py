@@ -1,4 +1,4 @@
-"""Metrics of several windows of one log: their mean, and how far they lie apart."""
+"""Metrics of several windows of one log: their mean, and their spread."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
@@ -10,7 +10,7 @@ KEYS = ("model", "metric", "k", "ties", "slice")
 
 
 def over_windows(tables: Iterable[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Rows `model, metric, k, ties, slice, mean, sd, windows` from the metrics rows of each window.
+    """Return rows `model, metric, k, ties, slice, mean, sd, windows` from the metrics rows of each window.
 
     A window counts once, however many events it has. `mean` is the plain mean of the values of the windows that have
     one (as many as `windows` says), each the mean over its seeds; `sd` is their standard deviation with n - 1, None of

@@ -9,22 +9,14 @@ from typing import Any
 from gru4rec_cli.base.errors import CheckError, StageError, UsageError
 from gru4rec_cli.base.files import by_table, hash_json, read_json, write_text
 from gru4rec_cli.base.names import METRICS_FILE
-from gru4rec_cli.reporting.comparison import (
-    Group,
-    RunResults,
-    comparison_sections,
-    document,
-    group_heading,
-    grouped,
-    metric_rows,
-    models_by_run,
-    runs_table,
-)
-from gru4rec_cli.reporting.findings import Findings
-from gru4rec_cli.reporting.html import page_html
-from gru4rec_cli.reporting.page import sections_markdown
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.pages.comparison import comparison_sections
+from gru4rec_cli.reporting.pages.html import page_html
+from gru4rec_cli.reporting.pages.markdown import sections_markdown
 from gru4rec_cli.reporting.tables import Table
-from gru4rec_cli.reporting.words import ENGLISH, Words, words_of
+from gru4rec_cli.reporting.tables.comparison import group_heading, models_by_run, runs_table
+from gru4rec_cli.reporting.text.comparison import Group, RunResults, document, grouped, metric_rows
+from gru4rec_cli.reporting.text.words import ENGLISH, Words, words_of
 from gru4rec_cli.study.run_directory import CONFIG, Manifest, RunDirectory
 from gru4rec_cli.study.stages.showing import costs_by_model
 from gru4rec_cli.study.stages.table import WINDOWS

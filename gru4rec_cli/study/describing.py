@@ -18,9 +18,9 @@ from gru4rec_cli.data.events import SYNTHETIC, DataSettings, read_event_table
 from gru4rec_cli.data.layout import GENERIC, layout_of
 from gru4rec_cli.data.reading import read_log
 from gru4rec_cli.data.times import TimeUnit
-from gru4rec_cli.reporting.description import description_tables
-from gru4rec_cli.reporting.description_figures import write_description_figures
+from gru4rec_cli.reporting.figures.description import write_description_figures
 from gru4rec_cli.reporting.tables import Table
+from gru4rec_cli.reporting.tables.description import description_tables
 from gru4rec_cli.study.config import load_config
 
 DESCRIPTION_FILE = "describe.json"

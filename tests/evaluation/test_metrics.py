@@ -1,11 +1,12 @@
 """Hand-computed metrics."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 
-from gru4rec_cli.evaluation.metrics import METRICS, metric_values, ranks
+from gru4rec_cli.evaluation.metrics import HEADLINE, METRIC_AT_K_PATTERN, METRICS, metric_values, ranks, target_ranks
 
 RANKS = np.array([1.0, 2.0, 5.0, 6.0, 21.0, np.inf])
 
@@ -48,3 +49,16 @@ def test_a_half_rank_beyond_the_cutoff_is_a_miss():
 def test_an_unknown_metric_is_refused():
     with pytest.raises(ValueError, match="unknown metric 'map'; known: recall, mrr, ndcg"):
         metric_values(RANKS, "map", 5)
+
+
+def test_a_target_that_training_never_saw_has_no_rank():
+    greater, equal, targets = np.array([0, 3, 5]), np.array([0, 1, 0]), np.array([2, 0, -1])
+    assert target_ranks(greater, equal, targets, "median").tolist() == [1, 4.5, np.inf]
+
+
+def test_the_table_gives_the_headline_and_the_pattern_of_settings():
+    assert HEADLINE == "recall"
+    for text in ("recall@20", "mrr@1", "ndcg@100"):
+        assert re.search(METRIC_AT_K_PATTERN, text)
+    for text in ("recall", "map@20", "mrr@0", "ndcg@05", "xmrr@5", "mrr@5x"):
+        assert not re.search(METRIC_AT_K_PATTERN, text)

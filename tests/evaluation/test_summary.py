@@ -1,4 +1,4 @@
-"""The metrics table, the differences between models and the curves by cutoff, by hand and by definition."""
+"""The metrics table and the differences between models, by hand and by definition."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,8 +11,9 @@ from gru4rec_cli.evaluation.lists import summarise_lists
 from gru4rec_cli.evaluation.metrics import metric_values
 from gru4rec_cli.evaluation.session_values import RankedFit
 from gru4rec_cli.evaluation.settings import EvaluateSettings
-from gru4rec_cli.evaluation.summary import Summary, curve_by_cutoff
-from gru4rec_cli.evaluation.uncertainty import bootstrap_means, percentile_interval, session_sums
+from gru4rec_cli.evaluation.summary import Summary
+from gru4rec_cli.evaluation.uncertainty import percentile_interval
+from tests.evaluation.resampling import bootstrap_means, session_sums
 from tests.worlds import random_sessions, sessions_of, with_supports
 
 Cell = tuple[str, str, str, str, str, int]  # model, seed, metric, tie rule, slice, cutoff
@@ -189,20 +190,3 @@ def test_the_order_of_sessions_does_not_matter():
         assert (after["first"], after["second"]) == (before["first"], before["second"])
         assert after["value"] == pytest.approx(before["value"], abs=1e-12)
         assert after["p"] == pytest.approx(before["p"], abs=0.05)
-
-
-def test_curves_by_hand_and_with_intervals_around_them():
-    rank, session = np.array([1.0, 3.0, 2.0, 9.0]), np.array([0, 0, 1, 1])
-    recall = curve_by_cutoff(rank, session, "recall", 3, resamples=0, confidence=0.9, seed=1)
-    assert recall.values.tolist() == [0.25, 0.5, 0.75]
-    assert recall.interval is None
-    both = np.stack([rank, [1.0, 1.0, 9.0, 9.0]])
-    assert curve_by_cutoff(both, session, "recall", 3, resamples=0, confidence=0.9, seed=1).values.tolist() == [
-        *((0.25 + 0.5) / 2, (0.5 + 0.5) / 2, (0.75 + 0.5) / 2)
-    ]
-    mrr = curve_by_cutoff(rank, session, "mrr", 3, resamples=500, confidence=0.9, seed=1)
-    assert mrr.values == pytest.approx([1 / 4, 3 / 8, 11 / 24])
-    assert mrr.interval is not None
-    # Two sessions: a resample is twice the first, twice the second, or one of each.
-    assert mrr.interval[0] == pytest.approx([0, 1 / 4, 1 / 4])
-    assert mrr.interval[1] == pytest.approx([1 / 2, 1 / 2, 2 / 3])

@@ -11,13 +11,12 @@ from gru4rec_cli.evaluation import uncertainty
 from gru4rec_cli.evaluation.uncertainty import (
     BLOCK,
     SessionBootstrap,
-    bootstrap_means,
     grid_step,
     on_grid,
     percentile_interval,
     session_blocks,
-    session_sums,
 )
+from tests.evaluation.resampling import bootstrap_means, session_sums
 
 
 def test_session_sums_by_hand():
@@ -118,7 +117,7 @@ def test_threads_do_not_change_a_byte():
     code = """
 import sys, numpy as np
 from gru4rec_cli.evaluation.differences import SignFlips
-from gru4rec_cli.evaluation.uncertainty import bootstrap_means
+from tests.evaluation.resampling import bootstrap_means
 sums = np.random.default_rng(0).random((3000, 40))
 flips = SignFlips(3000, 3000, 40, permutations=700, seed=5)
 flips.add(0, sums.T)

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from gru4rec_cli.reporting.document import Artifacts, report_sections
-from gru4rec_cli.reporting.drawing import Figure
-from gru4rec_cli.reporting.figures import ByCutoff, write_figures
-from gru4rec_cli.reporting.findings import Findings
-from gru4rec_cli.reporting.html import page_html
-from gru4rec_cli.reporting.inline import inline_svg
-from gru4rec_cli.reporting.summary import key_figures
-from gru4rec_cli.reporting.words import Words, words_of
+from gru4rec_cli.evaluation.metrics import METRICS
+from gru4rec_cli.reporting.figures.drawing import Figure
+from gru4rec_cli.reporting.figures.study import write_figures
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.pages.html import inline_svg, page_html
+from gru4rec_cli.reporting.pages.report import Artifacts, report_sections
+from gru4rec_cli.reporting.text.summary import key_figures
+from gru4rec_cli.reporting.text.words import Words, words_of
 
 SUMMARY = {
     "events": 100000,
@@ -40,19 +40,24 @@ def fits(*models: str) -> dict[str, Any]:
     return {model: {"curve": curve, "facts": {"parameters": 12345}} for model in models}
 
 
-def curves(metrics: dict[str, Any]) -> dict[str, ByCutoff]:
+def curves(metrics: dict[str, Any]) -> dict[str, Any]:
     line = np.linspace(0.1, 0.5, 20)
-    return {model: ByCutoff(line / n, line / n / 2) for n, model in enumerate(metrics["models"], start=1)}
+    return {
+        model: {
+            metric: {"values": (line / n / share).tolist(), "low": None, "high": None}
+            for share, metric in enumerate(METRICS, start=1)
+        }
+        for n, model in enumerate(metrics.get("models", {}), start=1)
+    }
 
 
 def draw_figures(folder: Path, metrics: dict[str, Any], fitted: dict[str, Any], words: Words) -> list[Figure]:
     return write_figures(
         folder,
-        curves=curves(metrics) if metrics.get("models") else {},
         training={model: fit["curve"] for model, fit in fitted.items()},
         lengths={"train": np.array([0, 0, 50, 20, 0, 1]), "test": np.array([0, 0, 5, 3])},
         supports=np.arange(1, 501),
-        findings=Findings(metrics),
+        findings=Findings({**metrics, "curves": curves(metrics)}),
         words=words,
     )
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gru4rec_cli.reporting.html import page_html
-from gru4rec_cli.reporting.windows import joint_sections
-from gru4rec_cli.reporting.words import words_of
+from gru4rec_cli.reporting.pages.html import page_html
+from gru4rec_cli.reporting.pages.windows import joint_sections
+from gru4rec_cli.reporting.text.words import words_of
 from tests.reporting.pages import write_page
 from tests.reporting.rich import metrics_json
 from tests.reporting.test_windows import joint_findings

@@ -12,9 +12,10 @@ import pytest
 
 from gru4rec_cli.base.errors import CheckError, StageError, UsageError
 from gru4rec_cli.base.files import MANIFEST, hash_folder, hash_json, write_json
-from gru4rec_cli.reporting.comparison import RunResults, grouped, mismatches, models_by_run, runs_table
-from gru4rec_cli.reporting.findings import Findings
-from gru4rec_cli.reporting.words import ENGLISH
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.tables.comparison import models_by_run, runs_table
+from gru4rec_cli.reporting.text.comparison import RunResults, grouped, mismatches
+from gru4rec_cli.reporting.text.words import ENGLISH
 from gru4rec_cli.study.comparing import compare, write
 from tests.small import study
 

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from gru4rec_cli.reporting.drawing import COLOURS, DPI, Figure
-from gru4rec_cli.reporting.figures import ByCutoff, write_figures
-from gru4rec_cli.reporting.findings import Findings
-from gru4rec_cli.reporting.words import ENGLISH, words_of
+from gru4rec_cli.base.arrays import Float64Array
+from gru4rec_cli.evaluation.metrics import METRICS
+from gru4rec_cli.reporting.figures.drawing import COLOURS, DPI, Figure
+from gru4rec_cli.reporting.figures.study import write_figures
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.text.words import ENGLISH, words_of
 from tests.reporting.rich import metrics_json
 
 ONLY_CURVES: dict[str, Any] = {"training": {}, "lengths": {}, "supports": np.array([0])}
@@ -20,11 +22,15 @@ STEMS = ["recall_by_k", "mrr_by_k", "training_curve", "session_lengths", "item_p
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def by_cutoff(height: float, *, interval: bool = False) -> ByCutoff:
+def by_cutoff(height: float, *, interval: bool = False) -> dict[str, Any]:
     recall = height * np.log1p(np.arange(1, 21)) / np.log(21)
     mrr = np.cumsum(np.diff(recall, prepend=0) / np.arange(1, 21))
-    ends = np.stack([recall - 0.01, recall + 0.01]) if interval else None
-    return ByCutoff(recall, mrr, ends, None)
+    low, high = ((recall - 0.01).tolist(), (recall + 0.01).tolist()) if interval else (None, None)
+    return {"recall": {"values": recall.tolist(), "low": low, "high": high}, "mrr": no_interval(mrr)}
+
+
+def no_interval(line: Float64Array) -> dict[str, Any]:
+    return {"values": line.tolist(), "low": None, "high": None}
 
 
 def draw(folder: Path, **changes: Any) -> list[Figure]:
@@ -38,7 +44,9 @@ def draw(folder: Path, **changes: Any) -> list[Figure]:
         "lengths": {"train": np.array([0, 0, 50, 20, 0, 1]), "test": np.array([0, 0, 5, 3])},
         "supports": np.array([90, 5, 0, 5]),
     }
-    return write_figures(folder, **{**given, **changes})
+    given |= changes
+    document = {**given.pop("document", {}), "curves": given.pop("curves")}
+    return write_figures(folder, findings=Findings(document), **given)
 
 
 def texts(path: Path) -> list[str | None]:
@@ -119,7 +127,7 @@ def test_twelve_models_are_all_different_and_all_named(tmp_path):
 @pytest.mark.parametrize("cutoffs", [1, 3, 100, 2000])
 def test_any_number_of_cutoffs_can_be_drawn(tmp_path, cutoffs):
     line = np.linspace(0.1, 0.2, cutoffs)
-    draw(tmp_path, **ONLY_CURVES, curves={"a": ByCutoff(line, line)})
+    draw(tmp_path, **ONLY_CURVES, curves={"a": {metric: no_interval(line) for metric in METRICS}})
     assert str(cutoffs) in texts(tmp_path / "recall_by_k.svg")
 
 
@@ -141,7 +149,7 @@ def test_seeds_of_a_model_share_its_panel(tmp_path):
 
 def test_intervals_and_sensitivity_are_drawn_from_the_metrics(tmp_path):
     document = metrics_json()
-    figures = {f.stem: f for f in draw(tmp_path, **ONLY_CURVES, curves={}, findings=Findings(document))}
+    figures = {f.stem: f for f in draw(tmp_path, **ONLY_CURVES, curves={}, document=document)}
     assert list(figures) == ["intervals", "sensitivity"]
     shown = texts(tmp_path / "intervals.svg")
     assert {*document["models"], "oracle (bound)", "Recall@20", "MRR@20", "NDCG@20"} - {"oracle"} <= set(shown)
@@ -156,14 +164,14 @@ def test_intervals_and_sensitivity_are_drawn_from_the_metrics(tmp_path):
     assert figures["sensitivity"].alt.endswith(f"the largest is ×{largest:.2f}.")
     assert "100 uniform negatives" in texts(tmp_path / "sensitivity.svg")
     again = tmp_path / "again"
-    draw(again, **ONLY_CURVES, curves={}, findings=Findings(document))
+    draw(again, **ONLY_CURVES, curves={}, document=document)
     for path in again.iterdir():
         assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
 
 
 def test_old_metrics_without_sensitivity_draw_intervals_alone(tmp_path):
     document = {**metrics_json(), "sensitivity": None}
-    assert [f.stem for f in draw(tmp_path, **ONLY_CURVES, curves={}, findings=Findings(document))] == ["intervals"]
+    assert [f.stem for f in draw(tmp_path, **ONLY_CURVES, curves={}, document=document)] == ["intervals"]
 
 
 def test_figures_in_spanish_write_words_and_decimals_as_spanish_does(tmp_path):

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from gru4rec_cli.reporting.html import page_html
-from gru4rec_cli.reporting.inline import inline_svg
-from gru4rec_cli.reporting.words import ENGLISH
+from gru4rec_cli.reporting.pages.html import inline_svg, page_html
+from gru4rec_cli.reporting.text.words import ENGLISH
 from tests.reporting.pages import write_page
 from tests.reporting.rich import metrics_json
 

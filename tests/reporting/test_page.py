@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from gru4rec_cli.reporting.document import Artifacts, report_sections
-from gru4rec_cli.reporting.drawing import Figure
-from gru4rec_cli.reporting.page import sections_markdown
-from gru4rec_cli.reporting.words import ENGLISH
+from gru4rec_cli.reporting.figures.drawing import Figure
+from gru4rec_cli.reporting.pages.markdown import sections_markdown
+from gru4rec_cli.reporting.pages.report import Artifacts, report_sections
+from gru4rec_cli.reporting.text.words import ENGLISH
 
 
 def rows(model: str, recall: float, *, width: float | None = 0.01) -> list[dict[str, Any]]:

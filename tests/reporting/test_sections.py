@@ -5,17 +5,18 @@ from typing import Any
 
 import pytest
 
-from gru4rec_cli.reporting.document import Artifacts, report_sections
-from gru4rec_cli.reporting.findings import Findings
-from gru4rec_cli.reporting.page import summary_markdown
-from gru4rec_cli.reporting.pairs import differences_table, matrix_table, pair_sentences
-from gru4rec_cli.reporting.seeds import every_seed_table, spread_table
-from gru4rec_cli.reporting.sensitivity import factors_table, flips_table, sensitivity_sentences
-from gru4rec_cli.reporting.slices import beyond_table, slice_table
-from gru4rec_cli.reporting.summary import caveats, key_figures, summary_sentences
+from gru4rec_cli.reporting.figures.panels import difference_panel, interval_panel
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.pages.markdown import summary_markdown
+from gru4rec_cli.reporting.pages.report import Artifacts, report_sections
 from gru4rec_cli.reporting.tables import Cell
-from gru4rec_cli.reporting.whiskers import difference_panel, interval_panel
-from gru4rec_cli.reporting.words import ENGLISH, words_of
+from gru4rec_cli.reporting.tables.pairs import differences_table, matrix_table
+from gru4rec_cli.reporting.tables.results import every_seed_table, spread_table
+from gru4rec_cli.reporting.tables.sensitivity import factors_table, flips_table
+from gru4rec_cli.reporting.tables.slices import beyond_table, slice_table
+from gru4rec_cli.reporting.text.sentences import pair_sentences, sensitivity_sentences
+from gru4rec_cli.reporting.text.summary import caveats, key_figures, summary_sentences
+from gru4rec_cli.reporting.text.words import ENGLISH, words_of
 
 SPANISH = words_of("es")
 

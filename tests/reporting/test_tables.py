@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 
 from gru4rec_cli.base.errors import StageError
-from gru4rec_cli.reporting.data_tables import data_table, removals_table
-from gru4rec_cli.reporting.marking import escape_markdown
-from gru4rec_cli.reporting.page import markdown
-from gru4rec_cli.reporting.tables import Table, all_cutoffs_table, results_table, ties_table
-from gru4rec_cli.reporting.words import ENGLISH
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.pages.markdown import markdown
+from gru4rec_cli.reporting.tables import Table
+from gru4rec_cli.reporting.tables.data import data_table, removals_table
+from gru4rec_cli.reporting.tables.results import all_cutoffs_table, results_table, ties_table
+from gru4rec_cli.reporting.text.words import ENGLISH, escape_markdown
 
 COLUMNS = ["model", "seed", "metric", "k", "ties", "slice", "value", "low", "high", "events"]
 SUMMARY = {
@@ -63,9 +64,13 @@ def study() -> pd.DataFrame:
     )
 
 
-def results(metrics: pd.DataFrame, **changes: Any) -> Table:
-    given: dict[str, Any] = {"ties": "conservative", "cutoff": 20, "oracle_name": "oracle", "not_applicable": {}}
-    return results_table(metrics, **{**given, **changes})
+def findings(metrics: pd.DataFrame, *, confidence: float = 0.95, **document: Any) -> Findings:
+    protocol = {"ties": "conservative", "cutoffs": [20], "confidence": confidence}
+    return Findings({"metrics": metrics.to_dict("records"), "protocol": protocol, **document})
+
+
+def results(metrics: pd.DataFrame, costs: Any = None, **changes: Any) -> Table:
+    return results_table(findings(metrics, **changes), costs=costs)
 
 
 def test_models_stand_by_recall_below_the_labelled_bound():
@@ -148,7 +153,7 @@ def test_all_cutoffs_stand_in_a_block_a_metric_ordered_by_recall_at_the_largest(
         row("a", "mrr", 20, 0.16),
         row("b", "mrr", 20, 0.17),
     )
-    table = all_cutoffs_table(metrics, ties="conservative", oracle_name="oracle", not_applicable={})
+    table = all_cutoffs_table(findings(metrics))
     assert table.columns == ("Metric", "Model", "K = 5", "K = 20")
     assert table.rows == (
         ("Recall", "b", ".1000", ".4000"),
@@ -165,7 +170,7 @@ def test_the_ties_table_shows_who_profits_from_equal_scores():
     rules = ("conservative", "median", "optimistic")
     rows = [row("flat", "recall", 20, value, ties=ties) for ties, value in zip(rules, (0, 0.5, 1), strict=True)]
     rows += [row("sharp", "recall", 20, 0.4, ties=ties) for ties in rules]
-    table = ties_table(frame(*rows), cutoff=20, oracle_name="oracle")
+    table = ties_table(findings(frame(*rows)))
     assert table.columns == ("Model", "Conservative", "Median", "Optimistic", "Gap")
     assert table.rows == (
         ("sharp", ".4000", ".4000", ".4000", ".0000"),
@@ -175,7 +180,7 @@ def test_the_ties_table_shows_who_profits_from_equal_scores():
 
 
 def test_a_tie_rule_without_values_leaves_a_gap():
-    table = ties_table(frame(row("a", "recall", 20, 0.4)), cutoff=20, oracle_name="oracle")
+    table = ties_table(findings(frame(row("a", "recall", 20, 0.4))))
     assert table.rows == (("a", ".4000", "missing", "missing", "missing"),)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from gru4rec_cli.evaluation.windows import over_windows
-from gru4rec_cli.reporting.findings import Findings
-from gru4rec_cli.reporting.html import page_html
-from gru4rec_cli.reporting.page import sections_markdown
-from gru4rec_cli.reporting.windows import (
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.pages.html import page_html
+from gru4rec_cli.reporting.pages.markdown import sections_markdown
+from gru4rec_cli.reporting.pages.windows import (
     JointFindings,
     WindowFindings,
     by_window_table,
@@ -18,7 +18,7 @@ from gru4rec_cli.reporting.windows import (
     joint_table,
     windows_table,
 )
-from gru4rec_cli.reporting.words import words_of
+from gru4rec_cli.reporting.text.words import words_of
 
 PROTOCOL: dict[str, Any] = {"ties": "conservative", "cutoffs": [5, 20], "confidence": 0.95}
 NOT_PLANTED = "the test holds items that training lacks"

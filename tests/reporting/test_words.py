@@ -11,9 +11,9 @@ import pytest
 from gru4rec_cli.data import removals, windows
 from gru4rec_cli.evaluation import oracle
 from gru4rec_cli.models import registry
-from gru4rec_cli.reporting.words import ENGLISH, LANGUAGES, Sentence, words_of
+from gru4rec_cli.reporting.text.words import ENGLISH, LANGUAGES, Sentence, words_of
 
-SOURCES = Path(LANGUAGES).parents[1]
+SOURCES = Path(LANGUAGES).parents[2]
 SPANISH = words_of("es")
 
 

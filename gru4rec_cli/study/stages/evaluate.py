@@ -9,12 +9,14 @@ from typing import Any
 import pandas as pd
 
 from gru4rec_cli.base import names as names
+from gru4rec_cli.base.arrays import Float64Array
 from gru4rec_cli.base.files import MANIFEST, hash_file, hash_json, hash_table, read_json, write_json
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
 from gru4rec_cli.data.synthetic import PlantedProcess
 from gru4rec_cli.evaluation import oracle, ranking
+from gru4rec_cli.evaluation.curves import curves_by_cutoff
 from gru4rec_cli.evaluation.lists import summarise_lists
-from gru4rec_cli.evaluation.metrics import TIE_RULES, FloatArray
+from gru4rec_cli.evaluation.metrics import TIE_RULES
 from gru4rec_cli.evaluation.scores import Block
 from gru4rec_cli.evaluation.sensitivity import SampledProtocols, Shown, Values, sensitivity
 from gru4rec_cli.evaluation.session_values import RankedFit
@@ -30,10 +32,10 @@ from gru4rec_cli.study.stages.showing import metrics_results
 
 @dataclass(frozen=True)
 class _Ranked:
-    """What is kept of the ranks of all fits: only this is in memory at once."""
+    """The ranks of all fits as far as the metrics need them: only this is in memory at once."""
 
     fits: dict[str, dict[int, RankedFit]] = field(default_factory=dict)  # by model and seed
-    sampled: dict[str, list[dict[Shown, FloatArray]]] = field(default_factory=dict)  # one a fit
+    sampled: dict[str, list[dict[Shown, Float64Array]]] = field(default_factory=dict)  # one a fit
 
 
 def run(work: StageWork) -> None:
@@ -49,6 +51,7 @@ def run(work: StageWork) -> None:
         "models": _models(work, ranked),
         "not_applicable": not_applicable,
         "metrics": rows,
+        "curves": _curves(work, ranked, test),
         "differences": summary.differences(),
         "sensitivity": sensitivity(_values(rows), ranked.sampled, settings, test.n_items)
         if settings.sensitivity
@@ -58,7 +61,8 @@ def run(work: StageWork) -> None:
 
 
 def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]:
-    """Rank by every fit and, where the events are planted, by the oracle; or say why that would not be exact."""
+    """Rank by every fit and, where the events are planted, by the oracle. Return what ranked, and by model the reason
+    why it does not apply."""
     settings = work.config.evaluate
     ranker, ranked = Ranker(work, test), _Ranked()
     protocols = SampledProtocols(test, settings) if settings.sensitivity else None
@@ -90,6 +94,16 @@ def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]
     return ranked, not_applicable
 
 
+def _curves(work: StageWork, ranked: _Ranked, test: Sessions) -> dict[str, Any]:
+    """Return every metric by cutoff, by model."""
+    curves: dict[str, Any] = {}
+    with work.progress.task("curves by cutoff", total=len(ranked.fits), unit="models") as task:
+        for model, fits in ranked.fits.items():
+            curves[model] = curves_by_cutoff(list(fits.values()), test, work.config.evaluate, work.config.seed)
+            task.advance()
+    return curves
+
+
 def _data_hashes(split: Path) -> list[str]:
     tables = (split / names.TEST_FILE, split / names.ITEMS_FILE)
     return [hash_table(path) for path in tables] + code_hashes(ranking)
@@ -108,8 +122,8 @@ def _oracle_key(process: Path, data: list[str]) -> str:
 
 
 def _altered(statistics: dict[str, Any]) -> str:
-    """Why the test sessions are not those that were planted, or an empty text. Straddling sessions do not count: they
-    are dropped whole, by their times alone."""
+    """Return why the test sessions are not those that were planted, or an empty text. Straddling sessions do not count:
+    they are dropped whole, by their times alone."""
     removals = [entry for entry in statistics["removals"] if entry["step"] in ("cleaning", "test") and entry["events"]]
     if removals:
         reasons = ", ".join(f"{entry['events']} events ({entry['reason']})" for entry in removals)
@@ -120,7 +134,7 @@ def _altered(statistics: dict[str, Any]) -> str:
 
 
 def _values(rows: list[Row]) -> dict[str, Values]:
-    """The means over all events and seeds under full ranking, by model."""
+    """Return the means over all events and seeds under full ranking, by model."""
     values: dict[str, dict[tuple[str, str, int], float]] = {}
     for row in rows:
         if row["seed"] == ALL_SEEDS and row["slice"] == WHOLE and row["ties"] in TIE_RULES:

@@ -8,8 +8,8 @@ from typing import Any
 from gru4rec_cli.base.files import MANIFEST, hash_json, read_json, write_json
 from gru4rec_cli.base.names import METRICS_FILE, METRICS_TABLE, STATISTICS_FILE
 from gru4rec_cli.evaluation.windows import over_windows
-from gru4rec_cli.reporting.findings import Findings
-from gru4rec_cli.reporting.windows import JOINT, JointFindings, WindowFindings, joint_pages, joint_tables
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.pages.windows import JOINT, JointFindings, WindowFindings, joint_pages, joint_tables
 from gru4rec_cli.study.stage import StageResults, StageWork
 from gru4rec_cli.study.stages.showing import IDENTITY_DIGITS, first_page
 

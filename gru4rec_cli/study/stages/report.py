@@ -1,28 +1,23 @@
-"""`report`: tables and figures from what the other stages wrote, and from nothing else."""
+"""`report`: pages and figures of what the other stages computed; it computes no result of its own."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from gru4rec_cli.base import names as names
-from gru4rec_cli.base.errors import StageError
+from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.base.files import MANIFEST, hash_json, read_json
 from gru4rec_cli.data.events import parquet_files
-from gru4rec_cli.evaluation.metrics import TieRule, ranks
-from gru4rec_cli.evaluation.summary import curve_by_cutoff
-from gru4rec_cli.reporting.document import Artifacts, report_sections
-from gru4rec_cli.reporting.figures import ByCutoff, write_figures
-from gru4rec_cli.reporting.findings import Findings
-from gru4rec_cli.reporting.html import page_html
-from gru4rec_cli.reporting.inline import inline_svg
-from gru4rec_cli.reporting.page import sections_markdown, summary_markdown
-from gru4rec_cli.reporting.page_files import page_file
-from gru4rec_cli.reporting.summary import key_figures
-from gru4rec_cli.reporting.words import ENGLISH, Words, words_of
+from gru4rec_cli.reporting.figures.study import write_figures
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.pages.html import inline_svg, page_html
+from gru4rec_cli.reporting.pages.markdown import sections_markdown, summary_markdown
+from gru4rec_cli.reporting.pages.report import Artifacts, report_sections
+from gru4rec_cli.reporting.text.summary import key_figures
+from gru4rec_cli.reporting.text.words import ENGLISH, Words, page_file, words_of
 from gru4rec_cli.study.stage import StageResults, StageWork
 from gru4rec_cli.study.stages.showing import IDENTITY_DIGITS, first_page, metrics_results
 
@@ -31,15 +26,14 @@ FIGURES_FOLDER = "figures"
 
 def run(work: StageWork) -> None:
     metrics = read_json(work.inputs["evaluate"] / names.METRICS_FILE)
-    curves = _curves(work.inputs["evaluate"], metrics)
     for language in dict.fromkeys(work.config.report.languages):
-        _write(work, metrics, curves, words_of(language))
+        _write(work, metrics, words_of(language))
 
 
-def _write(work: StageWork, metrics: Mapping[str, Any], curves: Mapping[str, ByCutoff], words: Words) -> None:
-    """The report in one language: markdown, its summary, HTML, figures."""
+def _write(work: StageWork, metrics: Mapping[str, Any], words: Words) -> None:
+    """Write the report in one language: markdown, its summary, HTML, figures."""
     folder = FIGURES_FOLDER if words.language == ENGLISH.language else f"{FIGURES_FOLDER}/{words.language}"
-    artifacts = _artifacts(work, metrics, curves, words, work.folder / folder)
+    artifacts = _artifacts(work, metrics, words, work.folder / folder)
     sections = report_sections(artifacts, words)
     report = page_file("report.md", words.language)
     pages = {
@@ -66,17 +60,14 @@ def _write(work: StageWork, metrics: Mapping[str, Any], curves: Mapping[str, ByC
         (work.folder / file).write_text(page, encoding="utf-8")
 
 
-def _artifacts(
-    work: StageWork, metrics: Mapping[str, Any], curves: Mapping[str, ByCutoff], words: Words, figures: Path
-) -> Artifacts:
-    """What the report is made from; the figures are drawn into their folder."""
+def _artifacts(work: StageWork, metrics: Mapping[str, Any], words: Words, figures: Path) -> Artifacts:
+    """Return what the report is made from; the figures are drawn into their folder."""
     fits = {name: read_json(folder / names.FIT_FILE) for name, folder in _fit_folders(work).items()}
     split = work.inputs["split"]
     figures.mkdir(parents=True)
     with work.progress.task("drawing figures"):
         drawn = write_figures(
             figures,
-            curves=curves,
             training={name: fit["curve"] for name, fit in fits.items()},
             lengths=_session_lengths(split),
             supports=pl.read_parquet(split / names.ITEMS_FILE)[names.SUPPORT].to_numpy(),
@@ -94,7 +85,7 @@ def _artifacts(
 
 
 def _fit_folders(work: StageWork) -> dict[str, Path]:
-    """Every fitted model's folder, in the order of the configuration; several seeds of one stand side by side."""
+    """Return the folder of every fit, in the order of the configuration, the seeds of a model one after the other."""
     found: dict[str, Path] = {}
     for section in ("baseline", "train"):
         for name in work.config.fitted(section):
@@ -103,45 +94,9 @@ def _fit_folders(work: StageWork) -> dict[str, Path]:
     return found
 
 
-def _curves(folder: Path, metrics: Mapping[str, Any]) -> dict[str, ByCutoff]:
-    """Recall and MRR of every model for every K up to the largest cutoff, with intervals; means over its seeds."""
-    protocol = metrics["protocol"]
-    curves: dict[str, ByCutoff] = {}
-    for name in metrics["models"]:
-        rank, session = _ranks(folder / names.RANKS_FOLDER, name, protocol["ties"])
-        recall, mrr = (
-            curve_by_cutoff(
-                rank,
-                session,
-                metric,
-                max(protocol["cutoffs"]),
-                resamples=protocol["resamples"],
-                confidence=protocol["confidence"],
-                seed=protocol["seed"],
-            )
-            for metric in ("recall", "mrr")
-        )
-        curves[name] = ByCutoff(recall.values, mrr.values, recall.interval, mrr.interval)
-    return curves
-
-
-def _ranks(folder: Path, name: str, ties: TieRule) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """The rank and the session index of every event, (events,). Of several seeds, the events of each one after the
-    other: their means over events, and over events of resampled sessions, are the means over seeds."""
-    found = []
-    for fit in names.fits_of(name, (path.stem for path in folder.glob("*.parquet"))):
-        table = pl.read_parquet(folder / f"{fit}.parquet")
-        rank = ranks(table[names.GREATER].to_numpy(), table[names.EQUAL].to_numpy(), ties)
-        rank[table[names.ITEM].is_null().to_numpy()] = np.inf
-        found.append((rank, table[names.SESSION].rle_id().to_numpy().astype(np.int64)))
-    if not found:
-        raise StageError(f"{folder} holds no ranks of {name}", "run `evaluate` again with --force")
-    return np.concatenate([rank for rank, _ in found]), np.concatenate([session for _, session in found])
-
-
-def _session_lengths(folder: Path) -> dict[str, npt.NDArray[np.int64]]:
-    """How many sessions of 0, 1, 2, … clicks training and test hold."""
-    counts: dict[str, npt.NDArray[np.int64]] = {}
+def _session_lengths(folder: Path) -> dict[str, Int64Array]:
+    """Return how many sessions of 0, 1, 2, … clicks training and test hold."""
+    counts: dict[str, Int64Array] = {}
     for part, file in (("train", names.TRAIN_FILE), ("test", names.TEST_FILE)):
         lengths = (
             pl.read_parquet(parquet_files(folder / file), columns=[names.SESSION]).group_by(names.SESSION).len()["len"]

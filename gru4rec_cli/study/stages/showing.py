@@ -6,11 +6,10 @@ from pathlib import Path
 
 from gru4rec_cli.base.files import MANIFEST, read_json
 from gru4rec_cli.base.names import METRICS_FILE, FitName
-from gru4rec_cli.reporting.findings import Findings
-from gru4rec_cli.reporting.pairs import best_sentence
-from gru4rec_cli.reporting.seeds import spread_table
-from gru4rec_cli.reporting.tables import results_table
-from gru4rec_cli.reporting.words import ENGLISH
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.tables.results import results_table, spread_table
+from gru4rec_cli.reporting.text.sentences import best_sentence
+from gru4rec_cli.reporting.text.words import ENGLISH
 from gru4rec_cli.study.stage import StageResults
 
 IDENTITY_DIGITS = 12  # of the hash that names a run's artifacts on its pages
@@ -20,14 +19,8 @@ def metrics_results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
     """Return the metrics that `evaluate` wrote into `folder`, beside what fitting each model took."""
     document = read_json(folder / METRICS_FILE)
     findings = Findings(document)
-    table = results_table(
-        findings.frame,
-        ties=findings.ties,
-        cutoff=findings.cutoff,
-        not_applicable=findings.not_applicable,
-        confidence=findings.confidence,
-        costs=costs_by_model([inputs[section] for section in ("baseline", "train") if section in inputs]),
-    )
+    sections = [inputs[section] for section in ("baseline", "train") if section in inputs]
+    table = results_table(findings, costs=costs_by_model(sections))
     sentence = best_sentence(findings, ENGLISH)
     results = replace(table, notes=(*([sentence.plain()] if sentence else []), *table.notes))
     return StageResults(document, [results, *([spread_table(findings, ENGLISH)] if findings.several_seeds else [])])

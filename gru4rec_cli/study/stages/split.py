@@ -12,7 +12,7 @@ from gru4rec_cli.data.presets import check_fingerprint
 from gru4rec_cli.data.reading import Reading, read_as_published, read_log
 from gru4rec_cli.data.split_folder import PART_FILES, verify_split, write_split, write_statistics
 from gru4rec_cli.data.splitting import divide_given, divide_log, given_logs, item_table, split_given, split_log
-from gru4rec_cli.reporting.data_tables import data_table, removals_table
+from gru4rec_cli.reporting.tables.data import data_table, removals_table
 from gru4rec_cli.study.stage import StageResults, StageWork
 
 

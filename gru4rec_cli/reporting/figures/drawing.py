@@ -1,0 +1,121 @@
+"""How figures are drawn: one style, headless, the same bytes for the same data."""
+
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter, NullFormatter, ScalarFormatter
+
+from gru4rec_cli.base.names import ORACLE
+from gru4rec_cli.reporting.text.words import Words
+
+DPI = 144
+SIZE = (7.5, 4.5)  # inches
+# Okabe & Ito's colours, told apart with any colour vision; yellow is too faint on white, black is the oracle's.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
+LINES = ("-", "--", ":", "-.")
+# Text stays text: a reader can search and copy it, and any viewer has a sans-serif font.
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#666666",
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "figure.constrained_layout.use": True,
+    "font.size": 9.5,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gru4rec-study",
+    "text.parse_math": False,  # a model's name may hold a dollar sign
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A written figure: `<stem>.png` and `<stem>.svg`, and the words that go with it."""
+
+    name: str
+    stem: str
+    caption: str
+    alt: str
+
+
+class _Ticks(ScalarFormatter):
+    """Numbers at an axis with another decimal mark than a point."""
+
+    def __init__(self, mark: str) -> None:
+        super().__init__(useMathText=False)
+        self.mark = mark
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return super().__call__(x, pos).replace(".", self.mark)
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Our style on matplotlib's defaults, not the user's; characters without a glyph pass silently."""
+    with matplotlib.style.context(_STYLE, after_reset=True), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def new_canvas(width: float = SIZE[0], height: float = SIZE[1]) -> Canvas:
+    canvas = Canvas(figsize=(width, height), dpi=DPI)
+    FigureCanvasAgg(canvas)
+    return canvas
+
+
+def write_figure(folder: Path, canvas: Canvas, figure: Figure, words: Words) -> Figure:
+    if words.decimal_mark != ".":
+        for axis in (axis for axes in canvas.axes for axis in (axes.xaxis, axes.yaxis)):
+            if isinstance(axis.get_major_formatter(), ScalarFormatter):
+                axis.set_major_formatter(_Ticks(words.decimal_mark))
+    canvas.savefig(folder / f"{figure.stem}.png", dpi=DPI)
+    canvas.savefig(folder / f"{figure.stem}.svg", metadata={"Date": None, "Title": figure.name})
+    return figure
+
+
+def looks(models: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Colour, marker and line of every model: no two share a marker among the first 12, nor colour and line."""
+    found: dict[str, dict[str, Any]] = {}
+    for index, model in enumerate(name for name in models if name != ORACLE):
+        line = LINES[index // len(COLOURS) % len(LINES)]
+        found[model] = {
+            "color": COLOURS[index % len(COLOURS)],
+            "marker": MARKERS[index % len(MARKERS)],
+            "linestyle": line,
+        }
+    if ORACLE in models:
+        found[ORACLE] = {"color": "black", "marker": "_", "linestyle": (0, (6, 2))}
+    return found
+
+
+def short(name: str, longest: int = 26) -> str:
+    """The name, or its beginning and end."""
+    return name if len(name) <= longest else f"{name[: longest - 9]}…{name[-8:]}"
+
+
+def count_scale(set_scale: Callable[[str], None], axis: Axis, words: Words) -> None:
+    """A logarithmic scale whose ticks are plain numbers."""
+    set_scale("log")
+    axis.set_major_formatter(FuncFormatter(lambda count, _: words.rounded(count)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def counted(number: int, noun: str, words: Words) -> str:
+    """`1 session`, `2 sessions`."""
+    return f"{words.count(number)} {words(noun if number == 1 else f'{noun}s')}"

@@ -1,0 +1,107 @@
+"""Estimates and differences as dots with intervals on one scale, for a page or a figure."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from gru4rec_cli.base.names import ORACLE
+from gru4rec_cli.evaluation.metrics import HEADLINE, METRICS
+from gru4rec_cli.reporting.findings.run import Findings, metric_source, source_path
+from gru4rec_cli.reporting.text.phrases import model_label, with_interval
+from gru4rec_cli.reporting.text.words import Words
+
+_MARGIN = 0.04  # of the scale, on either side of what is shown
+_TICKS = 5
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """A dot with an interval: an estimate as a figure shows it. `single` are values of single seeds."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    text: str
+    source: str
+    single: tuple[float, ...] = ()
+    bound: bool = False
+    even: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Dots and intervals on one scale."""
+
+    title: str
+    rows: tuple[Whisker, ...]
+    signed: bool = False  # differences: the scale holds zero, and shows it
+
+    def scale(self) -> tuple[float, float]:
+        """Where the scale begins and ends."""
+        values = [v for row in self.rows for v in (row.value, row.low, row.high, *row.single) if not math.isnan(v)]
+        low, high = min([*values, *([0.0] if self.signed else [])]), max([*values, *([0.0] if self.signed else [])])
+        margin = (high - low or abs(high) or 1.0) * _MARGIN
+        return low - margin, high + margin
+
+    def ticks(self) -> list[float]:
+        """Round values within the scale."""
+        low, high = self.scale()
+        return [float(t) for t in MaxNLocator(_TICKS, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= t <= high]
+
+    def place(self, value: float) -> float:
+        """Where a value stands between the ends of the scale, in percent."""
+        low, high = self.scale()
+        return float(np.clip((value - low) / (high - low) * 100, 0, 100))
+
+
+def interval_panels(findings: Findings, words: Words) -> tuple[Panel, ...]:
+    """A panel a metric: every model's estimate with its interval over events, and the values of single seeds."""
+    panels = [interval_panel(findings, metric, words) for metric in METRICS]
+    return tuple(panel for panel in panels if panel.rows)
+
+
+def interval_panel(findings: Findings, metric: str, words: Words) -> Panel:
+    rows = []
+    for model in findings.order:
+        key = findings.key(model, metric)
+        estimate = findings.found.get(key)
+        if estimate is None:
+            continue
+        single = tuple(findings.by_seed(model, metric).values()) if model in findings.several_seeds else ()
+        rows.append(
+            Whisker(
+                model_label(model, words),
+                estimate.value,
+                estimate.low,
+                estimate.high,
+                with_interval(estimate, words),
+                metric_source(key),
+                single,
+                bound=model == ORACLE,
+            )
+        )
+    return Panel(findings.metric_label(metric, findings.cutoff), tuple(rows))
+
+
+def difference_panel(findings: Findings, words: Words) -> Panel | None:
+    """How far every other model is below the best in the headline metric; None where the run did not compare."""
+    if not findings.ranked:
+        return None
+    best, *others = findings.ranked
+    rows = []
+    for other in others:
+        entry = findings.difference(best, other)
+        if entry is None or entry.get("value") is None:
+            continue
+        sign = 1 if entry["first"] == best else -1
+        value = sign * entry["value"]
+        ends = sorted(math.nan if end is None else sign * end for end in (entry.get("low"), entry.get("high")))
+        interval = "" if any(map(math.isnan, ends)) else f" {words.signed_interval(*ends)}"
+        source = source_path("differences", **{k: entry.get(k) for k in ("first", "second", "metric", "k")})
+        even = not entry.get("distinguishable")
+        rows.append(Whisker(other, value, ends[0], ends[1], words.signed(value) + interval, source, even=even))
+    title = words("best_minus_others", best=best, metric=findings.metric_label(HEADLINE, findings.cutoff))
+    return Panel(title, tuple(rows), signed=True) if rows else None

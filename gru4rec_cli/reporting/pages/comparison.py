@@ -1,0 +1,27 @@
+"""The page on several runs."""
+
+from collections.abc import Sequence
+
+from gru4rec_cli.reporting.pages.blocks import Block, Heading, Section, Sentences
+from gru4rec_cli.reporting.tables.comparison import about_table, group_heading, models_by_run, runs_table
+from gru4rec_cli.reporting.text.comparison import Group
+from gru4rec_cli.reporting.text.words import Words
+
+
+def comparison_sections(groups: Sequence[Group], words: Words) -> list[Section]:
+    """The page: a table a group, each saying what keeps it from the first; then what the runs are."""
+    blocks: list[Block] = []
+    if len(groups) == 1:
+        blocks.append(Sentences((words.say("runs_same"),)))
+    for number, group in enumerate(groups, start=1):
+        heading = group_heading(groups, number, words)
+        blocks += [Heading(heading)] if heading else []
+        if group.reasons:
+            blocks.append(Sentences(tuple(words.say("runs_apart", reason=reason) for reason in group.reasons)))
+        blocks.append(runs_table(group, words))
+        blocks += [models_by_run(group, words)] if len(group.runs) > 1 else []
+    about = about_table([run for group in groups for run in group.runs], words)
+    return [
+        Section("results", words("results"), blocks),
+        Section("runs", words("runs"), [about]),
+    ]

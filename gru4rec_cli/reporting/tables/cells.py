@@ -1,0 +1,95 @@
+"""Cells and notes that several tables share."""
+
+from collections.abc import Mapping, Sequence
+
+from gru4rec_cli.base.names import ORACLE
+from gru4rec_cli.evaluation.metrics import TIE_RULES
+from gru4rec_cli.reporting.findings.run import Estimate, Findings, Key, metric_source
+from gru4rec_cli.reporting.tables import Cell
+from gru4rec_cli.reporting.text.phrases import tie_name, with_interval
+from gru4rec_cli.reporting.text.words import ENGLISH, Words
+
+NO_COST = "–"
+_SHORTEST = 0.05  # seconds; below it a time would be shown as none
+
+
+def number_cell(estimate: Estimate | None, key: Key, words: Words, slice_name: str = "all") -> str:
+    if estimate is None:
+        return words("missing")
+    source = metric_source(key, slice_name=slice_name)
+    return Cell(words.share(estimate.value), value=estimate.value, source=source)
+
+
+def interval_cell(estimate: Estimate | None, key: Key, words: Words, slice_name: str = "all") -> str:
+    if estimate is None or not estimate.has_interval:
+        return number_cell(estimate, key, words, slice_name)
+    source = metric_source(key, slice_name=slice_name)
+    return Cell(with_interval(estimate, words), value=estimate.value, source=source)
+
+
+def cost_cells(cost: Mapping[str, float] | None, words: Words) -> tuple[str, str]:
+    """Time and memory, in units that a person reads."""
+    seconds, peak = (cost or {}).get("seconds"), (cost or {}).get("peak_memory_bytes")
+    return (
+        NO_COST if seconds is None else Cell(_duration(seconds, words), value=seconds),
+        NO_COST if peak is None else Cell(_memory(peak, words), value=peak),
+    )
+
+
+def _duration(seconds: float, words: Words) -> str:
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= size:
+            return f"{words.fixed(seconds / size, 1)} {unit}"
+    return f"{words.fixed(seconds, 1)} s" if seconds >= _SHORTEST else f"< {words.fixed(0.1, 1)} s"
+
+
+def _memory(count: float, words: Words) -> str:
+    return f"{words.fixed(count / 2**30, 1)} GiB" if count >= 2**30 else f"{words.fixed(count / 2**20, 0)} MiB"
+
+
+def best_cells(
+    found: Mapping[Key, Estimate], keys: Sequence[Sequence[Key]], words: Words
+) -> frozenset[tuple[int, int]]:
+    """Cells (row, column + 1) whose value, as shown, is the highest of the column among the real models."""
+    best: set[tuple[int, int]] = set()
+    for column, cells in enumerate(zip(*keys, strict=True)):
+        shown = {
+            row: words.share(found[key].value) for row, key in enumerate(cells) if key in found and key[0] != ORACLE
+        }
+        if len(shown) > 1:
+            best |= {(row, column + 1) for row, text in shown.items() if text == max(shown.values())}
+    return frozenset(best)
+
+
+def tie_note(ties: str, words: Words) -> str:
+    rule = f", {words(f'{ties}_rule')}" if ties in TIE_RULES else ""
+    return words("ties_note", ties=tie_name(ties, words), rule=rule)
+
+
+def marked_note(best: object, words: Words) -> list[str]:
+    return [words("marked_note")] if best else []
+
+
+def mean_note(findings: Findings, words: Words) -> list[str]:
+    """Return a note on the models whose values are means over several seeds."""
+    several = [f"{model} ({len(findings.seeds(model))})" for model in findings.several_seeds]
+    return [words("mean_note", models=words.listed(several))] if several else []
+
+
+def missing_note(rows: Sequence[Sequence[str]], words: Words = ENGLISH) -> list[str]:
+    gaps = any(words("missing") in row[1:] for row in rows)
+    return [words("missing_note", missing=words("missing"))] if gaps else []
+
+
+def interval_note(found: Mapping[Key, Estimate], confidence: float, words: Words) -> str:
+    if any(estimate.has_interval for estimate in found.values()):
+        return words("brackets_note", level=words.level(confidence))
+    return words("no_intervals_note")
+
+
+def model_notes(models: Sequence[str], not_applicable: Mapping[str, str], words: Words) -> list[str]:
+    """Return notes on the oracle, and on models that do not apply."""
+    notes = [words("oracle_note", oracle=ORACLE)] if ORACLE in models else []
+    return notes + [
+        words("not_applicable", model=model, reason=words.phrase(reason)) for model, reason in not_applicable.items()
+    ]

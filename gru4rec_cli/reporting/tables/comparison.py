@@ -1,0 +1,125 @@
+"""Several runs beside each other."""
+
+from collections.abc import Sequence
+
+from gru4rec_cli.base.names import ORACLE, TEST_FILE, TRAIN_FILE
+from gru4rec_cli.evaluation.metrics import METRICS
+from gru4rec_cli.reporting.findings.run import Estimate, Key, metric_label, metric_source
+from gru4rec_cli.reporting.tables import Cell, Table
+from gru4rec_cli.reporting.tables.cells import cost_cells, interval_note, marked_note, missing_note, tie_note
+from gru4rec_cli.reporting.text.comparison import Group, RunResults
+from gru4rec_cli.reporting.text.phrases import model_label, with_interval
+from gru4rec_cli.reporting.text.words import ENGLISH, Words
+
+
+def runs_table(group: Group, words: Words = ENGLISH, heading: str = "") -> Table:
+    """A row for every model of every run, the best first: metrics with intervals, seeds, and what fitting took."""
+    findings = group.runs[0].findings
+    entries = [(run, model) for run in group.runs for model in run.findings.order]
+    entries.sort(key=lambda entry: (entry[1] != ORACLE, -_headline(*entry)))
+    rows = tuple(_run_row(run, model, words) for run, model in entries)
+    metrics = [metric_label(metric, findings.cutoff) for metric in METRICS]
+    columns = (words("run"), words("model"), *metrics, words("seeds"), words("fit_time"), words("memory"))
+    best = _best(entries, words)
+    found: dict[Key, Estimate] = {key: e for run in group.runs for key, e in run.findings.found.items()}
+    notes = [interval_note(found, findings.confidence, words), tie_note(findings.ties, words), words("runs_untested")]
+    notes += [*marked_note(best, words), *missing_note(rows, words), *_training_note(group, words)]
+    notes += [words("costs_note_runs")]
+    title = words("results_at", k=findings.cutoff)
+    return Table(
+        f"{heading}: {title}" if heading else title,
+        columns,
+        rows,
+        best,
+        numeric=frozenset(range(2, len(columns))),
+        optional=frozenset(range(2 + len(METRICS), len(columns))),
+        notes=tuple(notes),
+        source="RUN/evaluate/metrics.json, RUN/STAGE/MODEL/manifest.json",
+    )
+
+
+def _headline(run: RunResults, model: str) -> float:
+    estimate = run.findings.found.get(run.findings.key(model))
+    return estimate.value if estimate else -1.0
+
+
+def _run_row(run: RunResults, model: str, words: Words) -> tuple[str, ...]:
+    cells = []
+    for metric in METRICS:
+        key = run.findings.key(model, metric)
+        estimate = run.findings.found.get(key)
+        source = f"{run.path}/{metric_source(key)}"
+        shown = with_interval(estimate, words) if estimate else words("missing")
+        cells.append(Cell(shown, value=estimate.value if estimate else None, source=source))
+    random = model != ORACLE and run.findings.models.get(model, {}).get("random", True)
+    seeds = ", ".join(run.findings.seeds(model)) if random else "–"
+    return (run.label, model_label(model, words), *cells, seeds or "–", *cost_cells(run.costs.get(model), words))
+
+
+def _best(entries: Sequence[tuple[RunResults, str]], words: Words) -> frozenset[tuple[int, int]]:
+    best: set[tuple[int, int]] = set()
+    for column, metric in enumerate(METRICS, start=2):
+        shown = {}
+        for row, (run, model) in enumerate(entries):
+            estimate = run.findings.found.get(run.findings.key(model, metric))
+            if estimate and model != ORACLE:
+                shown[row] = words.share(estimate.value)
+        if len(shown) > 1:
+            best |= {(row, column) for row, text in shown.items() if text == max(shown.values())}
+    return frozenset(best)
+
+
+def _training_note(group: Group, words: Words) -> list[str]:
+    """A model that learnt from other clicks may be better for that alone."""
+    hashes = {run.hashes.get(TRAIN_FILE) for run in group.runs}
+    return [words("runs_training_differs", runs=words.listed(group.labels))] if len(hashes) > 1 else []
+
+
+def models_by_run(group: Group, words: Words = ENGLISH) -> Table:
+    """The headline metric, a row a model, a column a run."""
+    models = list(dict.fromkeys(model for run in group.runs for model in run.findings.order))
+    rows = []
+    for model in models:
+        cells = []
+        for run in group.runs:
+            key = run.findings.key(model)
+            estimate = run.findings.found.get(key)
+            source = f"{run.path}/{metric_source(key)}"
+            cells.append(Cell(words.share(estimate.value), value=estimate.value, source=source) if estimate else "–")
+        rows.append((model_label(model, words), *cells))
+    return Table(
+        words("runs_wide", metric=group.runs[0].findings.label),
+        (words("model"), *group.labels),
+        tuple(rows),
+        numeric=frozenset(range(1, 1 + len(group.runs))),
+        source="RUN/evaluate/metrics.json",
+    )
+
+
+def about_table(runs: Sequence[RunResults], words: Words = ENGLISH) -> Table:
+    """Where the runs lie, what they were tested on, and which machine they ran on."""
+    rows = tuple(
+        (
+            run.label,
+            run.path,
+            words.plain(run.findings.protocol.get("events")),
+            run.hashes.get(TEST_FILE, words("missing")),
+            run.version or words("missing"),
+            run.machine or words("missing"),
+        )
+        for run in runs
+    )
+    columns = ("run", "directory", "runs_events", "runs_test", "version", "runs_machine")
+    return Table(
+        words("runs_about"),
+        tuple(words(column) for column in columns),
+        rows,
+        numeric=frozenset({2}),
+        notes=tuple(missing_note(rows, words)),
+        source="RUN/STAGE/manifest.json",
+    )
+
+
+def group_heading(groups: Sequence[Group], number: int, words: Words) -> str:
+    """Nothing where all runs stand together, else which runs this table is of."""
+    return words("runs_group", number=number, runs=", ".join(groups[number - 1].labels)) if len(groups) > 1 else ""

@@ -1,0 +1,99 @@
+"""Every model against every other: differences with intervals and verdicts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gru4rec_cli.reporting.findings.run import Findings, source_path
+from gru4rec_cli.reporting.tables import Cell, Table
+from gru4rec_cli.reporting.tables.cells import missing_note
+from gru4rec_cli.reporting.text.phrases import model_label
+from gru4rec_cli.reporting.text.sentences import SAME_LEVEL
+from gru4rec_cli.reporting.text.words import Words
+
+_EVEN = "≈"
+
+
+def matrix_table(findings: Findings, words: Words) -> Table:
+    """The difference of every row's model from every column's in the headline metric; `≈` where nothing is proven."""
+    models = [model for model in findings.order if findings.key(model) in findings.found]
+    rows = tuple(
+        (model_label(row, words), *(_matrix_cell(findings, row, column, words) for column in models)) for row in models
+    )
+    notes = (words("matrix_note", metric=findings.label), words("even_note", mark=_EVEN, level=_level(findings, words)))
+    return Table(
+        words("matrix_title", metric=findings.label),
+        (words("row_minus_column"), *(model_label(model, words) for model in models)),
+        rows,
+        numeric=frozenset(range(1, len(models) + 1)),
+        notes=(*notes, *missing_note(rows, words)),
+        source=source_path("differences"),
+    )
+
+
+def _matrix_cell(findings: Findings, row: str, column: str, words: Words) -> str:
+    if row == column:
+        return "·"
+    entry = findings.difference(row, column)
+    if entry is None or entry.get("value") is None:
+        return words("missing")
+    value = entry["value"] if entry["first"] == row else -entry["value"]
+    distinct = bool(entry.get("distinguishable"))
+    text = words.signed(value) + ("" if distinct else f" {_EVEN}")
+    tone = "even" if not distinct else "up" if value > 0 else "down"
+    return Cell(text, value=value, source=_source(entry), tone=tone)
+
+
+def differences_table(findings: Findings, words: Words) -> Table:
+    """Every pair and metric: the difference, its interval, the p-value after Holm's correction, and the verdict."""
+    entries = findings.differences or []
+    rows = tuple(_difference_row(findings, entry, words) for entry in entries)
+    columns = ("metric", "higher", "lower", "difference", "relative", "interval", "p_holm", "verdict")
+    permutations = findings.protocol.get("permutations")
+    drawn = words("missing") if permutations is None else words.count(permutations)
+    notes = (
+        words("difference_note", level=words.level(findings.confidence), permutations=drawn),
+        words("holm_note", level=_level(findings, words)),
+        *missing_note(rows, words),
+    )
+    return Table(
+        words("differences_title"),
+        tuple(words(column) for column in columns),
+        rows,
+        numeric=frozenset({3, 4, 5, 6}),
+        notes=notes,
+        source=source_path("differences"),
+    )
+
+
+def _difference_row(findings: Findings, entry: Mapping[str, Any], words: Words) -> tuple[str, ...]:
+    source = _source(entry)
+
+    def number(value: float | None, text: str) -> str:
+        return words("missing") if value is None else Cell(text, value=value, source=source)
+
+    value, relative = entry.get("value"), entry.get("relative")
+    low, high, p = entry.get("low"), entry.get("high"), entry.get("p_holm")
+    interval = words("missing") if low is None or high is None else words.signed_interval(low, high)
+    distinct = entry.get("distinguishable")
+    verdict = words("missing") if distinct is None else words("distinct" if distinct else "not_distinct")
+    if relative is not None and abs(relative) < SAME_LEVEL:
+        verdict += f"; {words('same_level')}"
+    return (
+        findings.metric_label(str(entry.get("metric")), entry.get("k")),
+        model_label(str(entry.get("first")), words),
+        model_label(str(entry.get("second")), words),
+        number(value, words.signed(value or 0)),
+        number(relative, words.percent(relative or 0)) if relative is not None else "–",
+        Cell(interval, value=low, source=source),
+        number(p, words.probability(p or 0)),
+        Cell(verdict, tone="" if distinct is None else "up" if distinct else "even"),
+    )
+
+
+def _source(entry: Mapping[str, Any]) -> str:
+    return source_path("differences", **{key: entry.get(key) for key in ("first", "second", "metric", "k")})
+
+
+def _level(findings: Findings, words: Words) -> str:
+    """The p-value below which two models can be told apart."""
+    return words.fixed(1 - findings.confidence, 2)
