@@ -61,8 +61,8 @@ class Settings(NeuralSettings):
     )
     sparse_adam: bool = Field(
         False,
-        description="Adam leaves item vectors that a step does not touch as they are, with their means (torch's "
-        "SparseAdam): faster with many items; false: as published",
+        description="Adam leaves item vectors that a step does not look up as they are, and their moments (torch's "
+        "SparseAdam): faster with hundreds of thousands of items; false: as published",
     )
     n_sample: int = Field(
         2048,
@@ -284,7 +284,7 @@ class Model(NeuralModel[Settings]):
     """score_j = state · item_j, with the state that the transformer has after the last click of the history."""
 
     description: ClassVar[str] = (
-        "SASRec: a causal transformer reads the last clicks of a session; its state is scored against every item."
+        "SASRec: a causal transformer reads a session's last clicks at once; its state is scored against every item."
     )
     random: ClassVar[bool] = True
     sequential: ClassVar[bool] = True

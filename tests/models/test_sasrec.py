@@ -363,6 +363,7 @@ def test_every_event_of_an_epoch_is_learnt_from(monkeypatch: pytest.MonkeyPatch)
         return event_losses(*given)
 
     monkeypatch.setattr(sasrec, "event_losses", seen)
+    monkeypatch.setattr(sasrec, "_STEPS_AT_ONCE", 2)
     training = Training(train, SMALL, 3)
     assert sum(step.events for step in training.epoch(1)) == training.n_events == train.n_targets
     rows = train.input_rows()

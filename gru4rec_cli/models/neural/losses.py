@@ -14,6 +14,4 @@ def sampled_softmax(targets: Tensor, negatives: Tensor, is_target: Tensor) -> Te
 
     With every other item as a negative once, it is the cross-entropy over all items.
     """
-    lowest = torch.finfo(negatives.dtype).min  # not -inf: a row without negatives would have no gradient
-    total = torch.logsumexp(negatives.masked_fill(is_target, lowest), dim=1)
-    return softplus(total - targets)
+    return softplus(torch.logsumexp(negatives.masked_fill(is_target, -torch.inf), dim=1) - targets)
