@@ -1,6 +1,8 @@
 """The structure that the design promises: imports go one way, heavy packages load late."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -111,3 +113,26 @@ from gru4rec_cli.study.config import load_config, resolved
 resolved(load_config(Path({str(tmp_path / "x.yaml")!r})))
 """
     assert "torch" not in loaded_by(code)
+
+
+def imported_at_the_top(path: Path) -> set[Path]:
+    """The files of the package that a file imports when it is loaded."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    names = {node.module for node in body if isinstance(node, ast.ImportFrom) and node.module}
+    parts = [PACKAGE.joinpath(*name.split(".")[1:]) for name in names if name.startswith("gru4rec_cli.")]
+    return {part.with_suffix(".py") if part.with_suffix(".py").exists() else part / "__init__.py" for part in parts}
+
+
+def test_a_training_step_is_read_in_the_eight_files_that_the_page_names():
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = {PACKAGE / path for path in re.findall(r"^\| `(models/[a-z0-9_/]+\.py)` \|", page, flags=re.MULTILINE)}
+    reached, waiting = set[Path](), [PACKAGE / "models" / "gru4rec" / "step.py"]
+    while waiting:
+        path = waiting.pop()
+        if path not in reached:
+            reached.add(path)
+            waiting += imported_at_the_top(path)
+    # Besides them there are only array types and the base class of settings.
+    assert {path for path in reached if part_of(path) != "base"} == named
+    assert len(named) == 8
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in reached) <= 1200
