@@ -12,7 +12,7 @@ from gru4rec_cli.base.names import MODEL_FILE
 from gru4rec_cli.models.base import ModelSettings, Recommender
 
 _FOLDER = Path(__file__).resolve().parent
-_NOT_MODELS = {"base", "registry", "neighbourhood", "indexes"}
+_NOT_MODELS = {"base", "registry", "indexes"}
 _SHARED_SOURCES = [
     "base.py",
     "../evaluation/scores.py",
@@ -23,7 +23,7 @@ _SHARED_SOURCES = [
     "../data/sessions.py",
     "../evaluation/metrics.py",
     "../evaluation/ranking.py",
-    "../evaluation/counting.py",
+    "../evaluation/rank_counts.py",
     "../evaluation/tensor_counts.py",
 ]
 
@@ -51,7 +51,7 @@ def source_files(kind: str) -> Iterator[Path]:
     """The files whose code decides what a fitted model of this kind is."""
     yield from ((_FOLDER / file).resolve() for file in _SHARED_SOURCES)
     single = _FOLDER / f"{kind}.py"
-    counted = [single, _FOLDER / "neighbourhood.py", *sorted((_FOLDER / "indexes").glob("*.py"))]
+    counted = [single, *sorted((_FOLDER / "indexes").glob("*.py"))]
     yield from counted if single.exists() else sorted((_FOLDER / kind).rglob("*.py"))
     yield from getattr(_module(kind), "extra_sources", list)()
 

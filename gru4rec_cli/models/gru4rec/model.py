@@ -10,11 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from gru4rec_cli.base.arrays import Float32Array
 from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.metrics import metric_values
 from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
-from gru4rec_cli.evaluation.scores import FloatArray, ScoreBlock, block_ranges
+from gru4rec_cli.evaluation.scores import ScoreBlock, block_ranges
 from gru4rec_cli.models.base import FitContext, FitReport, best_after_last, history_session
 from gru4rec_cli.models.gru4rec.cells import Layers
 from gru4rec_cli.models.gru4rec.devices import describe_device
@@ -107,12 +108,12 @@ class Model:
             queries[torch.from_numpy(events[active] + position)] = states[-1][: len(active)]
         return queries
 
-    def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], Float32Array]:
         states = self.hidden_states(history_session(history, len(self.parameters[BIAS])))
         return best_after_last(ScoreBlock(0, self._scores(states[-1:])), k)
 
     @torch.no_grad()
-    def _scores(self, states: Tensor) -> FloatArray:
+    def _scores(self, states: Tensor) -> Float32Array:
         """Scores of all items after the given states (events, D), (events, V)."""
         rows = _at_least(states, _MIN_ROWS)
         scores = torch.addmm(self.parameters[BIAS], rows, self.parameters[ITEMS].T)

@@ -91,7 +91,7 @@ def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]
 
 
 def _data_hashes(split: Path) -> list[str]:
-    code = [Path(ranking.__file__).with_name(name) for name in ("ranking.py", "counting.py", "tensor_counts.py")]
+    code = [Path(ranking.__file__).with_name(name) for name in ("ranking.py", "rank_counts.py", "tensor_counts.py")]
     return [hash_table(path) for path in [split / names.TEST_FILE, split / names.ITEMS_FILE, *code]]
 
 
