@@ -9,6 +9,7 @@ AnyArray = npt.NDArray[Any]
 BoolArray = npt.NDArray[np.bool_]
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
+UInt64Array = npt.NDArray[np.uint64]
 IntegerArray = npt.NDArray[np.integer]  # any width
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]

@@ -68,7 +68,7 @@ def products_for(settings: Settings, columns: Int64Array) -> Products:
     )
 
 
-@compiled()
+@compiled
 def multiply(counters: Counters, me: int, products: Products, numbers: Int64Array) -> None:
     """Compute the products of steps with these numbers of distinct columns, shared by two threads as in a step."""
     p, slots = products, len(products.query)
@@ -106,7 +106,7 @@ def multiply(counters: Counters, me: int, products: Products, numbers: Int64Arra
         wait(counters, me)
 
 
-@compiled()
+@compiled
 def _matrix(flat: Float32Array, rows: int, columns: int) -> Float32Array:
     return flat[: rows * columns].reshape(rows, columns)
 

@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from gru4rec_cli.base.arrays import AnyArray
-from gru4rec_cli.base.arrays import Int32Array as Int32Array  # re-exported: some modules still take it from here
-from gru4rec_cli.base.arrays import Int64Array as Int64Array
+from gru4rec_cli.base.arrays import AnyArray, Int32Array, Int64Array
 from gru4rec_cli.base.names import ITEM, SESSION, SUPPORT, TIME
 from gru4rec_cli.data.events import parquet_files
 

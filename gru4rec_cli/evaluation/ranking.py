@@ -1,28 +1,28 @@
-"""Full ranking: where every target stands among all training items, and which items stand first."""
+"""Full ranking: the rank of every target among all training items, and the items that rank first."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from gru4rec_cli.base.arrays import Float64Array, Int32Array, Int64Array
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.base.threads import Result, in_threads, thread_count
-from gru4rec_cli.data.sessions import Int64Array, Sessions
+from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.metrics import TieRule, target_ranks
-from gru4rec_cli.evaluation.scores import Block, CandidateBlock, Int32Array, ProductBlock, ScoreBlock
+from gru4rec_cli.evaluation.scores import Block, CandidateBlock, ProductBlock, ScoreBlock
 
-_FEWEST_ROWS = 64  # of a block, for a thread of its own
+_FEWEST_ROWS = 64  # events for each thread
 
 
 class ScoreError(ValueError):
-    """A model gave scores that are no ranking."""
+    """A model gave scores from which no ranking follows."""
 
 
 @dataclass(frozen=True)
 class TargetRanks:
-    """Counts that fix the rank of every event under any tie rule, and the best items, in event order.
+    """Counts from which the rank of every event follows under any tie rule, and the best items, in event order.
 
     A target that the training data does not hold has all V items, with all their training events, above it.
     """
@@ -69,8 +69,8 @@ def rank_targets(
     return TargetRanks(greater, equal, greater_support, equal_support, lists)
 
 
-def event_ranks(counts: TargetRanks, sessions: Sessions, ties: TieRule) -> npt.NDArray[np.float64]:
-    """Rank of every event under a tie rule; infinite where training never saw the target."""
+def event_ranks(counts: TargetRanks, sessions: Sessions, ties: TieRule) -> Float64Array:
+    """Return the rank of every event under a tie rule; infinite where training never saw the target."""
     return target_ranks(counts.greater, counts.equal, sessions.target_items(), ties)
 
 
@@ -100,7 +100,7 @@ def _tiles(blocks: Iterable[Block]) -> Iterator[ScoreBlock | CandidateBlock]:
 
 def _count_tile(tile: ScoreBlock | CandidateBlock, targets: Int32Array, supports: Int64Array) -> Int64Array:
     """Return the counts of `count_above`, then the number of NaN scores, (5, events)."""
-    from gru4rec_cli.evaluation.counting import count_candidates, count_dense
+    from gru4rec_cli.evaluation.rank_counts import count_candidates, count_dense
 
     if isinstance(tile, ScoreBlock) and not isinstance(tile.scores, np.ndarray):
         from gru4rec_cli.evaluation.tensor_counts import count_tensor
@@ -109,15 +109,15 @@ def _count_tile(tile: ScoreBlock | CandidateBlock, targets: Int32Array, supports
 
     def part(start: int, stop: int) -> Int64Array:
         if isinstance(tile, CandidateBlock):
-            lists = (tile.rows[start:stop], tile.offsets, tile.items, tile.scores, tile.order.levels)
-            return np.asarray(count_candidates(*lists, targets[start:stop], supports))
+            events = (tile.rows[start:stop], tile.lists, targets[start:stop])
+            return np.asarray(count_candidates(*events, tile.order.levels, supports))
         return np.asarray(count_dense(np.ascontiguousarray(tile.scores[start:stop]), targets[start:stop], supports))
 
     return np.concatenate(_in_parts(part, len(tile)), axis=1)
 
 
 def _best_of_tile(tile: ScoreBlock | CandidateBlock, longest: int) -> Int32Array:
-    from gru4rec_cli.evaluation.counting import best_candidates, best_dense
+    from gru4rec_cli.evaluation.rank_counts import best_candidates, best_dense
 
     if isinstance(tile, ScoreBlock) and not isinstance(tile.scores, np.ndarray):
         from gru4rec_cli.evaluation.tensor_counts import best_of_tensor
@@ -126,15 +126,15 @@ def _best_of_tile(tile: ScoreBlock | CandidateBlock, longest: int) -> Int32Array
 
     def part(start: int, stop: int) -> Int32Array:
         if isinstance(tile, CandidateBlock):
-            lists = (tile.rows[start:stop], tile.offsets, tile.items, tile.scores, tile.order.levels)
-            return np.asarray(best_candidates(*lists, tile.order.items, longest))
+            levels, items = tile.order.levels, tile.order.items
+            return np.asarray(best_candidates(tile.rows[start:stop], tile.lists, levels, items, longest))
         return np.asarray(best_dense(np.ascontiguousarray(tile.scores[start:stop]), longest))
 
     return np.concatenate(_in_parts(part, len(tile)))
 
 
 def _in_parts(part: Callable[[int, int], Result], n_events: int) -> list[Result]:
-    """`part(start, stop)` for consecutive ranges of a block's events, in threads where there is work for several."""
+    """Return `part(start, stop)` for consecutive ranges of a block's events, in threads where there is enough work."""
     n_parts = max(1, min(thread_count(), n_events // _FEWEST_ROWS))
     bounds = np.linspace(0, n_events, n_parts + 1).astype(int).tolist()
     return list(in_threads(lambda ends: part(*ends), list(pairwise(bounds))))

@@ -1,19 +1,17 @@
 """Blocks of scores: what models give and rankings take."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from gru4rec_cli.base.arrays import Float32Array, Float64Array, FloatingArray, Int32Array, Int64Array, IntegerArray
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-FloatArray = npt.NDArray[np.float32]
-Int32Array = npt.NDArray[np.int32]
-Int64Array = npt.NDArray[np.int64]
 
 SCORE_BLOCK_BYTES = 8 * 2**20  # of a block of scores, so that it stays in the cache, unless 32 rows need more
 _DEVICE_BLOCK_BYTES = 64 * 2**20  # the same on an accelerator, which needs more work at once
@@ -30,7 +28,7 @@ class ScoreBlock:
     """
 
     start: int
-    scores: "FloatArray | Tensor"
+    scores: "Float32Array | Tensor"
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -39,7 +37,7 @@ class ScoreBlock:
     def n_items(self) -> int:
         return int(self.scores.shape[1])
 
-    def dense(self) -> FloatArray:
+    def dense(self) -> Float32Array:
         """Return the scores of all items, (events, V)."""
         return self.scores if isinstance(self.scores, np.ndarray) else np.asarray(self.scores.cpu())
 
@@ -73,7 +71,7 @@ class ProductBlock:
             scores = self._product(queries, _FEWEST_ROWS if on_cpu else rows)
             yield ScoreBlock(self.start + start, scores.numpy() if on_cpu else scores)
 
-    def dense(self) -> FloatArray:
+    def dense(self) -> Float32Array:
         """Return the scores of all items, (events, V)."""
         return np.concatenate([tile.dense() for tile in self.tiles()])
 
@@ -95,8 +93,8 @@ class ItemOrder:
     levels: Int32Array  # (V,), 0 is the lowest
 
     @classmethod
-    def by(cls, values: npt.NDArray[np.integer]) -> "ItemOrder":
-        """Items by a number each, the highest first, equal numbers tied."""
+    def by(cls, values: IntegerArray) -> "ItemOrder":
+        """Order items by a number each, the highest first, equal numbers tied."""
         return cls(np.unique(values, return_inverse=True)[1].astype(np.int32))
 
     def __len__(self) -> int:
@@ -109,27 +107,45 @@ class ItemOrder:
         return items
 
     @cached_property
-    def shares(self) -> npt.NDArray[np.float64]:
+    def shares(self) -> Float64Array:
         """A number in (0, 1) for every item that orders them so, (V,)."""
-        shares: npt.NDArray[np.float64] = (self.levels + 1.0) / (self.levels.max() + 2.0)
+        shares: Float64Array = (self.levels + 1.0) / (self.levels.max() + 2.0)
         return shares
+
+
+class ScoredLists(NamedTuple):
+    """Lists of items with scores as compressed rows: list `l` is the entries `offsets[l]:offsets[l + 1]`.
+
+    A list holds each item at most once. Scores are above 0.
+    """
+
+    offsets: Int64Array  # (lists + 1,)
+    items: Int32Array  # (entries,)
+    scores: Float32Array  # (entries,)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "ScoredLists":
+        """Return the lists among the named arrays of a fitted model."""
+        return cls(arrays["offsets"], arrays["items"], arrays["scores"])
 
 
 @dataclass(frozen=True)
 class CandidateBlock:
     """Scores of a few items for each of consecutive events; all other items follow below them in one fixed order.
 
-    The candidates of event `start + e` are the entries of list `rows[e]`, that is
-    `items[offsets[rows[e]]:offsets[rows[e] + 1]]`, each item once, with positive `scores`; row -1 is an empty list.
-    `order` is that of the items that are no candidates, and that of equal candidates.
+    The candidates of event `start + e` are list `rows[e]` of `lists`, or none for row -1. `order` is the order of the
+    other items, and of candidates with equal scores.
     """
 
     start: int
     rows: Int64Array  # (events,)
-    offsets: Int64Array  # (lists + 1,)
-    items: Int32Array  # (entries,)
-    scores: FloatArray  # (entries,), above 0
+    lists: ScoredLists
     order: ItemOrder
+
+    @classmethod
+    def of(cls, start: int, lists: ScoredLists, order: ItemOrder) -> "CandidateBlock":
+        """Return the block in which every event has its own list."""
+        return cls(start, np.arange(len(lists.offsets) - 1), lists, order)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -138,14 +154,14 @@ class CandidateBlock:
     def n_items(self) -> int:
         return len(self.order)
 
-    def candidates(self, event: int) -> tuple[Int32Array, FloatArray]:
-        """Items and scores of the event at this place in the block."""
+    def candidates(self, event: int) -> tuple[Int32Array, Float32Array]:
+        """Return items and scores of the event at this place in the block."""
         row = self.rows[event]
-        entries = slice(self.offsets[row], self.offsets[row + 1]) if row >= 0 else slice(0)
-        return self.items[entries], self.scores[entries]
+        entries = slice(self.lists.offsets[row], self.lists.offsets[row + 1]) if row >= 0 else slice(0)
+        return self.lists.items[entries], self.lists.scores[entries]
 
-    def dense(self) -> npt.NDArray[np.floating]:
-        """The same order as scores of all items, float64 (events, V).
+    def dense(self) -> FloatingArray:
+        """Return scores of all items that order them in the same way, float64 (events, V).
 
         Items that are no candidates get a number in (-1, 0) by their level. A candidate's score is raised by less than
         float32 can tell, by its level: rounded to float32 it is the candidate's own score again.

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder, ScoredLists
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
-from gru4rec_cli.models.indexes.rules import Rules, count_rules, rule_blocks, strongest
+from gru4rec_cli.models.indexes.rules import count_rules, rule_blocks, strongest
 
 
 class Settings(ModelSettings):
@@ -36,8 +36,8 @@ class Model(ArrayModel[Settings]):
         anywhere = np.ones(int(train.lengths.max()) - 1)
         order = ItemOrder.by(train.supports())
         rules = strongest(count_rules(train, after=anywhere, before=anywhere), self.settings.pruning, order)
-        self.arrays = {"levels": order.levels, **vars(rules)}
+        self.arrays = {"levels": order.levels, **rules._asdict()}
         return FitReport(facts={"rules": len(rules.items)})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        yield from rule_blocks(sessions, Rules.of(self.arrays), self.order)
+        yield from rule_blocks(sessions, ScoredLists.of(self.arrays), self.order)

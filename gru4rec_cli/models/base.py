@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
+from gru4rec_cli.base.arrays import Float32Array
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import LastEvent, Sessions, Vocabulary, session_of_items
 from gru4rec_cli.evaluation.ranking import best_items
-from gru4rec_cli.evaluation.scores import Block, FloatArray, ItemOrder, ProductBlock, ScoreBlock
+from gru4rec_cli.evaluation.scores import Block, ItemOrder, ProductBlock, ScoreBlock
 
 FALLBACK = "equal scores by training popularity; items without a score follow below all scored ones, by the same"
 
@@ -65,7 +66,7 @@ class Recommender(Protocol):
         Only the clicks before an event may be looked at. UNSEEN items are passed over.
         """
 
-    def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], Float32Array]:
         """The `k` best item indices after `history` (item indices), and their scores, best first."""
 
     def save(self, folder: Path) -> None:
@@ -96,7 +97,7 @@ class ArrayModel(ABC, Generic[AnySettings]):
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         """As in `Recommender`."""
 
-    def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], Float32Array]:
         return recommend_by_score(self, history, k, len(self.order))
 
     def save(self, folder: Path) -> None:
@@ -111,7 +112,7 @@ class ArrayModel(ABC, Generic[AnySettings]):
 
 def recommend_by_score(
     model: "Recommender | ArrayModel[Any]", history: Sequence[int], k: int, n_items: int
-) -> tuple[npt.NDArray[np.int64], FloatArray]:
+) -> tuple[npt.NDArray[np.int64], Float32Array]:
     """The top `k` of the scores that `model.score` gives after `history`; equal scores in index order.
 
     Raises ValueError for an empty history.
@@ -127,7 +128,7 @@ def history_session(history: Sequence[int], n_items: int) -> LastEvent:
     return session_of_items(np.array([*history, 0], dtype=np.int32), Vocabulary.of(np.arange(n_items)))
 
 
-def best_after_last(block: Block, k: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+def best_after_last(block: Block, k: int) -> tuple[npt.NDArray[np.int64], Float32Array]:
     """The top `k` of a block's last event, and their scores."""
     k = min(k, block.n_items)
     if isinstance(block, ProductBlock):

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder, ScoredLists
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
-from gru4rec_cli.models.indexes.rules import Rules, count_rules, distinct_items, rule_blocks, strongest
+from gru4rec_cli.models.indexes.rules import count_rules, distinct_items, rule_blocks, strongest
 
 
 class Settings(ModelSettings):
@@ -38,13 +38,13 @@ class Model(ArrayModel[Settings]):
         anywhere = np.ones(max(int(once.lengths.max()) - 1, 1))
         both = count_rules(once, after=anywhere, before=anywhere)
         sessions = once.supports() + self.settings.lmbd
-        own = np.repeat(sessions, np.diff(both.offsets))
-        shrunk = own**self.settings.alpha * sessions[both.items] ** (1 - self.settings.alpha)
+        sessions_of_last = np.repeat(sessions, np.diff(both.offsets))
+        shrunk = sessions_of_last**self.settings.alpha * sessions[both.items] ** (1 - self.settings.alpha)
         order = ItemOrder.by(train.supports())
-        similar = Rules(both.offsets, both.items, (both.weights / shrunk).astype(np.float32))
+        similar = ScoredLists(both.offsets, both.items, (both.scores / shrunk).astype(np.float32))
         rules = strongest(similar, self.settings.n_sims, order)
-        self.arrays = {"levels": order.levels, **vars(rules)}
+        self.arrays = {"levels": order.levels, **rules._asdict()}
         return FitReport(facts={"rules": len(rules.items)})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        yield from rule_blocks(sessions, Rules.of(self.arrays), self.order)
+        yield from rule_blocks(sessions, ScoredLists.of(self.arrays), self.order)

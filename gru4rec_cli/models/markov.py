@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.base.settings import ModelSettings
-from gru4rec_cli.data.sessions import Int64Array, Sessions
-from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder, ScoredLists
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
-from gru4rec_cli.models.indexes.rules import Rules, count_rules, rule_blocks
+from gru4rec_cli.models.indexes.histories import Histories
+from gru4rec_cli.models.indexes.rules import count_rules, rule_blocks
 
 _EVENTS_AT_ONCE = 1 << 14
 
@@ -40,60 +41,50 @@ class Model(ArrayModel[Settings]):
     sequential: ClassVar[bool] = True
 
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
-        singles = count_rules(train, after=np.ones(1))
+        rules = count_rules(train, after=np.ones(1))
         self.arrays = {"levels": ItemOrder.by(train.supports()).levels}
         if self.settings.order == 2:
-            singles = Rules(singles.offsets, singles.items, _shares(singles))
-            contexts, pairs = _count_pairs_of_two(train)
-            self.arrays |= {"contexts": contexts, "pair_offsets": pairs.offsets, "pair_items": pairs.items}
-            self.arrays["pair_weights"] = _shares(pairs)
-        self.arrays |= vars(singles)
-        return FitReport(facts={"transitions": len(singles.items)})
+            rules = _as_shares(rules)
+            pairs, pair_rules = _count_triples(train)
+            shares = _as_shares(pair_rules)._asdict()
+            self.arrays |= {"pairs": pairs} | {f"pair_{name}": array for name, array in shares.items()}
+        self.arrays |= rules._asdict()
+        return FitReport(facts={"transitions": len(rules.items)})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
+        rules = ScoredLists.of(self.arrays)
         if self.settings.order == 1:
-            yield from rule_blocks(sessions, Rules.of(self.arrays), self.order)
+            yield from rule_blocks(sessions, rules, self.order)
             return
-        from gru4rec_cli.models.indexes.history_loops import last_two
+        from gru4rec_cli.models.indexes.history_loops import last_two_items
         from gru4rec_cli.models.indexes.rule_loops import back_off
 
-        singles, known = Rules.of(self.arrays), self.arrays["contexts"]
-        starts = sessions.offsets[sessions.event_sessions()]
-        before, last = last_two(sessions.items, starts, sessions.input_rows())
-        keys = np.where(before >= 0, before * len(self.order) + last, -1)
-        found = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-        contexts = np.where(known[found] == keys, found, -1)
-        for start in range(0, len(last), _EVENTS_AT_ONCE):
-            events = slice(start, start + _EVENTS_AT_ONCE)
-            lists = back_off(
-                contexts[events],
-                last[events],
-                self.arrays["pair_offsets"],
-                self.arrays["pair_items"],
-                self.arrays["pair_weights"],
-                singles.offsets,
-                singles.items,
-                singles.weights,
-                self.settings.backoff,
-                len(self.order),
-            )
-            yield CandidateBlock(start, np.arange(len(lists[0]) - 1), *lists, self.order)
+        n_items, factor = len(self.order), self.settings.backoff
+        pairs = np.append(self.arrays["pairs"], -2)  # the last one is no key
+        pair_rules = ScoredLists(*(self.arrays[f"pair_{name}"] for name in ScoredLists._fields))
+        for start, histories in Histories.of(sessions).blocks(_EVENTS_AT_ONCE):
+            before, last = last_two_items(histories)
+            keys = np.where(before >= 0, before * n_items + last, -1)
+            places = np.searchsorted(pairs[:-1], keys)
+            contexts = np.where(pairs[places] == keys, places, -1)
+            yield CandidateBlock.of(start, back_off(contexts, pair_rules, last, rules, factor, n_items), self.order)
 
 
-def _shares(rules: Rules) -> npt.NDArray[np.float32]:
-    """Every weight as a share of the sum over its row."""
+def _as_shares(rules: ScoredLists) -> ScoredLists:
+    """Return the rules with every weight as a share of the sum over its list."""
     sizes = np.diff(rules.offsets)
-    totals = np.bincount(np.repeat(np.arange(len(sizes)), sizes), weights=rules.weights, minlength=len(sizes))
-    return (rules.weights / np.repeat(totals, sizes)).astype(np.float32)
+    totals = np.bincount(np.repeat(np.arange(len(sizes)), sizes), weights=rules.scores, minlength=len(sizes))
+    return rules._replace(scores=(rules.scores / np.repeat(totals, sizes)).astype(np.float32))
 
 
-def _count_pairs_of_two(train: Sessions) -> tuple[Int64Array, Rules]:
-    """The pairs of successive clicks (h, i) that something followed, as sorted keys h · V + i, and what followed."""
+def _count_triples(train: Sessions) -> tuple[Int64Array, ScoredLists]:
+    """Return the pairs of successive clicks (h, i) that something followed, as sorted keys h · V + i, and the rules to
+    what followed each, weighted by how often it did."""
     rows = np.flatnonzero(train.event_positions() > 1)
     middle = train.input_rows()[rows]
     items = train.items.astype(np.int64)
     keys = items[middle - 1] * train.n_items + items[middle]
-    contexts, place = np.unique(keys, return_inverse=True)
+    pairs, place = np.unique(keys, return_inverse=True)
     triples, counts = np.unique(place * train.n_items + items[middle + 1], return_counts=True)
-    offsets = np.searchsorted(triples, np.arange(len(contexts) + 1) * train.n_items)
-    return contexts, Rules(offsets, (triples % train.n_items).astype(np.int32), counts.astype(np.float32))
+    offsets = np.searchsorted(triples, np.arange(len(pairs) + 1) * train.n_items)
+    return pairs, ScoredLists(offsets, (triples % train.n_items).astype(np.int32), counts.astype(np.float32))

@@ -9,6 +9,7 @@ from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import ScoreBlock, block_ranges
 from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport
+from gru4rec_cli.models.indexes.histories import Histories
 
 
 class Settings(ModelSettings):
@@ -33,7 +34,6 @@ class Model(ArrayModel[Settings]):
     def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
         from gru4rec_cli.models.indexes.history_loops import hash_histories, hash_items
 
-        starts = sessions.offsets[sessions.event_sessions()]
-        histories = hash_histories(sessions.items, starts, sessions.input_rows(), self.arrays["seed"][0])
-        for start, stop in block_ranges(len(histories), sessions.n_items):
-            yield ScoreBlock(start, hash_items(histories[start:stop], sessions.n_items))
+        hashes = hash_histories(Histories.of(sessions), self.arrays["seed"][0])
+        for start, stop in block_ranges(len(hashes), sessions.n_items):
+            yield ScoreBlock(start, hash_items(hashes[start:stop], sessions.n_items))

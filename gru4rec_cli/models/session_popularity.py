@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-import numpy as np
-
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
+from gru4rec_cli.models.indexes.histories import Histories
 
 _EVENTS_AT_ONCE = 1 << 14
 
@@ -29,11 +28,7 @@ class Model(ArrayModel[Settings]):
         return FitReport()
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        from gru4rec_cli.models.indexes.history_loops import count_history
+        from gru4rec_cli.models.indexes.history_loops import count_clicks
 
-        rows = sessions.input_rows()
-        starts = sessions.offsets[sessions.event_sessions()]
-        for start in range(0, len(rows), _EVENTS_AT_ONCE):
-            events = slice(start, start + _EVENTS_AT_ONCE)
-            offsets, items, counts = count_history(sessions.items, starts[events], rows[events], len(self.order))
-            yield CandidateBlock(start, np.arange(len(offsets) - 1), offsets, items, counts, self.order)
+        for start, histories in Histories.of(sessions).blocks(_EVENTS_AT_ONCE):
+            yield CandidateBlock.of(start, count_clicks(histories, len(self.order)), self.order)

@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 from gru4rec_cli.models.base import FALLBACK
+from gru4rec_cli.models.indexes.neighbour_model import NeighbourModel, NeighbourSettings
 from gru4rec_cli.models.indexes.neighbours import NeighbourIndex, Voting
-from gru4rec_cli.models.neighbourhood import NeighbourModel, NeighbourSettings
 
 
 class Settings(NeighbourSettings):

@@ -7,9 +7,9 @@ from pydantic import Field
 
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder, ScoredLists
 from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
-from gru4rec_cli.models.indexes.rules import Rules, count_rules, rule_blocks, strongest
+from gru4rec_cli.models.indexes.rules import count_rules, rule_blocks, strongest
 from gru4rec_cli.models.indexes.weights import Weighting, weights_by_step
 
 
@@ -40,8 +40,8 @@ class Model(ArrayModel[Settings]):
         order = ItemOrder.by(train.supports())
         weights = weights_by_step(self.settings.weighting, self.settings.steps)
         rules = strongest(count_rules(train, after=weights), self.settings.pruning, order)
-        self.arrays = {"levels": order.levels, **vars(rules)}
+        self.arrays = {"levels": order.levels, **rules._asdict()}
         return FitReport(facts={"rules": len(rules.items)})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        yield from rule_blocks(sessions, Rules.of(self.arrays), self.order)
+        yield from rule_blocks(sessions, ScoredLists.of(self.arrays), self.order)

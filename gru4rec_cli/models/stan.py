@@ -5,9 +5,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from gru4rec_cli.models.base import FALLBACK
+from gru4rec_cli.models.indexes.neighbour_model import NeighbourModel, NeighbourSettings
 from gru4rec_cli.models.indexes.neighbours import NeighbourIndex, Voting, recency_weights
 from gru4rec_cli.models.indexes.weights import exponential
-from gru4rec_cli.models.neighbourhood import NeighbourModel, NeighbourSettings
 
 
 class Settings(NeighbourSettings):
@@ -45,7 +45,7 @@ class Model(NeighbourModel[Settings]):
             self.settings.k,
             self.settings.sample_size,
             cosine=True,
-            decay=exponential(self.settings.lambda_spw),
-            recency=recency_weights(index, self.settings.lambda_snh),
-            reach=exponential(self.settings.lambda_inh),
+            click_weights=exponential(self.settings.lambda_spw),
+            session_weights=recency_weights(index, self.settings.lambda_snh),
+            distance_weights=exponential(self.settings.lambda_inh),
         )

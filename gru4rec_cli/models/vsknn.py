@@ -5,9 +5,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from gru4rec_cli.models.base import FALLBACK
+from gru4rec_cli.models.indexes.neighbour_model import NeighbourModel, NeighbourSettings
 from gru4rec_cli.models.indexes.neighbours import NeighbourIndex, Voting, inverse_frequency
 from gru4rec_cli.models.indexes.weights import Weighting, weights_by_age, weights_by_step
-from gru4rec_cli.models.neighbourhood import NeighbourModel, NeighbourSettings
 
 
 class Settings(NeighbourSettings):
@@ -38,12 +38,12 @@ class Model(NeighbourModel[Settings]):
     )
 
     def voting(self, index: NeighbourIndex) -> Voting:
-        decay, power = weights_by_age(self.settings.weighting)
+        weights, power = weights_by_age(self.settings.weighting)
         return Voting(
             self.settings.k,
             self.settings.sample_size,
-            decay=decay,
-            power=power,
-            vote=weights_by_step(self.settings.weighting_score),
-            item_factor=1.0 + self.settings.idf_weighting * inverse_frequency(index, len(self.order)),
+            click_weights=weights,
+            click_power=power,
+            vote_weights=weights_by_step(self.settings.weighting_score),
+            item_weights=1.0 + self.settings.idf_weighting * inverse_frequency(index, len(self.order)),
         )

@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from gru4rec_cli.models.base import FALLBACK
+from gru4rec_cli.models.indexes.neighbour_model import NeighbourModel, NeighbourSettings
 from gru4rec_cli.models.indexes.neighbours import (
     NeighbourIndex,
     Voting,
@@ -12,7 +13,6 @@ from gru4rec_cli.models.indexes.neighbours import (
     recency_weights,
 )
 from gru4rec_cli.models.indexes.weights import exponential
-from gru4rec_cli.models.neighbourhood import NeighbourModel, NeighbourSettings
 
 
 class Settings(NeighbourSettings):
@@ -57,9 +57,9 @@ class Model(NeighbourModel[Settings]):
             self.settings.k,
             self.settings.sample_size,
             cosine=True,
-            decay=exponential(self.settings.lambda_spw),
-            recency=recency_weights(index, self.settings.lambda_snh),
-            vote=exponential(self.settings.lambda_ipw),
-            reach=exponential(self.settings.lambda_inh),
-            item_factor=1.0 + self.settings.lambda_idf * inverse_frequency(index, len(self.order)),
+            click_weights=exponential(self.settings.lambda_spw),
+            session_weights=recency_weights(index, self.settings.lambda_snh),
+            vote_weights=exponential(self.settings.lambda_ipw),
+            distance_weights=exponential(self.settings.lambda_inh),
+            item_weights=1.0 + self.settings.lambda_idf * inverse_frequency(index, len(self.order)),
         )

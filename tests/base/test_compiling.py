@@ -1,4 +1,4 @@
-"""Loops that are compiled at first use: it is told once, and not where they are found on disk."""
+"""Loops that are compiled at first use: this is logged once, and not where they are found on disk."""
 
 import subprocess
 import sys
@@ -9,11 +9,11 @@ import numpy as np
 from gru4rec_cli.commands import console
 from gru4rec_cli.base.compiling import compiled
 
-@compiled()
+@compiled
 def total(values):
     return values.sum()
 
-@compiled()
+@compiled(reorder_sums=True)
 def largest(values):
     return values.max()
 
@@ -31,7 +31,7 @@ def said_by(folder: Path, *, quiet: bool = False) -> str:
     return done.stderr
 
 
-def test_compiling_is_told_once_and_only_where_it_happens(tmp_path: Path):
+def test_compiling_is_logged_once_and_only_where_it_happens(tmp_path: Path):
     assert said_by(tmp_path) == "compiling loops, once; they are kept for the next time\n"
     assert said_by(tmp_path) == ""
 

@@ -4,14 +4,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gru4rec_cli.base.arrays import Float64Array
+from gru4rec_cli.base.arrays import Float32Array, Float64Array
 from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import SESSION, TIME
 from gru4rec_cli.data.sessions import Sessions, Vocabulary, sessions_from_frame
 from gru4rec_cli.data.synthetic import PlantedProcess, SynthSettings, generate
 from gru4rec_cli.evaluation import scores as score_blocks
 from gru4rec_cli.evaluation.oracle import oracle_scores
-from gru4rec_cli.evaluation.scores import FloatArray
 
 
 def process_of(
@@ -36,7 +35,7 @@ def sessions_of(clicks: Sequence[Sequence[int]], ids: Sequence[int] | Sequence[s
     return Sessions(items, offsets, np.arange(len(items)), np.arange(len(clicks)), Vocabulary.of(np.array(ids)))
 
 
-def scores_of(process: PlantedProcess, sessions: Sessions) -> FloatArray:
+def scores_of(process: PlantedProcess, sessions: Sessions) -> Float32Array:
     blocks = list(oracle_scores(process, sessions))
     assert [block.start for block in blocks] == np.cumsum([0] + [len(block.scores) for block in blocks])[:-1].tolist()
     assert all(block.scores.dtype == np.float32 for block in blocks)

@@ -17,6 +17,7 @@ from gru4rec_cli.evaluation.scores import (
     ItemOrder,
     ProductBlock,
     ScoreBlock,
+    ScoredLists,
     block_ranges,
 )
 from gru4rec_cli.models.base import best_after_last
@@ -83,9 +84,7 @@ def candidate_blocks(draw: st.DrawFn) -> CandidateBlock:
     return CandidateBlock(
         0,
         np.array(rows, dtype=np.int64),
-        np.cumsum([0, *map(len, lists)]).astype(np.int64),
-        items,
-        np.array(scores, dtype=np.float32),
+        ScoredLists(np.cumsum([0, *map(len, lists)]), items, np.array(scores, dtype=np.float32)),
         ItemOrder.by(np.array(supports)),
     )
 
@@ -107,9 +106,7 @@ def test_candidates_stand_above_all_others_by_score_then_level_then_the_others_b
     block = CandidateBlock(
         0,
         np.array([0, -1]),
-        np.array([0, 3]),
-        np.array([0, 2, 3], dtype=np.int32),
-        np.array([1, 5, 1], dtype=np.float32),
+        ScoredLists(np.array([0, 3]), np.array([0, 2, 3], dtype=np.int32), np.array([1, 5, 1], dtype=np.float32)),
         ItemOrder(np.array([0, 1, 1, 2, 3], dtype=np.int32)),
     )
     assert best_items(block, 5).tolist() == [[2, 3, 0, 4, 1], [4, 3, 1, 2, 0]]
@@ -120,14 +117,8 @@ def test_candidates_stand_above_all_others_by_score_then_level_then_the_others_b
 def test_a_candidate_keeps_its_score_in_float32():
     rng = np.random.default_rng(3)
     scores = np.exp(rng.normal(0, 20, 5000)).astype(np.float32)
-    block = CandidateBlock(
-        0,
-        np.zeros(1, dtype=np.int64),
-        np.array([0, 5000]),
-        np.arange(5000, dtype=np.int32),
-        scores,
-        ItemOrder(rng.permutation(5000).astype(np.int32)),
-    )
+    lists = ScoredLists(np.array([0, 5000]), np.arange(5000, dtype=np.int32), scores)
+    block = CandidateBlock.of(0, lists, ItemOrder(rng.permutation(5000).astype(np.int32)))
     assert block.dense().astype(np.float32)[0].tolist() == scores.tolist()
 
 

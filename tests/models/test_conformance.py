@@ -14,7 +14,7 @@ from gru4rec_cli.data.sessions import UNSEEN, Sessions
 from gru4rec_cli.evaluation import scores as score_blocks
 from gru4rec_cli.evaluation.metrics import metric_values, ranks
 from gru4rec_cli.evaluation.ranking import TargetRanks, rank_targets
-from gru4rec_cli.evaluation.scores import CandidateBlock, ProductBlock
+from gru4rec_cli.evaluation.scores import CandidateBlock
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.base import FitContext, Recommender
 from tests.fetched import skip_unless_fetched
@@ -73,7 +73,7 @@ def all_scores(model: Recommender, sessions: Sessions) -> npt.NDArray[np.floatin
 
 def test_kinds_are_found_by_their_files():
     assert {"gru4rec", "markov", "official", "popularity"} <= set(registry.kinds())
-    assert not {"base", "registry", "neighbourhood"} & set(registry.kinds())
+    assert not {"base", "registry", "indexes"} & set(registry.kinds())
 
 
 @every_kind
@@ -119,8 +119,9 @@ def test_metrics_do_not_depend_on_how_events_are_batched(kind: str, monkeypatch:
 def test_scores_cover_every_event_and_item_in_float32_blocks(kind: str):
     train, test = random_sessions(40, 300, seed=1), random_sessions(40, 90, seed=2)
     blocks = list(fitted(kind, train).score(test))
-    assert all(block.scores.dtype == np.float32 for block in blocks if not isinstance(block, ProductBlock))
-    assert all(block.dense().dtype == np.float32 for block in blocks if isinstance(block, ProductBlock))
+    for block in blocks:
+        scores = block.lists.scores if isinstance(block, CandidateBlock) else block.dense()
+        assert scores.dtype == np.float32
     assert [block.start for block in blocks] == np.cumsum([0, *(len(block) for block in blocks[:-1])]).tolist()
     assert np.concatenate([block.dense() for block in blocks]).shape == (test.n_targets, 40)
 
@@ -130,9 +131,9 @@ def test_candidates_stand_once_and_above_nothing(kind: str):
     train, test = random_sessions(40, 300, seed=1), random_sessions(40, 90, seed=2)
     for block in fitted(kind, train).score(test):
         if isinstance(block, CandidateBlock):
-            assert (block.scores > 0).all()
+            assert (block.lists.scores > 0).all()
             for row in set(block.rows.tolist()) - {-1}:
-                items = block.items[block.offsets[row] : block.offsets[row + 1]].tolist()
+                items = block.lists.items[block.lists.offsets[row] : block.lists.offsets[row + 1]].tolist()
                 assert len(items) == len(set(items))
 
 

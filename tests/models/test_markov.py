@@ -43,3 +43,7 @@ def test_both_orders_are_those_of_dictionaries(seed: int):
         known = pairs.get((history[-2], history[-1]), Counter()) if len(history) > 1 else Counter()
         expected |= {j: count / sum(known.values()) for j, count in known.items()}
         assert fit_and_score("markov", train, history, order=2, backoff=0.3) == pytest.approx(expected)
+
+
+def test_second_order_backs_off_where_no_session_has_three_clicks():
+    assert fit_and_score("markov", sessions_of([[0, 1]]), [0, 0], order=2, backoff=0.4) == pytest.approx({1: 0.4})

@@ -222,8 +222,8 @@ def test_changed_code_is_not_taken_for_old(copy: Path):
     shutil.copytree(Path(gru4rec_cli.__file__).parent, package / "gru4rec_cli", ignore=compiled)
     scoring = package / "gru4rec_cli" / "models" / "markov.py"
     right, wrong = (
-        "Rules.of(self.arrays), self.order)",
-        "Rules.of(self.arrays), ItemOrder(self.order.levels[::-1].copy()))",
+        "rule_blocks(sessions, rules, self.order)",
+        "rule_blocks(sessions, rules, ItemOrder(self.order.levels[::-1].copy()))",
     )
     assert right in scoring.read_text()
     scoring.write_text(scoring.read_text().replace(right, wrong))

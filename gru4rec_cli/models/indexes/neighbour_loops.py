@@ -1,226 +1,218 @@
-"""The loops behind neighbours; compiled by numba at first use and kept on disk, without the interpreter's lock."""
+"""Compiled loops behind neighbourhood models."""
 
 import numpy as np
-import numpy.typing as npt
 
+from gru4rec_cli.base.arrays import Float64Array, Int32Array, Int64Array
 from gru4rec_cli.base.compiling import compiled
+from gru4rec_cli.evaluation.scores import ScoredLists
+from gru4rec_cli.models.indexes.histories import Histories
+from gru4rec_cli.models.indexes.neighbours import NeighbourIndex, Voting, Workspace
 
-Int32Array = npt.NDArray[np.int32]
-Int64Array = npt.NDArray[np.int64]
-FloatTable = npt.NDArray[np.float64]
-
-_compiled = compiled()
-_TINIEST = np.float32(1e-38)  # a vote is never nothing
+_SMALLEST = np.float32(1e-38)  # a vote is above 0
 
 
-@_compiled
+@compiled
 def recent_sessions(
-    items: Int32Array, owners: Int64Array, holding: Int64Array, most: int
+    items: Int32Array, sessions: Int64Array, n_sessions_of: Int64Array, most: int
 ) -> tuple[Int64Array, Int32Array]:
-    """For every item the `most` largest owners of its entries, largest first: (V + 1,) offsets, and the owners.
+    """Return the `most` largest `sessions` of every item's entries, largest first: (V + 1,) offsets, and sessions.
 
-    `owners` (entries,) ascend; `holding` (V,) is how many entries each item has.
+    Entries are pairs of an item and a session, in ascending order of `sessions`; `n_sessions_of` (V,) is how many
+    entries each item has.
     """
-    n_items = len(holding)
+    n_items = len(n_sessions_of)
     offsets = np.zeros(n_items + 1, dtype=np.int64)
     for item in range(n_items):
-        offsets[item + 1] = offsets[item] + min(holding[item], most)
-    filled = offsets[:-1].copy()
-    found = np.empty(offsets[-1], dtype=np.int32)
+        offsets[item + 1] = offsets[item] + min(n_sessions_of[item], most)
+    next_entry = offsets[:-1].copy()
+    recent = np.empty(offsets[-1], dtype=np.int32)
     for entry in range(len(items) - 1, -1, -1):
         item = items[entry]
-        if filled[item] < offsets[item + 1]:
-            found[filled[item]] = owners[entry]
-            filled[item] += 1
-    return offsets, found
+        if next_entry[item] < offsets[item + 1]:
+            recent[next_entry[item]] = sessions[entry]
+            next_entry[item] += 1
+    return offsets, recent
 
 
-@_compiled
-def vote(
-    clicks: Int32Array,
-    starts: Int64Array,
-    rows: Int64Array,
-    offsets: Int64Array,
-    items: Int32Array,
-    places: Int32Array,
-    item_offsets: Int64Array,
-    item_sessions: Int32Array,
-    k: int,
-    sample_size: int,
-    decay: FloatTable,
-    power: float,
-    cosine: bool,
-    recency: FloatTable,
-    vote_by_age: FloatTable,
-    reach: FloatTable,
-    item_factor: FloatTable,
-    similarity: FloatTable,
-    shared_item: Int32Array,
-    shared_age: Int32Array,
-    item_met: npt.NDArray[np.bool_],
-    sums: FloatTable,
-) -> tuple[Int64Array, Int32Array, npt.NDArray[np.float32]]:
-    """Candidates of every event, from the `k` most similar of the `sample_size` most recent sessions that share an item
-    with its history (clicks `starts[event] … rows[event]`): (events + 1,) offsets, items and scores.
+@compiled
+def score_by_neighbours(
+    histories: Histories, index: NeighbourIndex, voting: Voting, workspace: Workspace
+) -> ScoredLists:
+    """Return, for every history, the items of its neighbours with their scores (see `Voting`).
 
-    The last five arrays are room to work in, by session and by item: `similarity`, `item_met` and `sums` must be zero,
-    and are zero again at the end.
+    The neighbours are the `voting.k` most similar of the `voting.sample_size` most recent sessions that share an item
+    with the history.
     """
-    n_sessions = len(offsets) - 1
-    met = np.empty(min(2 * sample_size, n_sessions), dtype=np.int32)
-    best = np.empty(min(k, n_sessions), dtype=np.int32)
-    bounds = np.zeros(len(rows) + 1, dtype=np.int64)
-    found = np.empty(4096, dtype=np.int32)
+    n_sessions = len(index.offsets) - 1
+    sample = np.empty(min(2 * voting.sample_size, n_sessions), dtype=np.int32)
+    neighbours = np.empty(min(voting.k, n_sessions), dtype=np.int32)
+    similarities, sums = workspace.similarities, workspace.scores
+    session_offsets = index.offsets
+    offsets = np.zeros(len(histories.last) + 1, dtype=np.int64)
+    items = np.empty(4096, dtype=np.int32)
     scores = np.empty(4096, dtype=np.float32)
     size = 0
-    for event in range(len(rows)):
-        n_met = _meet(
-            clicks, starts[event], rows[event], item_offsets, item_sessions, sample_size, decay, power,
-            similarity, shared_item, shared_age, item_met, met,
-        )  # fmt: skip
-        for position in range(n_met):
-            session = met[position]
-            if cosine:
-                similarity[session] /= np.sqrt(offsets[session + 1] - offsets[session])
-            if len(recency):
-                similarity[session] *= recency[session]
-        n_best = _most_similar(met[:n_met], similarity, best)
-        largest = 0.0
-        for position in range(n_best):
-            largest = max(largest, similarity[best[position]])
-        first = size
-        for position in range(n_best):
-            session = best[position]
-            age = shared_age[session]
-            weight = similarity[session] / largest if largest > 0.0 else 1.0
-            if len(vote_by_age):
-                weight *= vote_by_age[min(age, len(vote_by_age) - 1)]
-            start, stop = offsets[session], offsets[session + 1]
-            shared_place = 0
-            if len(reach):
-                for entry in range(start, stop):
-                    if items[entry] == shared_item[session]:
-                        shared_place = places[entry]
-            if size + stop - start > len(found):
-                found = np.concatenate((found, np.empty(max(len(found), stop - start), dtype=np.int32)))
-                scores = np.concatenate((scores, np.empty(max(len(scores), stop - start), dtype=np.float32)))
-            for entry in range(start, stop):
-                item = items[entry]
-                share = weight
-                if len(reach):
-                    share *= reach[min(abs(places[entry] - shared_place), len(reach) - 1)]
-                if len(item_factor):
-                    share *= item_factor[item]
-                if sums[item] == 0.0:
-                    found[size] = item
-                    size += 1
-                sums[item] += max(share, _TINIEST)
-        for entry in range(first, size):
-            scores[entry] = max(np.float32(sums[found[entry]]), _TINIEST)
-            sums[found[entry]] = 0.0
-        for position in range(n_met):
-            similarity[met[position]] = 0.0
-        bounds[event + 1] = size
-    return bounds, found[:size].copy(), scores[:size].copy()
+    for event in range(len(histories.last)):
+        history = histories.items[histories.first[event] : histories.last[event] + 1]
+        n_sampled = _sample_sessions(history, index, voting, workspace, sample)
+        _weigh_sessions(sample[:n_sampled], index, voting, similarities)
+        n_neighbours = _most_similar(sample[:n_sampled], similarities, neighbours)
+        most = size
+        for session in neighbours[:n_neighbours]:
+            most += session_offsets[session + 1] - session_offsets[session]
+        if most > len(items):
+            items = np.concatenate((items, np.empty(max(len(items), most - len(items)), dtype=np.int32)))
+            scores = np.concatenate((scores, np.empty(len(items) - len(scores), dtype=np.float32)))
+        size += _vote(neighbours[:n_neighbours], index, voting, workspace, items[size:])
+        for entry in range(offsets[event], size):
+            scores[entry] = max(np.float32(sums[items[entry]]), _SMALLEST)
+            sums[items[entry]] = 0.0
+        similarities[sample[:n_sampled]] = 0.0
+        offsets[event + 1] = size
+    return ScoredLists(offsets, items[:size].copy(), scores[:size].copy())
 
 
-@_compiled
-def _meet(
-    clicks: Int32Array,
-    start: int,
-    row: int,
-    item_offsets: Int64Array,
-    item_sessions: Int32Array,
-    sample_size: int,
-    decay: FloatTable,
-    power: float,
-    similarity: FloatTable,
-    shared_item: Int32Array,
-    shared_age: Int32Array,
-    item_met: npt.NDArray[np.bool_],
-    met: Int32Array,
+@compiled
+def _sample_sessions(
+    history: Int32Array, index: NeighbourIndex, voting: Voting, workspace: Workspace, sample: Int32Array
 ) -> int:
-    """Meet the `sample_size` most recent sessions that share an item with the history, and sum the weights of the items
-    they share. Fills `similarity`, `shared_item` and `shared_age` for the sessions in `met`; returns how many."""
-    length = 0
-    for click in range(start, row + 1):
-        length += clicks[click] >= 0
+    """Fill `sample` with the `sample_size` most recent sessions that share an item with the history; return how many.
+
+    Sums the weights of the items that they share in `similarities`, and notes the most recent shared item.
+    """
+    similarities, in_history = workspace.similarities, workspace.in_history
+    shared_items, shared_ages = workspace.shared_items, workspace.shared_ages
+    item_offsets, item_sessions, click_weights = index.item_offsets, index.item_sessions, voting.click_weights
+    length = (history >= 0).sum()
     oldest = 0  # sessions before this one are not among the most recent ones
-    n_met = 0
+    size = 0
     age = -1
-    for click in range(row, start - 1, -1):
-        item = clicks[click]
+    for item in history[::-1]:
         if item < 0:
             continue
         age += 1
-        if item_met[item]:
+        if in_history[item]:
             continue
-        item_met[item] = True
-        if power > 0.0:
-            weight = ((length - age) / length) ** power
+        in_history[item] = True
+        if voting.click_power > 0.0:
+            weight = ((length - age) / length) ** voting.click_power
         else:
-            weight = decay[min(age, len(decay) - 1)] if len(decay) else 1.0
+            weight = click_weights[min(age, len(click_weights) - 1)] if len(click_weights) else 1.0
         if weight == 0.0:
             continue
         for entry in range(item_offsets[item], item_offsets[item + 1]):
             session = item_sessions[entry]
             if session < oldest:
                 break
-            if similarity[session] > 0.0:
-                similarity[session] += weight
+            if similarities[session] > 0.0:
+                similarities[session] += weight
                 continue
-            similarity[session] = weight
-            shared_item[session], shared_age[session] = item, age
-            met[n_met] = session
-            n_met += 1
-        if n_met > sample_size:
-            oldest = np.partition(met[:n_met], n_met - sample_size)[n_met - sample_size]
-            kept = 0
-            for position in range(n_met):
-                if met[position] >= oldest:
-                    met[kept] = met[position]
-                    kept += 1
-                else:
-                    similarity[met[position]] = 0.0
-            n_met = kept
-        elif n_met == sample_size:
-            oldest = met[:n_met].min()
-    for click in range(start, row + 1):
-        item_met[max(clicks[click], 0)] = False
-    return n_met
-
-
-@_compiled
-def _most_similar(met: Int32Array, similarity: FloatTable, best: Int32Array) -> int:
-    """Fill `best` with the most similar sessions, equal ones by recency; returns how many. `best` is a heap, the least
-    similar on top, until all are seen; its order is decided by the sessions alone."""
-    size = 0
-    for position in range(len(met)):
-        session = met[position]
-        if size < len(best):
-            place = size
+            similarities[session] = weight
+            shared_items[session], shared_ages[session] = item, age
+            sample[size] = session
             size += 1
-            while place > 0 and _less(session, best[(place - 1) // 2], similarity):
-                best[place] = best[(place - 1) // 2]
-                place = (place - 1) // 2
-            best[place] = session
-        elif _less(best[0], session, similarity):
-            place = 0
-            while 2 * place + 1 < size:
-                child = 2 * place + 1
-                if child + 1 < size and _less(best[child + 1], best[child], similarity):
-                    child += 1
-                if not _less(best[child], session, similarity):
-                    break
-                best[place] = best[child]
-                place = child
-            best[place] = session
+        if size > voting.sample_size:
+            oldest = np.partition(sample[:size], size - voting.sample_size)[size - voting.sample_size]
+            size = _drop_before(oldest, sample[:size], similarities)
+        elif size == voting.sample_size:
+            oldest = sample[:size].min()
+    for item in history:
+        in_history[max(item, 0)] = False
     return size
 
 
-@_compiled
-def _less(one: np.int32, other: np.int32, similarity: FloatTable) -> bool:
-    """Whether `one` is less similar than `other`, or as similar and older."""
-    if similarity[one] != similarity[other]:
-        return bool(similarity[one] < similarity[other])
+@compiled
+def _drop_before(oldest: int, sample: Int32Array, similarities: Float64Array) -> int:
+    """Move the sessions from `oldest` on to the front of `sample`, and return how many they are."""
+    size = 0
+    for session in sample:
+        if session >= oldest:
+            sample[size] = session
+            size += 1
+        else:
+            similarities[session] = 0.0
+    return size
+
+
+@compiled
+def _weigh_sessions(sample: Int32Array, index: NeighbourIndex, voting: Voting, similarities: Float64Array) -> None:
+    """Multiply the similarities of sessions by the factors that do not depend on the history."""
+    offsets, session_weights = index.offsets, voting.session_weights
+    for session in sample:
+        if voting.cosine:
+            similarities[session] /= np.sqrt(offsets[session + 1] - offsets[session])
+        if len(session_weights):
+            similarities[session] *= session_weights[session]
+
+
+@compiled
+def _vote(
+    neighbours: Int32Array, index: NeighbourIndex, voting: Voting, workspace: Workspace, voted: Int32Array
+) -> int:
+    """Sum the neighbours' votes in the scores of their items; write these items into `voted` and return how many."""
+    offsets, items, positions = index.offsets, index.items, index.positions
+    vote_weights, distance_weights, item_weights = voting.vote_weights, voting.distance_weights, voting.item_weights
+    similarities, scores = workspace.similarities, workspace.scores
+    shared_items, shared_ages = workspace.shared_items, workspace.shared_ages
+    highest = 0.0
+    for session in neighbours:
+        highest = max(highest, similarities[session])
+    size = 0
+    for session in neighbours:
+        weight = similarities[session] / highest if highest > 0.0 else 1.0
+        if len(vote_weights):
+            weight *= vote_weights[min(shared_ages[session], len(vote_weights) - 1)]
+        shared_position = 0
+        if len(distance_weights):
+            for entry in range(offsets[session], offsets[session + 1]):
+                if items[entry] == shared_items[session]:
+                    shared_position = positions[entry]
+        for entry in range(offsets[session], offsets[session + 1]):
+            item = items[entry]
+            vote = weight
+            if len(distance_weights):
+                vote *= distance_weights[min(abs(positions[entry] - shared_position), len(distance_weights) - 1)]
+            if len(item_weights):
+                vote *= item_weights[item]
+            if scores[item] == 0.0:
+                voted[size] = item
+                size += 1
+            scores[item] += max(vote, _SMALLEST)
+    return size
+
+
+@compiled
+def _most_similar(sample: Int32Array, similarities: Float64Array, neighbours: Int32Array) -> int:
+    """Fill `neighbours` with the most similar sessions, equal ones by recency; return how many.
+
+    `neighbours` is a heap, the least similar on top, until all are seen; its order is decided by the sessions alone.
+    """
+    size = 0
+    for session in sample:
+        if size < len(neighbours):
+            place = size
+            size += 1
+            while place > 0 and _less_similar(session, neighbours[(place - 1) // 2], similarities):
+                neighbours[place] = neighbours[(place - 1) // 2]
+                place = (place - 1) // 2
+            neighbours[place] = session
+        elif _less_similar(neighbours[0], session, similarities):
+            place = 0
+            while 2 * place + 1 < size:
+                child = 2 * place + 1
+                if child + 1 < size and _less_similar(neighbours[child + 1], neighbours[child], similarities):
+                    child += 1
+                if not _less_similar(neighbours[child], session, similarities):
+                    break
+                neighbours[place] = neighbours[child]
+                place = child
+            neighbours[place] = session
+    return size
+
+
+@compiled
+def _less_similar(one: np.int32, other: np.int32, similarities: Float64Array) -> bool:
+    """Return whether session `one` is less similar than `other`, or as similar and older."""
+    if similarities[one] != similarities[other]:
+        return bool(similarities[one] < similarities[other])
     return bool(one < other)

@@ -1,41 +1,39 @@
-"""The loops behind rules; compiled by numba at first use and kept on disk, without the interpreter's lock."""
+"""Compiled loops behind rules."""
 
 import numpy as np
-import numpy.typing as npt
 
+from gru4rec_cli.base.arrays import Float32Array, Float64Array, Int32Array, Int64Array
 from gru4rec_cli.base.compiling import compiled
+from gru4rec_cli.evaluation.scores import ScoredLists
 
-_compiled = compiled()
 
-
-@_compiled
+@compiled
 def count_pairs(
-    items: npt.NDArray[np.int32],
-    offsets: npt.NDArray[np.int64],
-    owners: npt.NDArray[np.int64],
-    rows: npt.NDArray[np.int64],
-    firsts: npt.NDArray[np.int64],
-    first_item: int,
-    last_item: int,
-    after: npt.NDArray[np.float64],
-    before: npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Rules of the items `first_item … last_item - 1`: how many each has, their items and weights.
+    items: Int32Array,
+    offsets: Int64Array,
+    sessions: Int64Array,
+    rows: Int64Array,
+    bounds: Int64Array,
+    n_items: int,
+    after: Float64Array,
+    before: Float64Array,
+) -> tuple[Int64Array, Int32Array, Float32Array]:
+    """Return the rules of some items: how many each has, and their items and weights.
 
-    `rows` are the clicks by item, `firsts` (V + 1,) where each item's begin, `owners` the session of every click.
+    `rows` are clicks by item; those of the n-th of the items are `rows[bounds[n]:bounds[n + 1]]`. `sessions` is the
+    session of every click. For the weights see `count_rules`.
     """
-    n_items = len(firsts) - 1
     sums = np.zeros(n_items, dtype=np.float64)
-    touched = np.empty(n_items, dtype=np.int32)
-    counts = np.zeros(last_item - first_item, dtype=np.int64)
-    found = np.empty(1024, dtype=np.int32)
+    current = np.empty(n_items, dtype=np.int32)
+    counts = np.zeros(len(bounds) - 1, dtype=np.int64)
+    partners = np.empty(1024, dtype=np.int32)
     weights = np.empty(1024, dtype=np.float32)
     size = 0
-    for item in range(first_item, last_item):
-        n_touched = 0
-        for place in range(firsts[item], firsts[item + 1]):
+    for n in range(len(counts)):
+        n_partners = 0
+        for place in range(bounds[n], bounds[n + 1]):
             row = rows[place]
-            start, stop = offsets[owners[row]], offsets[owners[row] + 1]
+            start, stop = offsets[sessions[row]], offsets[sessions[row] + 1]
             for other in range(max(start, row - len(before)), min(stop, row + len(after) + 1)):
                 if other == row:
                     continue
@@ -44,85 +42,80 @@ def count_pairs(
                     continue
                 partner = items[other]
                 if sums[partner] == 0.0:
-                    touched[n_touched] = partner
-                    n_touched += 1
+                    current[n_partners] = partner
+                    n_partners += 1
                 sums[partner] += weight
-        while size + n_touched > len(found):
-            found = np.concatenate((found, np.empty_like(found)))
+        while size + n_partners > len(partners):
+            partners = np.concatenate((partners, np.empty_like(partners)))
             weights = np.concatenate((weights, np.empty_like(weights)))
-        for position in range(n_touched):
-            partner = touched[position]
-            found[size + position] = partner
+        for position in range(n_partners):
+            partner = current[position]
+            partners[size + position] = partner
             weights[size + position] = sums[partner]
             sums[partner] = 0.0
-        size += n_touched
-        counts[item - first_item] = n_touched
-    return counts, found[:size].copy(), weights[:size].copy()
+        size += n_partners
+        counts[n] = n_partners
+    return counts, partners[:size].copy(), weights[:size].copy()
 
 
-@_compiled
-def keep(
-    offsets: npt.NDArray[np.int64],
-    items: npt.NDArray[np.int32],
-    weights: npt.NDArray[np.float32],
-    best: npt.NDArray[np.int32],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """The rules whose items stand in `best` (V, most), where there are more than `most`."""
-    n_items, most = best.shape
-    new_offsets = np.zeros(n_items + 1, dtype=np.int64)
+@compiled
+def select_rules(rules: ScoredLists, chosen: Int32Array) -> ScoredLists:
+    """Return the rules to the items in `chosen` (V, most), of items that have more than `most`; all rules of others.
+
+    The first items of a row of `chosen` are those that the item has rules to.
+    """
+    n_items, most = chosen.shape
+    offsets = np.zeros(n_items + 1, dtype=np.int64)
     for item in range(n_items):
-        new_offsets[item + 1] = new_offsets[item] + min(offsets[item + 1] - offsets[item], most)
-    new_items = np.empty(new_offsets[-1], dtype=np.int32)
-    new_weights = np.empty(new_offsets[-1], dtype=np.float32)
-    weight_of = np.zeros(n_items, dtype=np.float32)
+        offsets[item + 1] = offsets[item] + min(rules.offsets[item + 1] - rules.offsets[item], most)
+    items = np.empty(offsets[-1], dtype=np.int32)
+    scores = np.empty(offsets[-1], dtype=np.float32)
+    score_of = np.zeros(n_items, dtype=np.float32)
     for item in range(n_items):
-        for entry in range(offsets[item], offsets[item + 1]):
-            weight_of[items[entry]] = weights[entry]
-        for place in range(new_offsets[item + 1] - new_offsets[item]):
-            new_items[new_offsets[item] + place] = best[item, place]
-            new_weights[new_offsets[item] + place] = weight_of[best[item, place]]
-    return new_offsets, new_items, new_weights
+        for entry in range(rules.offsets[item], rules.offsets[item + 1]):
+            score_of[rules.items[entry]] = rules.scores[entry]
+        for place in range(offsets[item + 1] - offsets[item]):
+            items[offsets[item] + place] = chosen[item, place]
+            scores[offsets[item] + place] = score_of[chosen[item, place]]
+    return ScoredLists(offsets, items, scores)
 
 
-@_compiled
+@compiled
 def back_off(
-    contexts: npt.NDArray[np.int64],
-    last: npt.NDArray[np.int64],
-    pair_offsets: npt.NDArray[np.int64],
-    pair_items: npt.NDArray[np.int32],
-    pair_weights: npt.NDArray[np.float32],
-    offsets: npt.NDArray[np.int64],
-    items: npt.NDArray[np.int32],
-    weights: npt.NDArray[np.float32],
+    contexts: Int64Array,
+    pair_rules: ScoredLists,
+    last_items: Int64Array,
+    rules: ScoredLists,
     factor: float,
     n_items: int,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """For every event the rules of its context (a row of the pairs, or -1), and those of its last item (or -1), times
-    `factor`, for the items that the context does not know: (events + 1,) offsets, items and weights."""
-    n_events = len(last)
-    bounds = np.zeros(n_events + 1, dtype=np.int64)
+) -> ScoredLists:
+    """Return, for every event, the rules of its context, and those of its last item, times `factor`, to items that the
+    context has no rule to.
+
+    `contexts` are lists of `pair_rules`, or -1; `last_items` are lists of `rules`, or -1.
+    """
+    n_events = len(last_items)
+    most = 0
     for event in range(n_events):
-        size = 0
         if contexts[event] >= 0:
-            size += pair_offsets[contexts[event] + 1] - pair_offsets[contexts[event]]
-        if last[event] >= 0:
-            size += offsets[last[event] + 1] - offsets[last[event]]
-        bounds[event + 1] = bounds[event] + size  # at most
-    found = np.empty(bounds[-1], dtype=np.int32)
-    scores = np.empty(bounds[-1], dtype=np.float32)
+            most += pair_rules.offsets[contexts[event] + 1] - pair_rules.offsets[contexts[event]]
+        if last_items[event] >= 0:
+            most += rules.offsets[last_items[event] + 1] - rules.offsets[last_items[event]]
+    offsets = np.zeros(n_events + 1, dtype=np.int64)
+    items = np.empty(most, dtype=np.int32)
+    scores = np.empty(most, dtype=np.float32)
     known_at = np.full(n_items, -1, dtype=np.int64)
     size = 0
     for event in range(n_events):
-        bounds[event] = size
         if contexts[event] >= 0:
-            for entry in range(pair_offsets[contexts[event]], pair_offsets[contexts[event] + 1]):
-                found[size], scores[size] = pair_items[entry], pair_weights[entry]
-                known_at[pair_items[entry]] = event
+            for entry in range(pair_rules.offsets[contexts[event]], pair_rules.offsets[contexts[event] + 1]):
+                items[size], scores[size] = pair_rules.items[entry], pair_rules.scores[entry]
+                known_at[items[size]] = event
                 size += 1
-        if last[event] >= 0:
-            for entry in range(offsets[last[event]], offsets[last[event] + 1]):
-                if known_at[items[entry]] != event:
-                    found[size], scores[size] = items[entry], weights[entry] * factor
+        if last_items[event] >= 0:
+            for entry in range(rules.offsets[last_items[event]], rules.offsets[last_items[event] + 1]):
+                if known_at[rules.items[entry]] != event:
+                    items[size], scores[size] = rules.items[entry], rules.scores[entry] * factor
                     size += 1
-    bounds[n_events] = size
-    return bounds, found[:size].copy(), scores[:size].copy()
+        offsets[event + 1] = size
+    return ScoredLists(offsets, items[:size].copy(), scores[:size].copy())

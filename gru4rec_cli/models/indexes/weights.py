@@ -3,16 +3,16 @@
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
+
+from gru4rec_cli.base.arrays import Float64Array
 
 Weighting = Literal["same", "div", "linear", "log", "quadratic"]
-FloatTable = npt.NDArray[np.float64]
 
 FARTHEST = 4096  # clicks; what is farther weighs as much as this
 
 
-def weights_by_step(weighting: Weighting, steps: int = FARTHEST) -> FloatTable:
-    """w(d) for d = 1 … steps, (steps,): same 1, div 1/d, linear 1 - 0.1 d (0 from 10 on), log 1/log10(d + 1.7),
+def weights_by_step(weighting: Weighting, steps: int = FARTHEST) -> Float64Array:
+    """Return w(d) for d = 1 … steps, (steps,): same 1, div 1/d, linear 1 - 0.1 d (0 from 10 on), log 1/log10(d + 1.7),
     quadratic 1/d² (Ludewig & Jannach, UMUAI 2018)."""
     distance = np.arange(1, steps + 1, dtype=np.float64)
     if weighting == "same":
@@ -24,9 +24,9 @@ def weights_by_step(weighting: Weighting, steps: int = FARTHEST) -> FloatTable:
     return 1.0 / np.log10(distance + 1.7) if weighting == "log" else 1.0 / distance**2
 
 
-def weights_by_age(weighting: Weighting) -> tuple[FloatTable, float]:
-    """Weights of a session's clicks: a table by age (0: the last click), or, where the power is above 0,
-    (position / length)^power: div and quadratic."""
+def weights_by_age(weighting: Weighting) -> tuple[Float64Array, float]:
+    """Return weights of a session's clicks by age (0: the last click), and a power. Where the power is above 0, for div
+    and quadratic, the weights are (position / length)^power instead."""
     if weighting in ("div", "quadratic"):
         return np.zeros(0), 1.0 if weighting == "div" else 2.0
     age = np.arange(FARTHEST)
@@ -38,6 +38,6 @@ def weights_by_age(weighting: Weighting) -> tuple[FloatTable, float]:
     return tables[weighting], 0.0
 
 
-def exponential(rate: float, steps: int = FARTHEST) -> FloatTable:
-    """w(d) = exp(-d / rate) for d = 0 … steps - 1, (steps,) (Garg et al., SIGIR 2019)."""
+def exponential(rate: float, steps: int = FARTHEST) -> Float64Array:
+    """Return w(d) = exp(-d / rate) for d = 0 … steps - 1, (steps,) (Garg et al., SIGIR 2019)."""
     return np.exp(-np.arange(steps) / rate)

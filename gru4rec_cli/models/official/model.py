@@ -5,12 +5,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar, Self
 
-from gru4rec_cli.base.arrays import AnyArray, Float64Array, Int64Array
+from gru4rec_cli.base.arrays import AnyArray, Float32Array, Float64Array, Int64Array
 from gru4rec_cli.base.errors import CheckError
 from gru4rec_cli.base.progress import SILENT, Progress, Task
 from gru4rec_cli.base.threads import training_threads
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.evaluation.scores import FloatArray, ScoreBlock, block_ranges
+from gru4rec_cli.evaluation.scores import ScoreBlock, block_ranges
 from gru4rec_cli.models.base import FitContext, FitReport, load_arrays, recommend_by_score, save_arrays
 from gru4rec_cli.models.official.fetching import read_pin
 from gru4rec_cli.models.official.messages import Arrays, Message
@@ -132,7 +132,7 @@ class Model:
         ((header, _),) = self._scoring().ask("batch_eval", _events(sessions), **asked)
         return header["recall"], header["mrr"]
 
-    def recommend(self, history: Sequence[int], k: int) -> tuple[Int64Array, FloatArray]:
+    def recommend(self, history: Sequence[int], k: int) -> tuple[Int64Array, Float32Array]:
         return recommend_by_score(self, history, k, len(self.weights["output_bias"]))
 
     def save(self, folder: Path) -> None:

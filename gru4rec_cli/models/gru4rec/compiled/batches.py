@@ -38,7 +38,7 @@ class NegativeSampler(sampling.NegativeSampler):
         return items
 
 
-@compiled()
+@compiled
 def _find_items(cumulative: Float64Array, guide: Int64Array, uniform: Float64Array, items: Int64Array) -> None:
     total = cumulative[-1]
     for index in range(len(uniform)):
@@ -87,7 +87,7 @@ def walk_sessions(offsets: Int64Array, batch_size: int, min_slots: int = 1) -> I
             return
 
 
-@compiled()
+@compiled
 def _walk(offsets: Int64Array, slots: _Slots, min_slots: int, steps: _Steps) -> int:
     """Write the next steps and return how many there are."""
     n_sessions = len(offsets) - 1
@@ -199,7 +199,7 @@ class Assembler:
         return found
 
 
-@compiled()
+@compiled
 def _put_together(
     inputs: Int64Array,
     targets: Int64Array,

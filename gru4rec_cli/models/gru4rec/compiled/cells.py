@@ -8,10 +8,8 @@ from gru4rec_cli.base.arrays import BoolArray, FloatingArray, Int64Array
 from gru4rec_cli.base.compiling import compiled
 from gru4rec_cli.models.gru4rec.compiled.elementary import sigmoid, tanh
 
-_summed = compiled(fastmath={"reassoc", "contract", "arcp", "nsz"})
 
-
-@_summed
+@compiled(reorder_sums=True)
 def carry(after: FloatingArray, previous: Int64Array, starts: BoolArray, before: FloatingArray) -> None:
     """States (slots, D) of the step before for the slots of this one: moved together, zero where a session begins."""
     for slot in range(len(previous)):
@@ -20,7 +18,7 @@ def carry(after: FloatingArray, previous: Int64Array, starts: BoolArray, before:
             before[slot, unit] = 0.0 if starts[slot] else after[stood, unit]
 
 
-@_summed
+@compiled(reorder_sums=True)
 def gru_forward(
     from_x: FloatingArray, from_h: FloatingArray, h: FloatingArray, gates: FloatingArray, new: FloatingArray
 ) -> None:
@@ -40,7 +38,7 @@ def gru_forward(
             new[slot, unit] = n + gates[slot, units + unit] * (h[slot, unit] - n)
 
 
-@_summed
+@compiled(reorder_sums=True)
 def gru_backward(
     gradient: FloatingArray,
     from_h: FloatingArray,
@@ -71,7 +69,7 @@ def gru_backward(
             d_h[slot, 2 * units + unit] = d_n * r
 
 
-@_summed
+@compiled(reorder_sums=True)
 def one_hot_gates(
     from_x: FloatingArray, from_h: FloatingArray, h: FloatingArray, gates: FloatingArray, reset: FloatingArray
 ) -> None:
@@ -87,7 +85,7 @@ def one_hot_gates(
             reset[slot, unit] = gates[slot, unit] * h[slot, unit]
 
 
-@_summed
+@compiled(reorder_sums=True)
 def one_hot_forward(
     from_x: FloatingArray, from_reset: FloatingArray, h: FloatingArray, gates: FloatingArray, new: FloatingArray
 ) -> None:
@@ -102,7 +100,7 @@ def one_hot_forward(
             new[slot, unit] = h[slot, unit] + gates[slot, units + unit] * (n - h[slot, unit])
 
 
-@_summed
+@compiled(reorder_sums=True)
 def one_hot_backward(gradient: FloatingArray, h: FloatingArray, gates: FloatingArray, d_x: FloatingArray) -> None:
     """From the gradient d of the new state: da_n = d z (1 − n²), da_z = d (n − h) z (1 − z), in `d_x` (slots, 3D)."""
     slots, units = gradient.shape
@@ -114,7 +112,7 @@ def one_hot_backward(gradient: FloatingArray, h: FloatingArray, gates: FloatingA
             d_x[slot, 2 * units + unit] = d * (n - h[slot, unit]) * z * (one - z)
 
 
-@_summed
+@compiled(reorder_sums=True)
 def one_hot_reset_backward(d_reset: FloatingArray, h: FloatingArray, gates: FloatingArray, d_x: FloatingArray) -> None:
     """From the gradient of r ∘ h, which is da_n U_nᵀ: da_r = d h r (1 − r), in `d_x` (slots, 3D)."""
     slots, units = d_reset.shape
@@ -125,7 +123,7 @@ def one_hot_reset_backward(d_reset: FloatingArray, h: FloatingArray, gates: Floa
             d_x[slot, units + unit] = d_reset[slot, unit] * h[slot, unit] * r * (one - r)
 
 
-@_summed
+@compiled(reorder_sums=True)
 def add_bias(values: FloatingArray, bias: FloatingArray) -> None:
     """bias (columns,) to every row."""
     for row in range(values.shape[0]):
@@ -133,7 +131,7 @@ def add_bias(values: FloatingArray, bias: FloatingArray) -> None:
             values[row, column] += bias[column]
 
 
-@_summed
+@compiled(reorder_sums=True)
 def sum_rows(values: FloatingArray, sums: FloatingArray) -> None:
     """The sum of the rows, (columns,)."""
     sums[:] = 0.0
@@ -142,7 +140,7 @@ def sum_rows(values: FloatingArray, sums: FloatingArray) -> None:
             sums[column] += values[row, column]
 
 
-@_summed
+@compiled(reorder_sums=True)
 def multiply(values: FloatingArray, factors: FloatingArray) -> None:
     """values ∘ factors, in place."""
     for row in range(values.shape[0]):

@@ -13,8 +13,6 @@ from numba.extending import overload
 from gru4rec_cli.base.compiling import compiled
 from gru4rec_cli.models.gru4rec.compiled.intrinsics import nearest, power_of_two
 
-_one_by_one = compiled(fastmath={"contract"})
-
 _LOG2_E = np.float32(1.4426950408889634)
 _LN_2_HIGH = np.float32(0.693359375)  # few digits, so that its products with n are exact
 _LN_2_LOW = np.float32(math.log(2.0) - 0.693359375)
@@ -92,7 +90,7 @@ def _tanh(x):  # type: ignore[no-untyped-def]
     return lambda x: math.tanh(x)
 
 
-@_one_by_one
+@compiled(fastmath={"contract"})
 def _parts(x):  # type: ignore[no-untyped-def]
     """2^n and e^r − 1."""
     x = min(max(x, _LOWEST), _HIGHEST)

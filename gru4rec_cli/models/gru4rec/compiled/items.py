@@ -22,7 +22,7 @@ from gru4rec_cli.models.gru4rec.compiled.layout import (
 from gru4rec_cli.models.gru4rec.compiled.rows import Rate, adagrad_rows, add_rows
 
 
-@compiled()
+@compiled
 def score(
     network: Network,
     shapes: LayerShapes,
@@ -51,7 +51,7 @@ def score(
         losses.own_scores(scores, targets)
 
 
-@compiled()
+@compiled
 def exponentiate(batches: Batches, step: int, start: int, stop: int, work: Workspace) -> None:
     """Cross-entropy's first look at a part."""
     slots = batches.widths[step]
@@ -63,7 +63,7 @@ def exponentiate(batches: Batches, step: int, start: int, stop: int, work: Works
     )
 
 
-@compiled()
+@compiled
 def compare(batches: Batches, step: int, start: int, stop: int, work: Workspace) -> None:
     """BPR-max's first look at a part."""
     slots, size = batches.widths[step], stop - start
@@ -76,14 +76,14 @@ def compare(batches: Batches, step: int, start: int, stop: int, work: Workspace)
     )
 
 
-@compiled()
+@compiled
 def targets_of(batches: Batches, step: int, start: int, work: Workspace) -> losses.Targets:
     """Return the targets of a step as the part whose first item is `start` needs them."""
     slots = batches.widths[step]
     return losses.Targets(batches.targets[step, :slots], work.own[:slots], start)
 
 
-@compiled()
+@compiled
 def comparisons_of(work: Workspace, start: int, size: int, slots: int) -> losses.Comparisons:
     """Return the comparisons of a part, (size, slots) each."""
     return losses.Comparisons(
@@ -91,7 +91,7 @@ def comparisons_of(work: Workspace, start: int, size: int, slots: int) -> losses
     )
 
 
-@compiled()
+@compiled
 def score_gradients(
     shapes: LayerShapes, batches: Batches, step: int, start: int, stop: int, rules: Rules, work: Workspace
 ) -> None:
@@ -114,7 +114,7 @@ def score_gradients(
         gradient[:] = 0.0
 
 
-@compiled()
+@compiled
 def item_gradients(shapes: LayerShapes, slots: int, start: int, stop: int, work: Workspace) -> None:
     """Gradients (items, D) of a part's rows: those of the scores times the query."""
     if stop > start:
@@ -123,7 +123,7 @@ def item_gradients(shapes: LayerShapes, slots: int, start: int, stop: int, work:
         np.dot(scores, query, work.gradients[start:stop])
 
 
-@compiled()
+@compiled
 def add_input_gradients(shapes: LayerShapes, batches: Batches, step: int, work: Workspace) -> None:
     """The inputs' gradients to those of their rows."""
     slots = batches.widths[step]
@@ -135,7 +135,7 @@ def add_input_gradients(shapes: LayerShapes, batches: Batches, step: int, work: 
         add_rows(work.own_inputs, batches.inputs[step, :slots], found)
 
 
-@compiled()
+@compiled
 def update_items(
     network: Network, rows: Int64Array, start: int, first_column: int, stop: int, rules: Rules, work: Workspace
 ) -> None:
@@ -145,13 +145,13 @@ def update_items(
     move_rows(network.bias, rows[first_column:stop], biases, rules.rate)
 
 
-@compiled()
+@compiled
 def update_inputs(network: Network, input_rows: Int64Array, n_inputs: int, rules: Rules, work: Workspace) -> None:
     """Move the rows of a table of inputs alone."""
     move_rows(network.inputs, input_rows[:n_inputs], work.own_inputs[:n_inputs], rules.rate)
 
 
-@compiled()
+@compiled
 def move_rows(table: Table, rows: Int64Array, gradients: FloatingArray, rate: Rate) -> None:
     """Adagrad's step of a table's rows."""
     adagrad_rows(table.values, table.accumulators, table.momenta, rows, gradients, rate)

@@ -23,7 +23,7 @@ from gru4rec_cli.models.gru4rec.compiled.layout import (
 from gru4rec_cli.models.gru4rec.compiled.rows import adagrad_rows
 
 
-@compiled()
+@compiled
 def read_inputs(network: Network, shapes: LayerShapes, batches: Batches, step: int, work: Workspace) -> None:
     """The input row of every slot (L, W), through dropout, and what it brings into the first layer's gates: W x + b,
     one-hot x + b."""
@@ -44,7 +44,7 @@ def read_inputs(network: Network, shapes: LayerShapes, batches: Batches, step: i
         input_products(network, shapes, 0, x, from_x)
 
 
-@compiled()
+@compiled
 def input_products(network: Network, shapes: LayerShapes, layer: int, x: FloatingArray, from_x: FloatingArray) -> None:
     """W x + b of a layer, (L, 3D)."""
     w, b = weights(network.cells.values[0], shapes.starts[layer, 0], shapes.units[layer], shapes.widths[layer])
@@ -52,7 +52,7 @@ def input_products(network: Network, shapes: LayerShapes, layer: int, x: Floatin
     cells.add_bias(from_x, b)
 
 
-@compiled()
+@compiled
 def carry_states(network: Network, shapes: LayerShapes, batches: Batches, step: int, work: Workspace) -> None:
     """States for the slots of the step, and what they bring into the gates: U h + c, one-hot h U_rz."""
     slots = batches.widths[step]
@@ -71,7 +71,7 @@ def carry_states(network: Network, shapes: LayerShapes, batches: Batches, step: 
             cells.add_bias(from_h, c)
 
 
-@compiled()
+@compiled
 def forward(network: Network, shapes: LayerShapes, batches: Batches, step: int, work: Workspace) -> None:
     """The new state of every layer, through dropout; the last one is the query."""
     slots, batch_size = batches.widths[step], shapes.batch_size
@@ -100,7 +100,7 @@ def forward(network: Network, shapes: LayerShapes, batches: Batches, step: int, 
             cells.multiply(new, block(batches.hidden_masks[step], shapes.units, layer, batch_size, slots))
 
 
-@compiled()
+@compiled
 def backward(network: Network, shapes: LayerShapes, batches: Batches, step: int, work: Workspace) -> None:
     """Through the layers, from the query's gradient to that of the inputs (L, W)."""
     slots, batch_size, last = batches.widths[step], shapes.batch_size, len(shapes.units) - 1
@@ -139,7 +139,7 @@ def backward(network: Network, shapes: LayerShapes, batches: Batches, step: int,
             cells.multiply(below, batches.embed_mask[step, :slots])
 
 
-@compiled()
+@compiled
 def input_weight_gradients(shapes: LayerShapes, slots: int, work: Workspace) -> None:
     """Of W and b of every layer: d_xᵀ x and the sum of d_x."""
     for layer in range(len(shapes.units)):
@@ -151,7 +151,7 @@ def input_weight_gradients(shapes: LayerShapes, slots: int, work: Workspace) -> 
         cells.sum_rows(d_x, b)
 
 
-@compiled()
+@compiled
 def state_weight_gradients(shapes: LayerShapes, slots: int, work: Workspace) -> None:
     """Of U and c of every layer: d_hᵀ h and the sum of d_h; one-hot hᵀ [d_r, d_z], (r ∘ h)ᵀ d_n and the sum of d_x."""
     for layer in range(len(shapes.units)):
@@ -171,7 +171,7 @@ def state_weight_gradients(shapes: LayerShapes, slots: int, work: Workspace) -> 
             cells.sum_rows(d_h, c)
 
 
-@compiled()
+@compiled
 def update_cells(cells: Table, gradient: FloatingArray, rules: Rules) -> None:
     """Move the weights of all layers."""
     whole = np.zeros(1, dtype=np.int64)

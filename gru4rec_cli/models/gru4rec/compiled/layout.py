@@ -80,26 +80,26 @@ class Workspace(NamedTuple):
     losses: FloatingArray  # (parts,)
 
 
-@compiled()
+@compiled
 def sums_of(work: Workspace, part: int, slots: int) -> FloatingArray:
     """Return the sums of a part, (N_SUMS, slots)."""
     return matrix(work.sums[part], 0, losses.N_SUMS, slots)
 
 
-@compiled()
+@compiled
 def matrix(flat: FloatingArray, start: int, rows: int, columns: int) -> FloatingArray:
     """Return a part of a vector as a matrix."""
     return flat[start : start + rows * columns].reshape(rows, columns)
 
 
-@compiled()
+@compiled
 def weights(cells: FloatingArray, start: int, units: int, width: int) -> tuple[FloatingArray, FloatingArray]:
     """Return weights (3D, width) and biases (3D,) of one half of a layer."""
     end = start + 3 * units * width
     return matrix(cells, start, 3 * units, width), cells[end : end + 3 * units]
 
 
-@compiled()
+@compiled
 def block(flat: FloatingArray, columns: Int64Array, layer: int, batch_size: int, slots: int) -> FloatingArray:
     """Return a layer's (slots, columns) from a vector of blocks (batch_size, columns), layer after layer."""
     return matrix(flat, batch_size * columns[:layer].sum(), slots, columns[layer])

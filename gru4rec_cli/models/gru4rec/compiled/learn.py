@@ -33,7 +33,7 @@ from gru4rec_cli.models.gru4rec.compiled.rows import read_rows
 from gru4rec_cli.models.gru4rec.compiled.threads import Counters, signal, wait
 
 
-@compiled()
+@compiled
 def learn(
     counters: Counters,
     me: int,

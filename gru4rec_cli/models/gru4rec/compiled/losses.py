@@ -20,8 +20,6 @@ N_SUMS = 5
 _LEAST, _ZERO = np.float32(-40.0), np.float32(0.0)
 _TINY = 1e-24  # inside the logarithms, as in the author's implementation
 
-_lost = compiled(fastmath={"reassoc", "contract", "arcp", "nsz"})  # sums in any order, so that they are vectorised
-
 
 class Targets(NamedTuple):
     """The slots' targets."""
@@ -53,7 +51,7 @@ class BprMax(NamedTuple):
     batch_size: int
 
 
-@_lost
+@compiled(reorder_sums=True)
 def add_biases(scores: FloatingArray, biases: FloatingArray, rows: Int64Array) -> None:
     """Add biases[rows[i]] to scores[i], in place; `biases` is (V, 1)."""
     for item in range(scores.shape[0]):
@@ -62,7 +60,7 @@ def add_biases(scores: FloatingArray, biases: FloatingArray, rows: Int64Array) -
             scores[item, slot] += bias
 
 
-@_lost
+@compiled(reorder_sums=True)
 def highest(scores: FloatingArray, weights: FloatingArray, top: FloatingArray) -> None:
     """Write the highest score of every slot, (slots,), among items of positive weight; -inf where there is none."""
     top[:] = -np.inf
@@ -72,7 +70,7 @@ def highest(scores: FloatingArray, weights: FloatingArray, top: FloatingArray) -
                 top[slot] = scores[item, slot] if scores[item, slot] > top[slot] else top[slot]
 
 
-@_lost
+@compiled(reorder_sums=True)
 def highest_other(scores: FloatingArray, counts: FloatingArray, targets: Targets, top: FloatingArray) -> None:
     """Write the same for BPR-max, where a slot's target has no weight if no other column holds it."""
     places, _, first = targets
@@ -89,7 +87,7 @@ def highest_other(scores: FloatingArray, counts: FloatingArray, targets: Targets
             scores[place, slot] = hidden[slot]
 
 
-@_lost
+@compiled(reorder_sums=True)
 def own_scores(scores: FloatingArray, targets: Targets) -> None:
     """Write the score of every slot's target that is in this part."""
     places, own, first = targets
@@ -98,7 +96,7 @@ def own_scores(scores: FloatingArray, targets: Targets) -> None:
             own[slot] = scores[places[slot] - first, slot]
 
 
-@_lost
+@compiled(reorder_sums=True)
 def add_exponentials(scores: FloatingArray, weights: FloatingArray, sums: FloatingArray, targets: Targets) -> None:
     """Take the first pass of cross-entropy: scores s_u become W_u e^(s_u − top), and `own` those of the targets.
 
@@ -121,7 +119,7 @@ def add_exponentials(scores: FloatingArray, weights: FloatingArray, sums: Floati
             total[slot] += scores[item, slot]
 
 
-@_lost
+@compiled(reorder_sums=True)
 def cross_entropy_gradient(
     scores: FloatingArray,
     sums: Sums,
@@ -164,7 +162,7 @@ def cross_entropy_gradient(
     return loss / batch_size
 
 
-@_lost
+@compiled(reorder_sums=True)
 def elu(scores: FloatingArray, elu_param: float) -> None:
     """Pass scores through an ELU, in place."""
     alpha, zero = scores.dtype.type(elu_param), scores.dtype.type(0.0)
@@ -175,7 +173,7 @@ def elu(scores: FloatingArray, elu_param: float) -> None:
             scores[item, slot] = score if score > zero else bent
 
 
-@_lost
+@compiled(reorder_sums=True)
 def add_comparisons(
     scores: FloatingArray, counts: FloatingArray, sums: FloatingArray, targets: Targets, compared: Comparisons
 ) -> None:
@@ -211,7 +209,7 @@ def add_comparisons(
             pull[slot] += weights[item, slot] * wins[item, slot] * (one - wins[item, slot])
 
 
-@_lost
+@compiled(reorder_sums=True)
 def bpr_max_gradient(
     scores: FloatingArray,
     sums: Sums,
@@ -271,7 +269,7 @@ def bpr_max_gradient(
     return loss / batch_size
 
 
-@_lost
+@compiled(reorder_sums=True)
 def _shares(sums: Sums, slot: int) -> tuple[float, float]:
     """Return what 1 in the sums of this part, and of the other, is in the sum of both parts' weights."""
     here, there = sums
@@ -281,7 +279,7 @@ def _shares(sums: Sums, slot: int) -> tuple[float, float]:
     return from_here / total, from_there / total
 
 
-@_lost
+@compiled(reorder_sums=True)
 def _sum_over_slots(values: FloatingArray, sums: FloatingArray) -> None:
     for item in range(values.shape[0]):
         total = values.dtype.type(0.0)

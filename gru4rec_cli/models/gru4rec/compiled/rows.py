@@ -12,7 +12,7 @@ _AHEAD = 4  # rows that are fetched from memory before their turn
 _LINE = 64  # bytes of a cache line
 
 
-@compiled()
+@compiled
 def add_rows(gradient: FloatingArray, places: Int64Array, added: FloatingArray) -> None:
     """gradient[places[b]] += added[b], one after the other."""
     for slot in range(len(places)):
@@ -20,7 +20,7 @@ def add_rows(gradient: FloatingArray, places: Int64Array, added: FloatingArray) 
             gradient[places[slot], column] += added[slot, column]
 
 
-@compiled()
+@compiled
 def _fetch_row(matrix: FloatingArray, row: int) -> None:
     """Begin to bring a row into the cache."""
     for column in range(0, matrix.shape[1], _LINE // matrix.itemsize):
@@ -35,7 +35,7 @@ class Rate(NamedTuple):
     epsilon: float
 
 
-@compiled(fastmath={"reassoc", "contract", "arcp", "nsz"})
+@compiled(reorder_sums=True)
 def adagrad_rows(
     values: FloatingArray,
     accumulators: FloatingArray,
@@ -68,7 +68,7 @@ def adagrad_rows(
                 values[row, column] -= learning_rate * g / np.sqrt(accumulators[row, column] + epsilon)
 
 
-@compiled(fastmath={"reassoc", "contract", "arcp", "nsz"})
+@compiled(reorder_sums=True)
 def read_rows(matrix: FloatingArray, rows: Int64Array, found: FloatingArray) -> None:
     """found[i] = matrix[rows[i]]."""
     for place in range(len(rows)):

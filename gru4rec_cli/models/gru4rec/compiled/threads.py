@@ -68,14 +68,14 @@ def _go(loop: Callable[..., None], counters: Counters, thread: int, arguments: t
         counters[thread, 0] = _GONE
 
 
-@compiled()
+@compiled
 def signal(counters: Counters, thread: int) -> None:
     """Tell the others that this thread has come here, and go on."""
     if len(counters) > 1:
         store_release(counters, thread * PADDING, counters[thread, 0] + 1)
 
 
-@compiled()
+@compiled
 def wait(counters: Counters, thread: int) -> None:
     """Wait until every thread of the group has come here as often as this one, by `wait` or by `signal`."""
     if len(counters) == 1:

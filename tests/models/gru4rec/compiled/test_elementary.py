@@ -12,7 +12,7 @@ from gru4rec_cli.models.gru4rec.compiled.elementary import exp, expm1, sigmoid, 
 Floats = npt.NDArray[np.floating]
 
 
-@compiled()
+@compiled
 def all_of(x: Floats, found: Floats) -> None:
     for place in range(len(x)):
         found[0, place] = exp(x[place])

@@ -10,7 +10,7 @@ from gru4rec_cli.base.compiling import compiled
 from gru4rec_cli.models.gru4rec.compiled.threads import Counters, ThreadGroup, signal, wait
 
 
-@compiled()
+@compiled
 def take_turns(counters: Counters, me: int, rounds: int, numbers: Int64Array) -> None:
     """Every thread adds what the others wrote in the round before."""
     for turn in range(rounds):
@@ -37,7 +37,7 @@ def test_what_one_thread_writes_the_others_see_after_they_waited(threads: int):
         assert numbers[rounds % 2].tolist() == expected(threads, rounds)
 
 
-@compiled()
+@compiled
 def hand_over(counters: Counters, me: int, numbers: Int64Array) -> None:
     """The last thread, ahead of the first, writes every number; the first doubles it once it is there."""
     for place in range(len(numbers)):
@@ -66,7 +66,7 @@ def test_an_error_in_another_thread_is_told():
 
 
 def test_nobody_waits_for_a_thread_that_failed():
-    @compiled()
+    @compiled
     def meets(counters: Counters, me: int) -> None:
         wait(counters, me)
 
