@@ -9,7 +9,7 @@ from gru4rec_cli.evaluation.metrics import TieRule
 
 
 class EvaluateSettings(Settings):
-    """How ranks are turned into metrics (the ranks themselves do not depend on it)."""
+    """Settings of how ranks are turned into metrics (the ranks themselves do not depend on it)."""
 
     cutoffs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (5, 10, 20), min_length=1, description="list lengths K at which every metric is measured"

@@ -14,13 +14,13 @@ from gru4rec_cli.models.indexes.rules import count_rules, rule_blocks, strongest
 
 
 class Settings(ModelSettings):
-    """How many rules are kept."""
+    """Settings of association rules: how many are kept."""
 
     pruning: int | None = Field(None, ge=1, description="strongest rules kept for every item; null: all")
 
 
 class Model(ArrayModel[Settings]):
-    """score_j = Σ over training sessions p, Σ over clicks x ≠ y of p, of [p_x = i] [p_y = j], i the last click.
+    """Association rules: score_j = Σ over training sessions p, Σ over clicks x ≠ y of p, of [p_x = i] [p_y = j], i the last click.
 
     Association rules of size two: AR of Ludewig & Jannach (UMUAI 2018), without its normalisation, which is the
     same for all j.

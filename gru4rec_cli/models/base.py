@@ -29,7 +29,7 @@ AnySettings = TypeVar("AnySettings", bound=ModelSettings)
 
 @dataclass(frozen=True)
 class FitReport:
-    """What fitting left behind besides the model: one row of named values an epoch, and facts to show."""
+    """Results of fitting besides the model: one row of named values an epoch, and facts to show."""
 
     curve: list[dict[str, float]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class FitReport:
 
 @dataclass(frozen=True)
 class FitContext:
-    """What fitting is given besides the training sessions."""
+    """Everything that fitting is given besides the training sessions."""
 
     valid: Sessions | None = None  # sessions on which a model may choose its epoch; never the test sessions
     progress: Progress = SILENT

@@ -18,7 +18,7 @@ _EVENTS_AT_ONCE = 1 << 14
 
 
 class Settings(ModelSettings):
-    """How many clicks the chain looks at."""
+    """Settings of the chain: how many clicks it looks at."""
 
     order: Literal[1, 2] = Field(1, description="clicks that the chain looks at: the last one, or the last two")
     backoff: float = Field(

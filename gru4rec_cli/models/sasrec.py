@@ -281,7 +281,7 @@ class Training:
 
 
 class Model(NeuralModel[Settings]):
-    """score_j = state · item_j, with the state that the transformer has after the last click of the history."""
+    """SASRec: score_j = state · item_j, with the state that the transformer has after the last click of the history."""
 
     description: ClassVar[str] = (
         "SASRec: a causal transformer reads a session's last clicks at once; its state is scored against every item."

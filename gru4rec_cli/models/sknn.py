@@ -12,7 +12,7 @@ class Settings(NeighbourSettings):
 
 
 class Model(NeighbourModel[Settings]):
-    """score_j = Σ over the k nearest training sessions n that hold j of similarity(s, n).
+    """Session neighbours: score_j = Σ over the k nearest training sessions n that hold j of similarity(s, n).
 
     similarity(s, n) = |s ∩ n| / sqrt(|s| |n|), the cosine of the sets of items, among the `sample_size` most recent
     sessions that share an item with the session so far, s (Jannach & Ludewig, RecSys 2017; Ludewig & Jannach,

@@ -14,7 +14,7 @@ from gru4rec_cli.models.indexes.weights import Weighting, weights_by_step
 
 
 class Settings(ModelSettings):
-    """How far a rule reaches, and what distance costs."""
+    """Settings of sequential rules: how far they reach, and what distance costs."""
 
     steps: int = Field(10, ge=1, description="most clicks between the two of a rule, the later one counted")
     weighting: Weighting = Field(
@@ -24,7 +24,7 @@ class Settings(ModelSettings):
 
 
 class Model(ArrayModel[Settings]):
-    """score_j = Σ over training sessions p, Σ over clicks x < y of p, of [p_x = i] [p_y = j] w(y - x), i the last.
+    """Sequential rules: score_j = Σ over training sessions p, Σ over clicks x < y of p, of [p_x = i] [p_y = j] w(y - x), i the last.
 
     SR of Ludewig & Jannach (UMUAI 2018), with w(d) = 1/d up to `steps`, without its normalisation, which is the
     same for all j.

@@ -28,7 +28,7 @@ class Settings(NeighbourSettings):
 
 
 class Model(NeighbourModel[Settings]):
-    """score_j = Σ over the k nearest sessions n that hold j of similarity(s, n) · exp(-|p_n(j) - p_n(i*)| / λ3).
+    """STAN: score_j = Σ over the k nearest sessions n that hold j of similarity(s, n) · exp(-|p_n(j) - p_n(i*)| / λ3).
 
     similarity(s, n) = Σ_{i ∈ s ∩ n} exp(-a(i) / λ1) / sqrt(|s| |n|) · exp(-(t_s - t_n) / λ2); a(i): clicks since i, i*:
     the most recent item that s shares with n, p_n: position in n, t: time of the last click (Garg et al., *Sequence and

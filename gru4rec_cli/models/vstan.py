@@ -39,7 +39,7 @@ class Settings(NeighbourSettings):
 
 
 class Model(NeighbourModel[Settings]):
-    """score_j = STAN's sum, each term times exp(-a(i*) / λ_ipw), and the whole times (1 + λ_idf idf_j).
+    """VSTAN: score_j = STAN's sum, each term times exp(-a(i*) / λ_ipw), and the whole times (1 + λ_idf idf_j).
 
     i* is the most recent item that the session so far shares with the neighbour, a(i*) the clicks since, idf_j =
     log(sessions / sessions with j): VSTAN of Ludewig, Mauro, Latifi & Jannach (UMUAI 2021, *Empirical analysis of

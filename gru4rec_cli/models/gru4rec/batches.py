@@ -24,7 +24,7 @@ Draw = Callable[[int, int], Draws]  # of so many steps with so many slots
 
 
 class WalkStep(NamedTuple):
-    """Where the slots that are there are in one step, (width,) each; see `Walk`."""
+    """The slots in one step, (width,) each; see `Walk`."""
 
     rows: Int64Array
     starts: BoolArray
@@ -33,7 +33,7 @@ class WalkStep(NamedTuple):
 
 @dataclass(frozen=True)
 class Walk:
-    """Where the slots are in consecutive steps; in step s the first `widths[s]` entries of row s count, others are 0.
+    """The slots in consecutive steps; in step s the first `widths[s]` entries of row s count, others are 0.
 
     W is the number of slots of the widest step: B, or as many as there are sessions.
     """
@@ -50,7 +50,7 @@ class Walk:
 
 @dataclass(frozen=True)
 class MiniBatches:
-    """Consecutive steps with all that they draw. What is beyond a step's width is item 0, and must not count."""
+    """Consecutive steps with all that they draw. Entries beyond a step's width are item 0, and must not count."""
 
     walk: Walk
     inputs: Int64Array  # (steps, W) items

@@ -13,7 +13,7 @@ _EAGER = 3  # steps before it is recorded: libraries make their workspaces, memo
 
 
 class GraphStep(TorchStep):
-    """The same steps. Each finds its mini-batch by a counter on the device and leaves its loss there."""
+    """Takes the same steps; each finds its mini-batch by a counter on the device and leaves its loss there."""
 
     _tensors: Mapping[str, Tensor] = {}  # of `STEPS_AT_ONCE` steps; a graph works on the same memory every time
     graph: torch.cuda.CUDAGraph | None = None

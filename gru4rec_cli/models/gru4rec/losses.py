@@ -17,21 +17,21 @@ _TINY = 1e-24  # inside the logarithms, as in the author's implementation
 
 
 class Columns(NamedTuple):
-    """What a loss may know of the columns beside their scores."""
+    """Properties of the columns beside their scores."""
 
     gone: Tensor  # (C,) bool: targets of slots that are gone, which are no negatives
     log_q: Tensor  # (C,) log q_j: how often the data (targets) or the sampler (negatives) brings the item
 
 
 def cross_entropy(scores: Tensor, columns: Columns, settings: Settings) -> Tensor:
-    """−log(p + 1e-24) with p the softmax of the scores, corrected by logQ, at the slot's own target."""
+    """Return −log(p + 1e-24), p the softmax of the scores, corrected by logQ, at the slot's own target."""
     scores = scores - settings.logq_strength * columns.log_q
     p = torch.softmax(scores.masked_fill(columns.gone, -torch.inf), dim=1).diagonal()
     return -torch.log(p + _TINY)
 
 
 def bpr_max(scores: Tensor, columns: Columns, settings: Settings) -> Tensor:
-    """−log(Σ_j w_j σ(s_t − s_j) + 1e-24) + bpreg · Σ_j w_j s_j² (CIKM 2018, equation 13).
+    """Return −log(Σ_j w_j σ(s_t − s_j) + 1e-24) + bpreg · Σ_j w_j s_j² (CIKM 2018, equation 13).
 
     w is the softmax of the scores over the slot's negatives; scores pass through an ELU first where its parameter is
     above 0.

@@ -15,7 +15,7 @@ from gru4rec_cli.models.neural.scoring import MIN_ROWS
 
 
 class Model(NeuralModel[Settings]):
-    """score_j = h · Wy_j + By_j, with h the last GRU layer's state after the history."""
+    """GRU4Rec: score_j = h · Wy_j + By_j, with h the last GRU layer's state after the history."""
 
     description: ClassVar[str] = (
         "GRU4Rec: a recurrent network reads the session click by click; its state is scored against every item."

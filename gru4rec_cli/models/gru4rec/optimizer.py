@@ -9,8 +9,9 @@ Parameters = dict[str, Tensor]
 
 
 class Adagrad:
-    """acc += g²; step = lr · g / sqrt(acc + 1e-6); with momentum μ > 0: mom = μ · mom − step, p += mom; else p −= step.
+    """Updates parameters by Adagrad with momentum.
 
+    acc += g²; step = lr · g / sqrt(acc + 1e-6); with momentum μ > 0: mom = μ · mom − step, p += mom; else p −= step.
     Parameters are changed in place. Accumulators and momenta begin at 0.
     """
 

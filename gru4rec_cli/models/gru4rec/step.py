@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """What one mini-batch says before anything is changed."""
+    """Results of one mini-batch before anything is changed."""
 
     loss: Tensor  # (), divided by the configured batch size
     states: list[Tensor]  # one (W, D_L) a layer

@@ -34,7 +34,7 @@ class NeighbourIndex(NamedTuple):
 
 
 class Voting(NamedTuple):
-    """How a neighbourhood model chooses its neighbours and weighs their votes.
+    """Settings of how a neighbourhood model chooses its neighbours and weighs their votes.
 
     With s the history, n a training session, a(i) the age of item i in s (0: the last click), i* the most recent item
     of s that n holds:

@@ -9,7 +9,7 @@ from gru4rec_cli.base.settings import ModelSettings
 
 
 class NeuralSettings(ModelSettings):
-    """How long a neural model is trained, on what device, and which epoch is kept."""
+    """Settings of training: how long, on what device, and which epoch is kept."""
 
     epochs: int = Field(10, ge=1, description="passes over the training sessions")
     validate_on: str | None = Field(

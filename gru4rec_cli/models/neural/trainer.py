@@ -29,7 +29,7 @@ class Learned(NamedTuple):
 
 
 class Learner(Protocol):
-    """What is trained: parameters, and how an epoch changes them."""
+    """A training that a trainer carries out: parameters, and how an epoch changes them."""
 
     n_events: int  # events that an epoch learns from
     device: torch.device

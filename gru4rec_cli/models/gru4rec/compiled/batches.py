@@ -21,7 +21,7 @@ _GUIDE_PER_ITEM = 4  # entries of the guide table: what is looked up is then rar
 
 
 class NegativeSampler(sampling.NegativeSampler):
-    """The same draws, found by a guide table in place of a binary search.
+    """Draws the same items, found by a guide table in place of a binary search.
 
     `guide[g]` is the item of the number g / len(guide) (Chen & Asau, *On generating random variates from an empirical
     distribution*, 1974).

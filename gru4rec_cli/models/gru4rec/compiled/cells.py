@@ -11,7 +11,7 @@ from gru4rec_cli.models.gru4rec.compiled.elementary import sigmoid, tanh
 
 @compiled(reorder_sums=True)
 def carry(after: FloatingArray, previous: Int64Array, starts: BoolArray, before: FloatingArray) -> None:
-    """States (slots, D) of the step before for the slots of this one: moved together, zero where a session begins."""
+    """Carry states (slots, D) from the step before to the slots of this one; zero where a session begins."""
     for slot in range(len(previous)):
         stood = previous[slot]
         for unit in range(before.shape[1]):
@@ -22,7 +22,7 @@ def carry(after: FloatingArray, previous: Int64Array, starts: BoolArray, before:
 def gru_forward(
     from_x: FloatingArray, from_h: FloatingArray, h: FloatingArray, gates: FloatingArray, new: FloatingArray
 ) -> None:
-    """r = σ(x_r + h_r), z = σ(x_z + h_z), n = tanh(x_n + r ∘ h_n), new state (1 − z) ∘ n + z ∘ h.
+    """Compute r = σ(x_r + h_r), z = σ(x_z + h_z), n = tanh(x_n + r ∘ h_n), new state (1 − z) ∘ n + z ∘ h.
 
     `from_x` = W x + b and `from_h` = U h + c (slots, 3D) in PyTorch's order r, z, n; `gates` (slots, 3D) keeps r, z, n.
     """
@@ -47,7 +47,7 @@ def gru_backward(
     d_x: FloatingArray,
     d_h: FloatingArray,
 ) -> None:
-    """From the gradient d of the new state those of `from_x` and `from_h`, (slots, 3D).
+    """Compute the gradients of `from_x` and `from_h`, (slots, 3D), from the gradient d of the new state.
 
     With a the sums inside σ and tanh: dn = d (1 − z), da_n = dn (1 − n²), da_z = d (h − n) z (1 − z),
     da_r = da_n h_n r (1 − r); what comes from the state passes r in the candidate.
@@ -73,7 +73,7 @@ def gru_backward(
 def one_hot_gates(
     from_x: FloatingArray, from_h: FloatingArray, h: FloatingArray, gates: FloatingArray, reset: FloatingArray
 ) -> None:
-    """r = σ(x_r + h_r), z = σ(x_z + h_z) and r ∘ h.
+    """Compute r = σ(x_r + h_r), z = σ(x_z + h_z) and r ∘ h.
 
     `from_x` (slots, 3D) in the order candidate, r, z; `from_h` = h U_rz (slots, 2D); `gates` (slots, 3D) gets r, z.
     """
@@ -89,7 +89,7 @@ def one_hot_gates(
 def one_hot_forward(
     from_x: FloatingArray, from_reset: FloatingArray, h: FloatingArray, gates: FloatingArray, new: FloatingArray
 ) -> None:
-    """n = tanh(x_n + (r ∘ h) U_n), new state (1 − z) ∘ h + z ∘ n; `gates` gets n behind r and z."""
+    """Compute n = tanh(x_n + (r ∘ h) U_n), new state (1 − z) ∘ h + z ∘ n; `gates` gets n behind r and z."""
     slots, units = new.shape
     for slot in range(slots):
         for unit in range(units):
@@ -102,7 +102,7 @@ def one_hot_forward(
 
 @compiled(reorder_sums=True)
 def one_hot_backward(gradient: FloatingArray, h: FloatingArray, gates: FloatingArray, d_x: FloatingArray) -> None:
-    """From the gradient d of the new state: da_n = d z (1 − n²), da_z = d (n − h) z (1 − z), in `d_x` (slots, 3D)."""
+    """Compute from the gradient d of the new state: da_n = d z (1 − n²), da_z = d (n − h) z (1 − z), in `d_x` (slots, 3D)."""
     slots, units = gradient.shape
     one = gradient.dtype.type(1.0)
     for slot in range(slots):
@@ -114,7 +114,7 @@ def one_hot_backward(gradient: FloatingArray, h: FloatingArray, gates: FloatingA
 
 @compiled(reorder_sums=True)
 def one_hot_reset_backward(d_reset: FloatingArray, h: FloatingArray, gates: FloatingArray, d_x: FloatingArray) -> None:
-    """From the gradient of r ∘ h, which is da_n U_nᵀ: da_r = d h r (1 − r), in `d_x` (slots, 3D)."""
+    """Compute from the gradient of r ∘ h, which is da_n U_nᵀ: da_r = d h r (1 − r), in `d_x` (slots, 3D)."""
     slots, units = d_reset.shape
     one = d_reset.dtype.type(1.0)
     for slot in range(slots):
@@ -125,7 +125,7 @@ def one_hot_reset_backward(d_reset: FloatingArray, h: FloatingArray, gates: Floa
 
 @compiled(reorder_sums=True)
 def add_bias(values: FloatingArray, bias: FloatingArray) -> None:
-    """bias (columns,) to every row."""
+    """Add a bias (columns,) to every row."""
     for row in range(values.shape[0]):
         for column in range(values.shape[1]):
             values[row, column] += bias[column]
@@ -133,7 +133,7 @@ def add_bias(values: FloatingArray, bias: FloatingArray) -> None:
 
 @compiled(reorder_sums=True)
 def sum_rows(values: FloatingArray, sums: FloatingArray) -> None:
-    """The sum of the rows, (columns,)."""
+    """Write the sum of the rows, (columns,)."""
     sums[:] = 0.0
     for row in range(values.shape[0]):
         for column in range(values.shape[1]):
@@ -142,7 +142,7 @@ def sum_rows(values: FloatingArray, sums: FloatingArray) -> None:
 
 @compiled(reorder_sums=True)
 def multiply(values: FloatingArray, factors: FloatingArray) -> None:
-    """values ∘ factors, in place."""
+    """Multiply values by factors, in place."""
     for row in range(values.shape[0]):
         for column in range(values.shape[1]):
             values[row, column] *= factors[row, column]

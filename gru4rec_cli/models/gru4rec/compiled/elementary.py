@@ -22,22 +22,22 @@ _C3, _C4, _C5, _C6, _C7 = (np.float32(1.0 / math.factorial(n)) for n in range(3,
 
 
 def exp(x: float) -> float:
-    """e^x; in float32 between e^-87 and e^88."""
+    """Return e^x; in float32 between e^-87 and e^88."""
     return math.exp(x)
 
 
 def expm1(x: float) -> float:
-    """e^x − 1, exact near 0."""
+    """Return e^x − 1, exact near 0."""
     return math.expm1(x)
 
 
 def sigmoid(x: float) -> float:
-    """1 / (1 + e^-x)."""
+    """Return 1 / (1 + e^-x)."""
     return 1.0 / (1.0 + math.exp(-x))
 
 
 def tanh(x: float) -> float:
-    """Hyperbolic tangent, exact near 0."""
+    """Return the hyperbolic tangent, exact near 0."""
     return math.tanh(x)
 
 

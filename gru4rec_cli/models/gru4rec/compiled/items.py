@@ -33,7 +33,7 @@ def score(
     rules: Rules,
     work: Workspace,
 ) -> None:
-    """Scores (items, slots) of a part, through the ELU where there is one; the highest; the targets' own."""
+    """Compute the scores (items, slots) of a part, through the ELU where there is one, and the highest of every slot."""
     slots, size = batches.widths[step], stop - start
     targets, item_weights = targets_of(batches, step, start, work), batches.weights[step, start:stop]
     scores = matrix(work.scores, start * slots, size, slots)
@@ -53,7 +53,7 @@ def score(
 
 @compiled
 def exponentiate(batches: Batches, step: int, start: int, stop: int, work: Workspace) -> None:
-    """Cross-entropy's first look at a part."""
+    """Take the first pass of cross-entropy over a part."""
     slots = batches.widths[step]
     losses.add_exponentials(
         matrix(work.scores, start * slots, stop - start, slots),
@@ -65,7 +65,7 @@ def exponentiate(batches: Batches, step: int, start: int, stop: int, work: Works
 
 @compiled
 def compare(batches: Batches, step: int, start: int, stop: int, work: Workspace) -> None:
-    """BPR-max's first look at a part."""
+    """Take the first pass of BPR-max over a part."""
     slots, size = batches.widths[step], stop - start
     losses.add_comparisons(
         matrix(work.scores, start * slots, size, slots),
@@ -95,7 +95,7 @@ def comparisons_of(work: Workspace, start: int, size: int, slots: int) -> losses
 def score_gradients(
     shapes: LayerShapes, batches: Batches, step: int, start: int, stop: int, rules: Rules, work: Workspace
 ) -> None:
-    """The second look at a part: gradients of scores and biases; the part's share of the query's gradient (L, D)."""
+    """Take the second pass: gradients of scores and biases, and the part's share of the query's gradient (L, D)."""
     slots, size, part = batches.widths[step], stop - start, int(start > 0)
     scores, targets = matrix(work.scores, start * slots, size, slots), targets_of(batches, step, start, work)
     sums = losses.Sums(sums_of(work, part, slots), sums_of(work, 1 - part, slots))
@@ -116,7 +116,7 @@ def score_gradients(
 
 @compiled
 def item_gradients(shapes: LayerShapes, slots: int, start: int, stop: int, work: Workspace) -> None:
-    """Gradients (items, D) of a part's rows: those of the scores times the query."""
+    """Compute the gradients (items, D) of a part's rows: those of the scores times the query."""
     if stop > start:
         scores = matrix(work.scores, start * slots, stop - start, slots)
         query = block(work.after, shapes.units, len(shapes.units) - 1, shapes.batch_size, slots)
@@ -125,7 +125,7 @@ def item_gradients(shapes: LayerShapes, slots: int, start: int, stop: int, work:
 
 @compiled
 def add_input_gradients(shapes: LayerShapes, batches: Batches, step: int, work: Workspace) -> None:
-    """The inputs' gradients to those of their rows."""
+    """Add the gradients of the inputs to those of their rows."""
     slots = batches.widths[step]
     found = block(work.input_gradients, shapes.widths, 0, shapes.batch_size, slots)
     if shapes.shared:
@@ -139,7 +139,7 @@ def add_input_gradients(shapes: LayerShapes, batches: Batches, step: int, work: 
 def update_items(
     network: Network, rows: Int64Array, start: int, first_column: int, stop: int, rules: Rules, work: Workspace
 ) -> None:
-    """Move a part's rows of the item matrix, and the biases of those that are columns."""
+    """Update a part's rows of the item matrix, and the biases of those that are columns."""
     move_rows(network.items, rows[start:stop], work.gradients[start:stop], rules.rate)
     biases = work.bias_gradients[first_column:stop].reshape(stop - first_column, 1)
     move_rows(network.bias, rows[first_column:stop], biases, rules.rate)
@@ -147,11 +147,11 @@ def update_items(
 
 @compiled
 def update_inputs(network: Network, input_rows: Int64Array, n_inputs: int, rules: Rules, work: Workspace) -> None:
-    """Move the rows of a table of inputs alone."""
+    """Update the rows of a table of inputs alone."""
     move_rows(network.inputs, input_rows[:n_inputs], work.own_inputs[:n_inputs], rules.rate)
 
 
 @compiled
 def move_rows(table: Table, rows: Int64Array, gradients: FloatingArray, rate: Rate) -> None:
-    """Adagrad's step of a table's rows."""
+    """Update rows of a table by Adagrad."""
     adagrad_rows(table.values, table.accumulators, table.momenta, rows, gradients, rate)

@@ -25,8 +25,10 @@ from gru4rec_cli.models.gru4rec.compiled.rows import adagrad_rows
 
 @compiled
 def read_inputs(network: Network, shapes: LayerShapes, batches: Batches, step: int, work: Workspace) -> None:
-    """The input row of every slot (L, W), through dropout, and what it brings into the first layer's gates: W x + b,
-    one-hot x + b."""
+    """Read the input row of every slot (L, W), through dropout, and compute its part of the first layer's gates.
+
+    That is W x + b, one-hot x + b.
+    """
     slots = batches.widths[step]
     x = block(work.inputs, shapes.widths, 0, shapes.batch_size, slots)
     rows = batches.rows[step] if shapes.shared else batches.input_rows[step]
@@ -46,7 +48,7 @@ def read_inputs(network: Network, shapes: LayerShapes, batches: Batches, step: i
 
 @compiled
 def input_products(network: Network, shapes: LayerShapes, layer: int, x: FloatingArray, from_x: FloatingArray) -> None:
-    """W x + b of a layer, (L, 3D)."""
+    """Compute W x + b of a layer, (L, 3D)."""
     w, b = weights(network.cells.values[0], shapes.starts[layer, 0], shapes.units[layer], shapes.widths[layer])
     np.dot(x, w.T, from_x)
     cells.add_bias(from_x, b)
@@ -54,7 +56,7 @@ def input_products(network: Network, shapes: LayerShapes, layer: int, x: Floatin
 
 @compiled
 def carry_states(network: Network, shapes: LayerShapes, batches: Batches, step: int, work: Workspace) -> None:
-    """States for the slots of the step, and what they bring into the gates: U h + c, one-hot h U_rz."""
+    """Carry the states to the slots of the step, and compute their part of the gates: U h + c, one-hot h U_rz."""
     slots = batches.widths[step]
     for layer in range(len(shapes.units)):
         h = block(work.before, shapes.units, layer, shapes.batch_size, slots)
@@ -73,7 +75,7 @@ def carry_states(network: Network, shapes: LayerShapes, batches: Batches, step: 
 
 @compiled
 def forward(network: Network, shapes: LayerShapes, batches: Batches, step: int, work: Workspace) -> None:
-    """The new state of every layer, through dropout; the last one is the query."""
+    """Compute the new state of every layer, through dropout; the last one is the query."""
     slots, batch_size = batches.widths[step], shapes.batch_size
     for layer in range(len(shapes.units)):
         units = shapes.units[layer]
@@ -102,7 +104,7 @@ def forward(network: Network, shapes: LayerShapes, batches: Batches, step: int, 
 
 @compiled
 def backward(network: Network, shapes: LayerShapes, batches: Batches, step: int, work: Workspace) -> None:
-    """Through the layers, from the query's gradient to that of the inputs (L, W)."""
+    """Go back through the layers, from the query's gradient to that of the inputs (L, W)."""
     slots, batch_size, last = batches.widths[step], shapes.batch_size, len(shapes.units) - 1
     gradient = block(work.state_gradients, shapes.units, last, batch_size, slots)
     size = slots * shapes.units[last]
@@ -141,7 +143,7 @@ def backward(network: Network, shapes: LayerShapes, batches: Batches, step: int,
 
 @compiled
 def input_weight_gradients(shapes: LayerShapes, slots: int, work: Workspace) -> None:
-    """Of W and b of every layer: d_xᵀ x and the sum of d_x."""
+    """Compute the gradients of W and b of every layer: d_xᵀ x and the sum of d_x."""
     for layer in range(len(shapes.units)):
         if shapes.one_hot and layer == 0:
             continue
@@ -153,7 +155,7 @@ def input_weight_gradients(shapes: LayerShapes, slots: int, work: Workspace) -> 
 
 @compiled
 def state_weight_gradients(shapes: LayerShapes, slots: int, work: Workspace) -> None:
-    """Of U and c of every layer: d_hᵀ h and the sum of d_h; one-hot hᵀ [d_r, d_z], (r ∘ h)ᵀ d_n and the sum of d_x."""
+    """Compute those of U and c of every layer: d_hᵀ h and the sum of d_h; one-hot hᵀ [d_r, d_z], (r ∘ h)ᵀ d_n and the sum of d_x."""
     for layer in range(len(shapes.units)):
         units, start = shapes.units[layer], shapes.starts[layer, 1]
         h = block(work.before, shapes.units, layer, shapes.batch_size, slots)
@@ -173,6 +175,6 @@ def state_weight_gradients(shapes: LayerShapes, slots: int, work: Workspace) -> 
 
 @compiled
 def update_cells(cells: Table, gradient: FloatingArray, rules: Rules) -> None:
-    """Move the weights of all layers."""
+    """Update the weights of all layers."""
     whole = np.zeros(1, dtype=np.int64)
     adagrad_rows(cells.values, cells.accumulators, cells.momenta, whole, gradient, rules.rate)

@@ -14,7 +14,7 @@ _LINE = 64  # bytes of a cache line
 
 @compiled
 def add_rows(gradient: FloatingArray, places: Int64Array, added: FloatingArray) -> None:
-    """gradient[places[b]] += added[b], one after the other."""
+    """Add added[b] to gradient[places[b]], one after the other."""
     for slot in range(len(places)):
         for column in range(gradient.shape[1]):
             gradient[places[slot], column] += added[slot, column]
@@ -28,7 +28,7 @@ def _fetch_row(matrix: FloatingArray, row: int) -> None:
 
 
 class Rate(NamedTuple):
-    """How far Adagrad moves."""
+    """Settings of Adagrad."""
 
     learning_rate: float
     momentum: float
@@ -44,7 +44,7 @@ def adagrad_rows(
     gradients: FloatingArray,
     rate: Rate,
 ) -> None:
-    """See `optimizer.Adagrad`: update the given rows of (V, D) matrices, each named once, with gradients (rows, D)."""
+    """Update, as `optimizer.Adagrad` does, the given rows of (V, D) matrices, each named once, with gradients (rows, D)."""
     number = values.dtype.type
     learning_rate, momentum, epsilon = number(rate.learning_rate), number(rate.momentum), number(rate.epsilon)
     for place in range(len(rows)):
@@ -70,7 +70,7 @@ def adagrad_rows(
 
 @compiled(reorder_sums=True)
 def read_rows(matrix: FloatingArray, rows: Int64Array, found: FloatingArray) -> None:
-    """found[i] = matrix[rows[i]]."""
+    """Copy matrix[rows[i]] to found[i]."""
     for place in range(len(rows)):
         row = rows[place]
         if place + _AHEAD < len(rows):

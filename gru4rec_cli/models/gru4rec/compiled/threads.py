@@ -1,7 +1,7 @@
-"""Compiled loops that several threads run in step, meeting without the interpreter's lock.
+"""Threads that run one compiled loop together and wait for each other without the interpreter's lock.
 
-All threads of a group run the same loop; what one has written before `wait` the others see after it. Waiting is a short
-spin, since they wait many times a millisecond; a thread that waits longer sleeps, so as not to hold up a busy machine.
+All threads of a group run the same loop. What one has written before `wait`, the others see after it. Waiting is a short
+spin, since they wait many times a millisecond; a thread that waits longer sleeps, so that a busy machine is not held up.
 """
 
 import sys
@@ -17,7 +17,7 @@ from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.base.compiling import compiled
 from gru4rec_cli.models.gru4rec.compiled.intrinsics import load_acquire, store_release
 
-Counters = Int64Array  # (threads, PADDING): how often each thread has arrived, a cache line each
+Counters = Int64Array  # (threads, PADDING): how often each thread has signalled, a cache line each
 
 PADDING = 8
 _GONE = np.iinfo(np.int64).max  # of a thread that failed or was interrupted: nobody waits for it any more
@@ -29,7 +29,7 @@ _sleep: Any = types.ExternalFunction("Sleep" if sys.platform == "win32" else "us
 
 
 class ThreadGroup:
-    """So many threads, the calling one among them."""
+    """A number of threads, the calling one among them."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -37,7 +37,7 @@ class ThreadGroup:
         self._ready: set[Callable[..., None]] = set()
 
     def run(self, loop: Callable[..., None], *arguments: Any) -> None:
-        """`loop(counters, thread, *arguments)` in every thread; back when all are.
+        """Run `loop(counters, thread, *arguments)` in every thread, and return when all have.
 
         Raises:
             Exception: whatever the loop raised in any of them, KeyboardInterrupt in the calling one.
