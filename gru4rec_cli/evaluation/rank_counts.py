@@ -60,16 +60,16 @@ def best_dense(scores: FloatingArray, longest: int) -> Int32Array:
         row = scores[event]
         _maxima(row, maxima)
         bar = np.partition(maxima, max(n_sets - longest, 0))[max(n_sets - longest, 0)]
-        found = 0
+        n_chosen = 0
         for first in range(n_sets):
             if maxima[first] < bar:
                 continue
             for item in range(first, n_items, n_sets):
                 score = row[item]
-                if score < bar or (found == longest and not _ahead_of(score, item, best, lists[event], longest - 1)):
+                if score < bar or (n_chosen == longest and not _ahead_of(score, item, best, lists[event], longest - 1)):
                     continue
-                place = found if found < longest else longest - 1
-                found = min(found + 1, longest)
+                place = n_chosen if n_chosen < longest else longest - 1
+                n_chosen = min(n_chosen + 1, longest)
                 while place > 0 and _ahead_of(score, item, best, lists[event], place - 1):
                     best[place] = best[place - 1]
                     lists[event, place] = lists[event, place - 1]
@@ -276,30 +276,30 @@ def _best_of_list(
     chosen: Int32Array,
 ) -> None:
     """Fill `chosen` with the best of the candidates, then with the first of the others in `order`."""
-    longest, found = len(chosen), 0
+    longest, n_chosen = len(chosen), 0
     for entry in range(len(items)):
         item, score = items[entry], scores[entry]
-        if found == longest and not _before(score, item, best[longest - 1], chosen[longest - 1], levels):
+        if n_chosen == longest and not _before(score, item, best[longest - 1], chosen[longest - 1], levels):
             continue
-        place = found if found < longest else longest - 1
-        found = min(found + 1, longest)
+        place = n_chosen if n_chosen < longest else longest - 1
+        n_chosen = min(n_chosen + 1, longest)
         while place > 0 and _before(score, item, best[place - 1], chosen[place - 1], levels):
             best[place] = best[place - 1]
             chosen[place] = chosen[place - 1]
             place -= 1
         best[place] = score
         chosen[place] = item
-    candidates = found
+    candidates = n_chosen
     position = 0
-    while found < longest:  # then all candidates are chosen
+    while n_chosen < longest:  # then all candidates are chosen
         item = order[position]
         position += 1
         known = False
         for place in range(candidates):
             known |= chosen[place] == item
         if not known:
-            chosen[found] = item
-            found += 1
+            chosen[n_chosen] = item
+            n_chosen += 1
 
 
 @compiled

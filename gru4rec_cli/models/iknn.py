@@ -41,7 +41,7 @@ class Model(ArrayModel[Settings]):
         sessions_of_last = np.repeat(sessions, np.diff(both.offsets))
         shrunk = sessions_of_last**self.settings.alpha * sessions[both.items] ** (1 - self.settings.alpha)
         order = ItemOrder.by(train.supports())
-        similar = ScoredLists(both.offsets, both.items, (both.scores / shrunk).astype(np.float32))
+        similar = both._replace(scores=(both.scores / shrunk).astype(np.float32))
         rules = strongest(similar, self.settings.n_sims, order)
         self.arrays = {"levels": order.levels, **rules._asdict()}
         return FitReport(facts={"rules": len(rules.items)})

@@ -1,5 +1,7 @@
 """Ranks against the plain definition."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -264,3 +266,22 @@ def test_many_tied_tensors_are_listed_as_arrays():
     scores = np.random.default_rng(0).integers(-3, 3, (70, 5000)).astype(np.float32)
     expected = best_items(ScoreBlock(0, scores), 20)
     assert best_items(ScoreBlock(0, torch.from_numpy(scores)), 20).tolist() == expected.tolist()
+
+
+def test_ranking_arrays_and_candidates_loads_no_torch():
+    code = """
+import sys
+import numpy as np
+from gru4rec_cli.evaluation.ranking import best_items, count_above
+from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder, ScoreBlock, ScoredLists
+
+supports = np.ones(3, dtype=np.int64)
+lists = ScoredLists(np.array([0, 1]), np.zeros(1, dtype=np.int32), np.ones(1, dtype=np.float32))
+candidates = CandidateBlock.of(0, lists, ItemOrder.by(supports))
+for block in (ScoreBlock(0, np.eye(3, dtype=np.float32)[:1]), candidates):
+    assert count_above(block, np.zeros(1, dtype=np.int32), supports)[0].tolist() == [0]
+    assert best_items(block, 3).tolist() == [[0, 1, 2]]
+print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

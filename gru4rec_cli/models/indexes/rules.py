@@ -39,8 +39,8 @@ def count_rules(sessions: Sessions, after: Float64Array, before: Float64Array | 
     ends[0], ends[-1] = 0, n_items
 
     def part(first: int, last: int) -> tuple[Int64Array, Int32Array, Float32Array]:
-        own = bounds[first : last + 1]
-        return count_pairs(sessions.items, sessions.offsets, session_of, rows, own, n_items, forward, backward)
+        of_part = bounds[first : last + 1]
+        return count_pairs(sessions.items, sessions.offsets, session_of, rows, of_part, n_items, forward, backward)
 
     counted = list(in_threads(lambda pair: part(*pair), pairwise(ends.tolist())))
     counts, items, weights = (np.concatenate(arrays) for arrays in zip(*counted, strict=True))
