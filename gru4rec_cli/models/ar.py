@@ -20,9 +20,11 @@ class Settings(ModelSettings):
 
 
 class Model(ArrayModel[Settings]):
-    """Association rules: score_j = Σ over training sessions p, Σ over clicks x ≠ y of p, of [p_x = i] [p_y = j], i the last click.
+    """Association rules of size two.
 
-    Association rules of size two: AR of Ludewig & Jannach (UMUAI 2018), without its normalisation, which is the
+    score_j = Σ over training sessions p, Σ over clicks x ≠ y of p, of [p_x = i] [p_y = j], i the last click.
+
+    AR of Ludewig & Jannach (UMUAI 2018), without its normalisation, which is the
     same for all j.
     """
 

@@ -22,7 +22,9 @@ class Settings(ModelSettings):
 
 
 class Model(ArrayModel[Settings]):
-    """Item neighbours: score_j = n_ij / ((n_i + λ)^α (n_j + λ)^(1 - α)), i the last click; n: training sessions with i, j, both.
+    """Item neighbours.
+
+    score_j = n_ij / ((n_i + λ)^α (n_j + λ)^(1 - α)), i the last click; n: training sessions with i, j, both.
 
     Item-KNN of Hidasi et al. (ICLR 2016): cosine over sessions, shrunk, so that coincidences of rare items count less.
     """

@@ -17,7 +17,7 @@ class Settings(ModelSettings):
 
 
 class Model(ArrayModel[Settings]):
-    """Session popularity: score_j = number of clicks on j in the session so far: the baseline S-POP of Hidasi et al. (ICLR 2016)."""
+    """Session popularity: score_j = number of clicks on j in the session so far (S-POP of Hidasi et al., ICLR 2016)."""
 
     description: ClassVar[str] = f"The items of the session so far by their number of clicks in it; {FALLBACK}."
     random: ClassVar[bool] = False

@@ -24,7 +24,9 @@ class Settings(ModelSettings):
 
 
 class Model(ArrayModel[Settings]):
-    """Sequential rules: score_j = Σ over training sessions p, Σ over clicks x < y of p, of [p_x = i] [p_y = j] w(y - x), i the last.
+    """Sequential rules.
+
+    score_j = Σ over training sessions p, Σ over clicks x < y of p, of [p_x = i] [p_y = j] w(y - x), i the last.
 
     SR of Ludewig & Jannach (UMUAI 2018), with w(d) = 1/d up to `steps`, without its normalisation, which is the
     same for all j.

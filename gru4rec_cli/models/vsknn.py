@@ -25,7 +25,9 @@ class Settings(NeighbourSettings):
 
 
 class Model(NeighbourModel[Settings]):
-    """V-SkNN: score_j = Σ over the k nearest training sessions n that hold j of similarity(s, n) · v(n) · (1 + λ idf_j).
+    """V-SkNN.
+
+    score_j = Σ over the k nearest training sessions n that hold j of similarity(s, n) · v(n) · (1 + λ idf_j).
 
     similarity(s, n) = Σ_{i ∈ s ∩ n} w_i, the product of the session's weights with the set n: w is 1 for the last click
     and falls towards the first (`weighting`); v(n) falls with the steps from the last click back to the latest one that

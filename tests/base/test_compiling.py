@@ -1,8 +1,12 @@
 """Loops that are compiled at first use: this is logged once, and not where they are found on disk."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from filelock import FileLock
 
 LOOPS = """
 import numpy as np
@@ -38,3 +42,21 @@ def test_compiling_is_logged_once_and_only_where_it_happens(tmp_path: Path):
 
 def test_quiet_is_quiet(tmp_path: Path):
     assert said_by(tmp_path, quiet=True) == ""
+
+
+def test_one_process_at_a_time_writes_a_compiled_loop(tmp_path: Path):
+    """Two that write at once would give one number to files of different types."""
+    program, folder = tmp_path / "loops.py", tmp_path / "kept"
+    program.write_text(LOOPS.format(quiet=True))
+    command, environment = [sys.executable, program], {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    (lock,) = folder.rglob("write.lock")
+    for kept in lock.parent.glob("loops.*"):
+        kept.unlink()
+    with FileLock(lock):
+        waiting = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(8)
+        assert not list(lock.parent.glob("loops.*"))
+    assert waiting.wait(60) == 0
+    assert list(lock.parent.glob("loops.total*.nbi"))

@@ -102,7 +102,7 @@ def one_hot_forward(
 
 @compiled(reorder_sums=True)
 def one_hot_backward(gradient: FloatingArray, h: FloatingArray, gates: FloatingArray, d_x: FloatingArray) -> None:
-    """Compute from the gradient d of the new state: da_n = d z (1 − n²), da_z = d (n − h) z (1 − z), in `d_x` (slots, 3D)."""
+    """Compute da_n = d z (1 − n²), da_z = d (n − h) z (1 − z) in `d_x` (slots, 3D); d is the new state's gradient."""
     slots, units = gradient.shape
     one = gradient.dtype.type(1.0)
     for slot in range(slots):

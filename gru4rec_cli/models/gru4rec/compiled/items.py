@@ -33,7 +33,7 @@ def score(
     rules: Rules,
     work: Workspace,
 ) -> None:
-    """Compute the scores (items, slots) of a part, through the ELU where there is one, and the highest of every slot."""
+    """Compute the scores (items, slots) of a part, through an ELU if there is one, and the highest of every slot."""
     slots, size = batches.widths[step], stop - start
     targets, item_weights = targets_of(batches, step, start, work), batches.weights[step, start:stop]
     scores = matrix(work.scores, start * slots, size, slots)

@@ -155,7 +155,10 @@ def input_weight_gradients(shapes: LayerShapes, slots: int, work: Workspace) -> 
 
 @compiled
 def state_weight_gradients(shapes: LayerShapes, slots: int, work: Workspace) -> None:
-    """Compute those of U and c of every layer: d_hᵀ h and the sum of d_h; one-hot hᵀ [d_r, d_z], (r ∘ h)ᵀ d_n and the sum of d_x."""
+    """Compute the gradients of U and c of every layer: d_hᵀ h and the sum of d_h.
+
+    One-hot: hᵀ [d_r, d_z], (r ∘ h)ᵀ d_n and the sum of d_x.
+    """
     for layer in range(len(shapes.units)):
         units, start = shapes.units[layer], shapes.starts[layer, 1]
         h = block(work.before, shapes.units, layer, shapes.batch_size, slots)

@@ -44,7 +44,7 @@ def adagrad_rows(
     gradients: FloatingArray,
     rate: Rate,
 ) -> None:
-    """Update, as `optimizer.Adagrad` does, the given rows of (V, D) matrices, each named once, with gradients (rows, D)."""
+    """Update the given rows of (V, D) matrices by gradients (rows, D), as `optimizer.Adagrad` does; each row once."""
     number = values.dtype.type
     learning_rate, momentum, epsilon = number(rate.learning_rate), number(rate.momentum), number(rate.epsilon)
     for place in range(len(rows)):

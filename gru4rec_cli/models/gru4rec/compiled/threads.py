@@ -1,7 +1,7 @@
 """Threads that run one compiled loop together and wait for each other without the interpreter's lock.
 
-All threads of a group run the same loop. What one has written before `wait`, the others see after it. Waiting is a short
-spin, since they wait many times a millisecond; a thread that waits longer sleeps, so that a busy machine is not held up.
+All threads of a group run the same loop. What one has written before `wait`, the others see after it. Waiting is a
+short spin, since they wait many times a millisecond. A thread that waits longer sleeps, for the sake of other work.
 """
 
 import sys
