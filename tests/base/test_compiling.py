@@ -48,13 +48,13 @@ def test_one_process_at_a_time_writes_a_compiled_loop(tmp_path: Path):
     """Two that write at once would give one number to files of different types."""
     program, folder = tmp_path / "loops.py", tmp_path / "kept"
     program.write_text(LOOPS.format(quiet=True))
-    command, environment = [sys.executable, program], {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
+    command, environment = [sys.executable, str(program)], {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
     subprocess.run(command, env=environment, check=True, capture_output=True)
     (lock,) = folder.rglob("write.lock")
     for kept in lock.parent.glob("loops.*"):
         kept.unlink()
     with FileLock(lock):
-        waiting = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        waiting = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         with pytest.raises(subprocess.TimeoutExpired):
             waiting.wait(8)
         assert not list(lock.parent.glob("loops.*"))
