@@ -67,19 +67,22 @@ class _Ticks(ScalarFormatter):
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Our style on matplotlib's defaults, not the user's; characters without a glyph pass silently."""
+    """Apply our style to matplotlib's defaults, not the user's, in the context; characters without a glyph pass
+    silently."""
     with matplotlib.style.context(_STYLE, after_reset=True), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 
 def new_canvas(width: float = SIZE[0], height: float = SIZE[1]) -> Canvas:
+    """Return an empty figure of this size in inches."""
     canvas = Canvas(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(canvas)
     return canvas
 
 
 def write_figure(folder: Path, canvas: Canvas, figure: Figure, words: Words) -> Figure:
+    """Write a figure as PNG and SVG, its numbers as the language writes them, and return it."""
     if words.decimal_mark != ".":
         for axis in (axis for axes in canvas.axes for axis in (axes.xaxis, axes.yaxis)):
             if isinstance(axis.get_major_formatter(), ScalarFormatter):
@@ -90,7 +93,7 @@ def write_figure(folder: Path, canvas: Canvas, figure: Figure, words: Words) -> 
 
 
 def looks(models: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Colour, marker and line of every model: no two share a marker among the first 12, nor colour and line."""
+    """Return colour, marker and line of every model: no two share a marker among the first 12, nor colour and line."""
     found: dict[str, dict[str, Any]] = {}
     for index, model in enumerate(name for name in models if name != ORACLE):
         line = LINES[index // len(COLOURS) % len(LINES)]
@@ -105,17 +108,17 @@ def looks(models: Collection[str]) -> dict[str, dict[str, Any]]:
 
 
 def short(name: str, longest: int = 26) -> str:
-    """The name, or its beginning and end."""
+    """Return the name, or its beginning and end."""
     return name if len(name) <= longest else f"{name[: longest - 9]}…{name[-8:]}"
 
 
 def count_scale(set_scale: Callable[[str], None], axis: Axis, words: Words) -> None:
-    """A logarithmic scale whose ticks are plain numbers."""
+    """Set a logarithmic scale whose ticks are plain numbers."""
     set_scale("log")
     axis.set_major_formatter(FuncFormatter(lambda count, _: words.rounded(count)))
     axis.set_minor_formatter(NullFormatter())
 
 
 def counted(number: int, noun: str, words: Words) -> str:
-    """`1 session`, `2 sessions`."""
+    """Return a number with its noun: `1 session`, `2 sessions`."""
     return f"{words.count(number)} {words(noun if number == 1 else f'{noun}s')}"

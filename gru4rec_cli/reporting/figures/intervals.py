@@ -20,7 +20,7 @@ _WIDTH = 9.0
 
 
 def draw_intervals(folder: Path, findings: Findings, words: Words) -> Figure | None:
-    """A panel a metric: every model's estimate as a dot, its interval over events as a line, seeds as ticks."""
+    """Draw a panel a metric: every model's estimate as a dot, its interval over events as a line, seeds as ticks."""
     panels = interval_panels(findings, words)
     if not panels:
         return None
@@ -56,7 +56,7 @@ def _draw_panel(axes: Axes, panel: Panel, row_of: dict[str, int]) -> None:
 
 
 def draw_sensitivity(folder: Path, findings: Findings, words: Words) -> Figure | None:
-    """By which factor every other protocol inflates the headline metric of every model; 1 is full ranking."""
+    """Draw by which factor every other protocol inflates the headline metric of every model; 1 is full ranking."""
     found = factors(findings)
     models = [m for m in findings.order if any(m in by_model for by_model in found.values())]
     points = {

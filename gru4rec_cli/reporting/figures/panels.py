@@ -40,30 +40,31 @@ class Panel:
     signed: bool = False  # differences: the scale holds zero, and shows it
 
     def scale(self) -> tuple[float, float]:
-        """Where the scale begins and ends."""
+        """Return where the scale begins and ends."""
         values = [v for row in self.rows for v in (row.value, row.low, row.high, *row.single) if not math.isnan(v)]
         low, high = min([*values, *([0.0] if self.signed else [])]), max([*values, *([0.0] if self.signed else [])])
         margin = (high - low or abs(high) or 1.0) * _MARGIN
         return low - margin, high + margin
 
     def ticks(self) -> list[float]:
-        """Round values within the scale."""
+        """Return round values within the scale."""
         low, high = self.scale()
         return [float(t) for t in MaxNLocator(_TICKS, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= t <= high]
 
     def place(self, value: float) -> float:
-        """Where a value stands between the ends of the scale, in percent."""
+        """Return where a value stands between the ends of the scale, in percent."""
         low, high = self.scale()
         return float(np.clip((value - low) / (high - low) * 100, 0, 100))
 
 
 def interval_panels(findings: Findings, words: Words) -> tuple[Panel, ...]:
-    """A panel a metric: every model's estimate with its interval over events, and the values of single seeds."""
+    """Return a panel a metric: every model's estimate with its interval over events, and the values of single seeds."""
     panels = [interval_panel(findings, metric, words) for metric in METRICS]
     return tuple(panel for panel in panels if panel.rows)
 
 
 def interval_panel(findings: Findings, metric: str, words: Words) -> Panel:
+    """Return the panel of one metric."""
     rows = []
     for model in findings.order:
         key = findings.key(model, metric)
@@ -87,7 +88,7 @@ def interval_panel(findings: Findings, metric: str, words: Words) -> Panel:
 
 
 def difference_panel(findings: Findings, words: Words) -> Panel | None:
-    """How far every other model is below the best in the headline metric; None where the run did not compare."""
+    """Return how far every other model is below the best in the headline metric; None where the run did not compare."""
     if not findings.ranked:
         return None
     best, *others = findings.ranked

@@ -108,13 +108,14 @@ def _by_cutoff(folder: Path, metric: Metric, findings: Findings, words: Words) -
 
 
 def _cutoff_ticks(largest: int) -> list[int]:
-    """1 and the multiples of a round step, about five to ten of them, up to `largest`."""
+    """Return 1 and the multiples of a round step, about five to ten of them, up to `largest`."""
     step = next(step for step in (1, 5, 10, 25, 50, 100, largest) if step * 10 >= largest)
     return sorted({1, *range(step, largest + 1, step)})
 
 
 def _training(folder: Path, training: Mapping[str, Sequence[Mapping[str, float]]], words: Words) -> Figure:
-    """A panel for every model's loss, each on its own scale, a line a seed; then one for every validation metric."""
+    """Draw a panel for every model's loss, each on its own scale, a line a seed; then one for every validation
+    metric."""
     look = _fit_looks(training)
     keys = sorted({key for rows in training.values() for row in rows for key in row if key.startswith("valid_")})
     panels = _training_panels(training, keys, words)
@@ -142,7 +143,7 @@ def _training(folder: Path, training: Mapping[str, Sequence[Mapping[str, float]]
 
 
 def _fit_looks(training: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The look of every fit: that of its model, another line for every seed."""
+    """Return the look of every fit: that of its model, another line for every seed."""
     fits = list(training)
     by_model = looks(dict.fromkeys(FitName.parse(fit).model for fit in fits))
     seen: Counter[str] = Counter()
@@ -158,7 +159,7 @@ def _fit_looks(training: Iterable[str]) -> dict[str, dict[str, Any]]:
 def _training_panels(
     training: Mapping[str, Sequence[Mapping[str, float]]], keys: Sequence[str], words: Words
 ) -> list[tuple[str, str, str, list[str]]]:
-    """Title, key, label and fits of every panel."""
+    """Return title, key, label and fits of every panel."""
     with_loss: dict[str, list[str]] = {}
     for fit, rows in training.items():
         if any("loss" in row for row in rows):
@@ -181,7 +182,8 @@ def _training_panel(
 
 
 def _lengths(folder: Path, lengths: Mapping[str, Int64Array], words: Words) -> Figure:
-    """Share of the sessions with at least so many clicks, a line a part: smooth where single lengths are rare."""
+    """Draw the share of the sessions with at least so many clicks, a line a part: smooth where single lengths are
+    rare."""
     canvas = new_canvas()
     axes = canvas.subplots()
     parts = {part: counts for part, counts in lengths.items() if counts.any()}
@@ -215,7 +217,7 @@ def _lengths(folder: Path, lengths: Mapping[str, Int64Array], words: Words) -> F
 
 
 def _popularity(folder: Path, supports: Int64Array, words: Words) -> Figure:
-    """Support by popularity rank, both on a log scale."""
+    """Draw support by popularity rank, both on a log scale."""
     ordered = np.sort(supports[supports > 0])[::-1]
     picked = np.unique(np.geomspace(1, len(ordered), MOST_POINTS).round().astype(np.int64))
     canvas = new_canvas()

@@ -34,7 +34,8 @@ class Estimate:
 
 
 def estimates(metrics: pd.DataFrame, *, seed: str = ALL_SEEDS, slice_name: str = WHOLE) -> dict[Key, Estimate]:
-    """The estimates of one seed (default: averaged over seeds) on one slice (default: all events), in table order."""
+    """Return the estimates of one seed (default: averaged over seeds) on one slice (default: all events), in table
+    order."""
     missing = [name for name in _COLUMNS if name not in metrics.columns]
     if missing:
         raise StageError(f"the metrics table lacks {', '.join(missing)}", "run `evaluate` again with --force")
@@ -68,14 +69,14 @@ def metric_label(metric: str, cutoff: object) -> str:
 
 
 def metric_source(key: Key, *, seed: str = ALL_SEEDS, slice_name: str = WHOLE) -> str:
-    """Where an estimate stands, such as `evaluate/metrics.json › metrics[model=…, metric=…, …]`."""
+    """Return where an estimate stands, such as `evaluate/metrics.json › metrics[model=…, metric=…, …]`."""
     model, metric, cutoff, ties = key
     told = {"model": model, "seed": seed, "metric": metric, "k": cutoff, "ties": ties, "slice": slice_name}
     return source_path("metrics", **told)
 
 
 def source_path(part: str, **chosen: object) -> str:
-    """The place in metrics.json of the entry of `part` that has these fields."""
+    """Return the place in metrics.json of the entry of `part` that has these fields."""
     fields = ", ".join(f"{name}={value}" for name, value in chosen.items())
     return f"{METRICS_SOURCE} › {part}" + (f"[{fields}]" if fields else "")
 
@@ -131,7 +132,7 @@ class Findings:
         return metric_label(metric, cutoff)
 
     def key(self, model: str, metric: str = HEADLINE) -> Key:
-        """The headline estimate of a model."""
+        """Return the headline estimate of a model."""
         return model, metric, self.cutoff, self.ties
 
     @cached_property
@@ -149,14 +150,15 @@ class Findings:
         return self.found.get(self.key(ORACLE))
 
     def stage(self, model: str) -> str:
+        """Return the stage that fitted a model: `baseline`, `train`, `oracle`."""
         return str(self.models.get(model, {}).get("stage", ""))
 
     def best_of(self, stage: str) -> str | None:
-        """The best model of `baseline` or `train`."""
+        """Return the best model of `baseline` or `train`."""
         return next((model for model in self.ranked if self.stage(model) == stage), None)
 
     def seeds(self, model: str) -> list[str]:
-        """The seeds with which a model was fitted, as text, in the order of the table."""
+        """Return the seeds with which a model was fitted, as text, in the order of the table."""
         if not len(self.frame):
             return []
         rows = self.frame[(self.frame["model"] == model) & (self.frame["seed"] != ALL_SEEDS)]
@@ -168,7 +170,7 @@ class Findings:
         return [model for model in self.order if len(self.seeds(model)) > 1]
 
     def by_seed(self, model: str, metric: str = HEADLINE) -> dict[str, float]:
-        """The headline value of every seed of a model."""
+        """Return the headline value of every seed of a model."""
         key = self.key(model, metric)
         found = {seed: estimates(self.frame, seed=seed).get(key) for seed in self.seeds(model)}
         return {seed: estimate.value for seed, estimate in found.items() if estimate}
@@ -184,7 +186,7 @@ class Findings:
         return self.document.get("differences")
 
     def difference(self, first: str, second: str, metric: str = HEADLINE) -> Mapping[str, Any] | None:
-        """The comparison of two models, whichever stands first."""
+        """Return the comparison of two models, whichever stands first."""
         pairs = ((first, second), (second, first))
         entries = self.differences or ()
         return next(

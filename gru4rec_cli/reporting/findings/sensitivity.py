@@ -20,6 +20,7 @@ class Protocol:
 
     @classmethod
     def of(cls, row: Row) -> "Protocol":
+        """Return the protocol of a row."""
         return cls(str(row.get("protocol")), row.get("negatives"), str(row.get("ties")))
 
 

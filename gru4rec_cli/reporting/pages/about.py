@@ -17,7 +17,7 @@ _PROTOCOL_SOURCE = f"{METRICS_SOURCE} › protocol"
 
 
 def protocol_sentences(protocol: Mapping[str, Any], words: Words) -> list[Sentence]:
-    """The protocol in words, then whatever else its artifact holds."""
+    """Return the protocol in words, then whatever else its artifact holds."""
 
     def told(key: str) -> str:
         value = protocol.get(key)
@@ -53,7 +53,7 @@ def protocol_sentences(protocol: Mapping[str, Any], words: Words) -> list[Senten
 
 
 def _target_slices(slices: Mapping[str, Any], words: Words) -> Sentence:
-    """How many items are head, torso and tail."""
+    """Return how many items are head, torso and tail."""
     parts = (slices.get("target") or {}).items()
     told = [
         words("target_part", part=words(f"slice_{part}"), items=words.plain((about or {}).get("items")))
@@ -64,7 +64,7 @@ def _target_slices(slices: Mapping[str, Any], words: Words) -> Sentence:
 
 
 def split_settings(settings: Mapping[str, Any] | None, words: Words) -> Block:
-    """How the data was cleaned and divided."""
+    """Return how the data was cleaned and divided."""
     if settings is None:
         return Gap(words.say("gap_split_settings"))
     source = "split/statistics.json › settings"
@@ -72,6 +72,7 @@ def split_settings(settings: Mapping[str, Any] | None, words: Words) -> Block:
 
 
 def model_blocks(models: Mapping[str, Any], not_applicable: Mapping[str, str], words: Words) -> list[Block]:
+    """Return every model with its settings and seeds, and why others do not apply."""
     said = []
     for model, about in models.items():
         source = f"{METRICS_SOURCE} › models.{model}"
@@ -109,7 +110,7 @@ def _assigned(settings: Mapping[str, Any], words: Words) -> str:
 
 
 def environment_blocks(provenance: Mapping[str, Any], words: Words) -> list[Block]:
-    """The versions of what computed; machine and costs are of one run alone and stand in its manifests."""
+    """Return the versions of what computed; machine and costs are of one run alone and stand in its manifests."""
     versions = provenance.get("versions")
     listed = ", ".join(f"{name} {version}" for name, version in (versions or {}).items())
     said = words.say("versions", "evaluate/manifest.json › versions", versions=listed or _gap("versions", words))
@@ -117,7 +118,7 @@ def environment_blocks(provenance: Mapping[str, Any], words: Words) -> list[Bloc
 
 
 def provenance_blocks(provenance: Mapping[str, Any], words: Words) -> list[Block]:
-    """Which run this is, what it was made from, and the command that makes it again."""
+    """Return which run this is, what it was made from, and the command that makes it again."""
     said = [words.say("run_name", run=provenance.get("run") or _gap("run", words))]
     said.append(words.say("run_id", id=provenance.get("id") or _gap("id", words)))
     said.append(words.say("command_again"))

@@ -9,7 +9,7 @@ from gru4rec_cli.reporting.text.words import Words
 
 
 def comparison_sections(groups: Sequence[Group], words: Words) -> list[Section]:
-    """The page: a table a group, each saying what keeps it from the first; then what the runs are."""
+    """Return the sections of the page: a table a group, each with what keeps it from the first; then the runs."""
     blocks: list[Block] = []
     if len(groups) == 1:
         blocks.append(Sentences((words.say("runs_same"),)))

@@ -30,8 +30,9 @@ def page_html(
     identity: str = "",
     others: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """Sections below a title. `drawings` are inline figures by stem; `others` the same page in other languages, by
-    language and file name. Whatever comes from the data is escaped: the template escapes all but what is `Markup`."""
+    """Return sections below a title. `drawings` are inline figures by stem; `others` the same page in other languages,
+    by language and file name. Whatever comes from the data is escaped: the template escapes all but what is
+    `Markup`."""
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     environment = Environment(
         loader=PackageLoader("gru4rec_cli.reporting.pages"),
@@ -60,7 +61,7 @@ def page_html(
 
 
 def _hash(script: str) -> str:
-    """What a browser compares the script with before it runs it; no other script runs."""
+    """Return what a browser compares the script with before it runs it; no other script runs."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return f"sha256-{digest}"
 
@@ -70,7 +71,7 @@ def _gap(what: Sentence, words: Words) -> Markup:
 
 
 def _cells(table: Table) -> Iterator[list[dict[str, Any]]]:
-    """Every row's cells as the template shows them: the first heads its row, an interval stands back."""
+    """Return every row's cells as the template shows them: the first heads its row, an interval stands back."""
     for row, texts in enumerate(table.rows):
         yield [_cell(table, row, column, text) for column, text in enumerate(texts)]
 
@@ -105,7 +106,7 @@ _SIZE = re.compile(r'\s(?:width|height)="[^"]*"')
 
 
 def inline_svg(svg: str, stem: str) -> Markup:
-    """An SVG that matplotlib wrote as a part of a page. `stem` keeps the names of several figures apart."""
+    """Return an SVG that matplotlib wrote as a part of a page. `stem` keeps the names of several figures apart."""
     svg = _LEFT_OUT.sub("", svg[svg.index("<svg") :])
 
     def fitted(tag: re.Match[str]) -> str:

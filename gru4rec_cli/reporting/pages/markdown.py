@@ -11,11 +11,12 @@ from gru4rec_cli.reporting.text.words import escape_markdown as escape
 
 
 def markdown_row(cells: Sequence[str]) -> str:
+    """Return cells as a row of a markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
 def summary_markdown(artifacts: Artifacts, words: Words = ENGLISH, report: str = "report.md") -> str:
-    """The summary alone, on one page; `report` is where the rest stands."""
+    """Return the summary alone, on one page; `report` is where the rest stands."""
     blocks = [block_markdown(block, words) for block in summary_blocks(artifacts, words)]
     pointer = words.say("whole_report", file=report)
     title = f"# {escape(words('summary_of', name=artifacts.name))}\n"
@@ -23,7 +24,7 @@ def summary_markdown(artifacts: Artifacts, words: Words = ENGLISH, report: str =
 
 
 def sections_markdown(title: str, sections: Sequence[Section], words: Words, figure_folder: str = "figures") -> str:
-    """Sections below a title."""
+    """Return sections below a title."""
     lines = [f"# {escape(title)}\n"]
     for section in sections:
         lines.append(f"## {escape(section.title)}\n")
@@ -32,6 +33,7 @@ def sections_markdown(title: str, sections: Sequence[Section], words: Words, fig
 
 
 def block_markdown(block: Block, words: Words, figure_folder: str = "figures") -> str:
+    """Return a block as markdown."""
     match block:
         case Sentences():
             return "".join(_sentence(sentence) for sentence in block.said)
@@ -52,7 +54,7 @@ def block_markdown(block: Block, words: Words, figure_folder: str = "figures") -
 
 
 def markdown(table: Table, words: Words = ENGLISH) -> str:
-    """The table as GitHub-flavoured markdown: title, rows with the marked cells in bold, notes as a list."""
+    """Return the table as GitHub-flavoured markdown: title, rows with the marked cells in bold, notes as a list."""
     lines = [f"**{escape(table.title)}**", ""]
     if table.rows:
         lines.append(markdown_row([escape(name) for name in table.columns]))

@@ -55,11 +55,12 @@ class Artifacts:
         return Findings(self.metrics_json)
 
     def picture(self, stem: str) -> Picture:
+        """Return the figure of this stem as a block."""
         return Picture(stem, next((figure for figure in self.figures if figure.stem == stem), None))
 
 
 def report_sections(artifacts: Artifacts, words: Words = ENGLISH) -> list[Section]:
-    """The whole report, what a reader needs first first."""
+    """Return the sections of the report, most important first."""
     findings = artifacts.findings
     parts: list[tuple[str, Iterable[Block]]] = [
         ("summary", summary_blocks(artifacts, words)),
@@ -82,7 +83,7 @@ def report_sections(artifacts: Artifacts, words: Words = ENGLISH) -> list[Sectio
 
 
 def summary_blocks(artifacts: Artifacts, words: Words) -> list[Block]:
-    """The summary for who reads nothing else: results, costs, caveats."""
+    """Return the summary: results, costs, caveats."""
     findings = artifacts.findings
     if not findings.found:
         return [Gap(words.say("gap_metrics"))]
@@ -164,7 +165,7 @@ def _slices(findings: Findings, words: Words) -> list[Block]:
 
 
 def _training(artifacts: Artifacts, words: Words) -> list[Block]:
-    """The curves, then first and last loss of every model, and what else fitting found out."""
+    """Return the curves, then first and last loss of every model, and what else fitting found out."""
     curved = any(fit.get("curve") for fit in artifacts.fits.values())
     curves = artifacts.picture("training_curve") if curved else Gap(words.say("gap_curves"))
     fitting = training_table(artifacts.fits, artifacts.findings.models, words)

@@ -14,6 +14,7 @@ _SHORTEST = 0.05  # seconds; below it a time would be shown as none
 
 
 def number_cell(estimate: Estimate | None, key: Key, words: Words, slice_name: str = "all") -> str:
+    """Return the cell of an estimate, without its interval."""
     if estimate is None:
         return words("missing")
     source = metric_source(key, slice_name=slice_name)
@@ -21,6 +22,7 @@ def number_cell(estimate: Estimate | None, key: Key, words: Words, slice_name: s
 
 
 def interval_cell(estimate: Estimate | None, key: Key, words: Words, slice_name: str = "all") -> str:
+    """Return the cell of an estimate with its interval, where it has one."""
     if estimate is None or not estimate.has_interval:
         return number_cell(estimate, key, words, slice_name)
     source = metric_source(key, slice_name=slice_name)
@@ -28,7 +30,7 @@ def interval_cell(estimate: Estimate | None, key: Key, words: Words, slice_name:
 
 
 def cost_cells(cost: Mapping[str, float] | None, words: Words) -> tuple[str, str]:
-    """Time and memory, in units that a person reads."""
+    """Return time and memory, in units that a person reads."""
     seconds, peak = (cost or {}).get("seconds"), (cost or {}).get("peak_memory_bytes")
     return (
         NO_COST if seconds is None else Cell(_duration(seconds, words), value=seconds),
@@ -50,7 +52,7 @@ def _memory(count: float, words: Words) -> str:
 def best_cells(
     found: Mapping[Key, Estimate], keys: Sequence[Sequence[Key]], words: Words
 ) -> frozenset[tuple[int, int]]:
-    """Cells (row, column + 1) whose value, as shown, is the highest of the column among the real models."""
+    """Return cells (row, column + 1) whose value, as shown, is the highest of the column among the real models."""
     best: set[tuple[int, int]] = set()
     for column, cells in enumerate(zip(*keys, strict=True)):
         shown = {
@@ -62,11 +64,13 @@ def best_cells(
 
 
 def tie_note(ties: str, words: Words) -> str:
+    """Return a note on how ties count."""
     rule = f", {words(f'{ties}_rule')}" if ties in TIE_RULES else ""
     return words("ties_note", ties=tie_name(ties, words), rule=rule)
 
 
 def marked_note(best: object, words: Words) -> list[str]:
+    """Return a note on the marked cells, where there are some."""
     return [words("marked_note")] if best else []
 
 
@@ -77,11 +81,13 @@ def mean_note(findings: Findings, words: Words) -> list[str]:
 
 
 def missing_note(rows: Sequence[Sequence[str]], words: Words = ENGLISH) -> list[str]:
+    """Return a note on missing values, where there are some."""
     gaps = any(words("missing") in row[1:] for row in rows)
     return [words("missing_note", missing=words("missing"))] if gaps else []
 
 
 def interval_note(found: Mapping[Key, Estimate], confidence: float, words: Words) -> str:
+    """Return a note on the intervals."""
     if any(estimate.has_interval for estimate in found.values()):
         return words("brackets_note", level=words.level(confidence))
     return words("no_intervals_note")

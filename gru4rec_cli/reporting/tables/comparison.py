@@ -13,7 +13,8 @@ from gru4rec_cli.reporting.text.words import ENGLISH, Words
 
 
 def runs_table(group: Group, words: Words = ENGLISH, heading: str = "") -> Table:
-    """A row for every model of every run, the best first: metrics with intervals, seeds, and what fitting took."""
+    """Return a row for every model of every run, the best first: metrics with intervals, seeds, and what fitting
+    took."""
     findings = group.runs[0].findings
     entries = [(run, model) for run in group.runs for model in run.findings.order]
     entries.sort(key=lambda entry: (entry[1] != ORACLE, -_headline(*entry)))
@@ -70,13 +71,14 @@ def _best(entries: Sequence[tuple[RunResults, str]], words: Words) -> frozenset[
 
 
 def _training_note(group: Group, words: Words) -> list[str]:
-    """A model that learnt from other clicks may be better for that alone."""
+    """Return a note where the training data differ: a model that learnt from other clicks may be better for that
+    alone."""
     hashes = {run.hashes.get(TRAIN_FILE) for run in group.runs}
     return [words("runs_training_differs", runs=words.listed(group.labels))] if len(hashes) > 1 else []
 
 
 def models_by_run(group: Group, words: Words = ENGLISH) -> Table:
-    """The headline metric, a row a model, a column a run."""
+    """Return the headline metric, a row a model, a column a run."""
     models = list(dict.fromkeys(model for run in group.runs for model in run.findings.order))
     rows = []
     for model in models:
@@ -97,7 +99,7 @@ def models_by_run(group: Group, words: Words = ENGLISH) -> Table:
 
 
 def about_table(runs: Sequence[RunResults], words: Words = ENGLISH) -> Table:
-    """Where the runs lie, what they were tested on, and which machine they ran on."""
+    """Return where the runs lie, what they were tested on, and which machine they ran on."""
     rows = tuple(
         (
             run.label,
@@ -121,5 +123,5 @@ def about_table(runs: Sequence[RunResults], words: Words = ENGLISH) -> Table:
 
 
 def group_heading(groups: Sequence[Group], number: int, words: Words) -> str:
-    """Nothing where all runs stand together, else which runs this table is of."""
+    """Return which runs a table is of; nothing where all runs are in one table."""
     return words("runs_group", number=number, runs=", ".join(groups[number - 1].labels)) if len(groups) > 1 else ""

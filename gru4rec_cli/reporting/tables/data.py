@@ -13,7 +13,7 @@ _LENGTHS = ("mean_session_length", "median_session_length", "max_session_length"
 
 
 def data_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
-    """Size, session lengths and time span of what was read and of every part made of it."""
+    """Return size, session lengths and time span of what was read and of every part made of it."""
     found = [
         (words("read_part", name=name), summary, f"input.{name}")
         for name, summary in (statistics.get("input") or {}).items()
@@ -50,7 +50,7 @@ def data_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
 
 
 def removals_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
-    """What cleaning and splitting took away, in the order in which it happened, and why."""
+    """Return what cleaning and splitting took away, in the order in which it happened, and why."""
     removals = statistics.get("removals")
     found = [
         (removal, f"reading.{part}.removals[{place}]")
@@ -79,7 +79,7 @@ def removals_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Tab
 
 
 def _split_notes(statistics: Mapping[str, Any], words: Words) -> list[str]:
-    """Where the parts begin, what training does not know of them, and whether time separates them."""
+    """Return where the parts begin, what training does not know of them, and whether time separates them."""
     notes = []
     preset = statistics.get("preset")
     if preset:

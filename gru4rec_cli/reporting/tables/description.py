@@ -10,7 +10,7 @@ _NONE = "–"
 
 
 def description_tables(description: Mapping[str, Any]) -> list[Table]:
-    """What there is, quantiles, and the signal in the order of clicks."""
+    """Return what there is, quantiles, and the signal in the order of clicks."""
     pairs = tuple(_facts(description))
     facts = Table("Clicks", ("what", "value"), pairs, numeric=frozenset({1}))
     return [facts, _quantile_table(description), _signal_table(description["order_signal"])]

@@ -14,7 +14,7 @@ _EVEN = "≈"
 
 
 def matrix_table(findings: Findings, words: Words) -> Table:
-    """The difference of every row's model from every column's in the headline metric; `≈` where nothing is proven."""
+    """Return every row's model minus every column's in the headline metric; `≈` where the two cannot be told apart."""
     models = [model for model in findings.order if findings.key(model) in findings.found]
     rows = tuple(
         (model_label(row, words), *(_matrix_cell(findings, row, column, words) for column in models)) for row in models
@@ -44,7 +44,8 @@ def _matrix_cell(findings: Findings, row: str, column: str, words: Words) -> str
 
 
 def differences_table(findings: Findings, words: Words) -> Table:
-    """Every pair and metric: the difference, its interval, the p-value after Holm's correction, and the verdict."""
+    """Return every pair and metric: the difference, its interval, the p-value after Holm's correction, and the
+    verdict."""
     entries = findings.differences or []
     rows = tuple(_difference_row(findings, entry, words) for entry in entries)
     columns = ("metric", "higher", "lower", "difference", "relative", "interval", "p_holm", "verdict")
@@ -95,5 +96,5 @@ def _source(entry: Mapping[str, Any]) -> str:
 
 
 def _level(findings: Findings, words: Words) -> str:
-    """The p-value below which two models can be told apart."""
+    """Return the p-value below which two models can be told apart."""
     return words.fixed(1 - findings.confidence, 2)

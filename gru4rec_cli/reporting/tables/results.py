@@ -119,7 +119,8 @@ def ties_table(findings: Findings, words: Words = ENGLISH) -> Table:
 
 
 def spread_table(findings: Findings, words: Words) -> Table:
-    """Lowest and highest value over the seeds, a column a metric, for the models that were fitted with several."""
+    """Return lowest and highest value over the seeds, a column a metric, for the models that were fitted with
+    several."""
     rows = tuple(
         (model, str(len(findings.seeds(model))), *(_spread(findings, model, metric, words) for metric in METRICS))
         for model in findings.several_seeds
@@ -144,7 +145,7 @@ def _spread(findings: Findings, model: str, metric: str, words: Words) -> str:
 
 
 def every_seed_table(findings: Findings, words: Words) -> Table:
-    """The headline metric of every seed, beside the mean with its interval over events."""
+    """Return the headline metric of every seed, beside the mean with its interval over events."""
     seeds = list(dict.fromkeys(seed for model in findings.several_seeds for seed in findings.seeds(model)))
     rows = []
     for model in findings.several_seeds:

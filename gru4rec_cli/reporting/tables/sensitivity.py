@@ -12,7 +12,7 @@ from gru4rec_cli.reporting.text.words import Words
 
 
 def factors_table(findings: Findings, metric: str, words: Words) -> Table:
-    """The factor between what a protocol reports and full ranking, and what it reports; a column a protocol."""
+    """Return the factor between what a protocol reports and full ranking, and what it reports; a column a protocol."""
     found = factors(findings, metric)
     models = [m for m in findings.order if any(m in by_model for by_model in found.values())]
     rows = tuple(
@@ -51,7 +51,7 @@ def _factor_cell(row: Row | None, words: Words) -> str:
 
 
 def flips_table(findings: Findings, words: Words) -> Table:
-    """The pairs whose order is another under another protocol, with what each of the two reports."""
+    """Return the pairs whose order is another under another protocol, with what each of the two reports."""
     flips = (findings.document.get("sensitivity") or {}).get("flips") or []
     rows = tuple(
         (

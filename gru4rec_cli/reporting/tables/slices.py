@@ -17,7 +17,7 @@ BEYOND = (COVERAGE, *LIST_METRICS)
 
 
 def slice_names(findings: Findings, group: str) -> list[str]:
-    """The slices of a group, such as `position=1`, in table order."""
+    """Return the slices of a group, such as `position=1`, in table order."""
     if "slice" not in findings.frame.columns:
         return []
     names = dict.fromkeys(map(str, findings.frame["slice"]))
@@ -25,7 +25,7 @@ def slice_names(findings: Findings, group: str) -> list[str]:
 
 
 def slice_table(findings: Findings, group: str, words: Words) -> Table:
-    """The headline metric on every slice of a group, a column a slice."""
+    """Return the headline metric on every slice of a group, a column a slice."""
     slices = {name: estimates(findings.frame, slice_name=name) for name in slice_names(findings, group)}
     rows = tuple(
         (
@@ -55,13 +55,13 @@ def slice_table(findings: Findings, group: str, words: Words) -> Table:
 
 
 def slice_label(name: str, words: Words) -> str:
-    """`position=3-5` as `3–5`, `target=head` as a word."""
+    """Return the label of a slice: `position=3-5` as `3–5`, `target=head` as a word."""
     value = name.partition("=")[2]
     return words(f"slice_{value}") if value in TARGETS else value.replace("-", "–")
 
 
 def _event_notes(findings: Findings, slices: dict[str, dict[Key, Estimate]], words: Words) -> list[str]:
-    """How many events each slice holds, where the artifacts tell."""
+    """Return how many events each slice holds, where the artifacts tell."""
     counts = {}
     for name, found in slices.items():
         events = {e.events for key, e in found.items() if key[1] == HEADLINE and e.events is not None}
@@ -74,11 +74,12 @@ def _event_notes(findings: Findings, slices: dict[str, dict[Key, Estimate]], wor
 
 
 def has_beyond(findings: Findings) -> bool:
+    """Return whether the run measured its lists."""
     return any(key[1] in BEYOND for key in findings.found)
 
 
 def beyond_table(findings: Findings, words: Words) -> Table:
-    """Coverage, popularity and repeats of the lists at the largest cutoff; no column has a best."""
+    """Return coverage, popularity and repeats of the lists at the largest cutoff; no column has a best."""
     cutoff = max((key[2] for key in findings.found if key[1] in BEYOND), default=findings.cutoff)
     rows = tuple(
         (

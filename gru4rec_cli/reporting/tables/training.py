@@ -12,7 +12,7 @@ _MEASURED = {"seconds", "second", "minutes", "time", "duration", "elapsed", "spe
 
 
 def training_table(fits: Mapping[str, Mapping[str, Any]], models: Mapping[str, Any], words: Words) -> Table:
-    """First and last loss of every fitted model, and what else fitting found out."""
+    """Return first and last loss of every fitted model, and what else fitting found out."""
     rows = []
     for fit, found in fits.items():
         losses = [row["loss"] for row in found.get("curve", []) if "loss" in row]
@@ -33,7 +33,7 @@ def training_table(fits: Mapping[str, Mapping[str, Any]], models: Mapping[str, A
 
 
 def lasting(value: Any) -> Any:
-    """`value` without what differs from run to run: timings, speeds, memory."""
+    """Return `value` without what differs from run to run: timings, speeds, memory."""
     if isinstance(value, list):
         return [lasting(entry) for entry in value]
     if not isinstance(value, Mapping):

@@ -40,7 +40,7 @@ class Group:
 
 
 def mismatches(first: RunResults, other: RunResults) -> tuple[str, ...]:
-    """What keeps two runs from being compared: test set, items, protocol; each told with what it is in both."""
+    """Return what keeps two runs from being compared: test set, items, protocol; each with its value in both."""
     found = []
     for file, what in ((TEST_FILE, "test set"), (ITEMS_FILE, "items")):
         digests = [run.hashes.get(file, "missing")[:_DIGITS] for run in (first, other)]
@@ -56,7 +56,7 @@ def mismatches(first: RunResults, other: RunResults) -> tuple[str, ...]:
 
 
 def grouped(runs: Sequence[RunResults]) -> list[Group]:
-    """Runs put together where nothing keeps them apart, in the order given."""
+    """Return the runs in groups within which nothing keeps them apart, in the order given."""
     groups: list[Group] = []
     for run in runs:
         place = next((i for i, group in enumerate(groups) if not mismatches(group.runs[0], run)), None)
@@ -68,7 +68,7 @@ def grouped(runs: Sequence[RunResults]) -> list[Group]:
 
 
 def document(groups: Sequence[Group]) -> dict[str, Any]:
-    """All of it for a script."""
+    """Return all of it for a script."""
     return {
         "comparable": len(groups) == 1,
         "groups": [
@@ -93,5 +93,5 @@ def document(groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def metric_rows(runs: Sequence[RunResults]) -> list[dict[str, Any]]:
-    """Every row of every run's metrics table, its run first."""
+    """Return every row of every run's metrics table, its run first."""
     return [{"run": run.label, **row} for run in runs for row in run.findings.document.get("metrics") or ()]

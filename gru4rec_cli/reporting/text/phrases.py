@@ -13,12 +13,13 @@ def model_label(model: str, words: Words) -> str:
 
 
 def with_interval(estimate: Estimate, words: Words) -> str:
-    """The value and, where there is one, its interval."""
+    """Return the value and, where there is one, its interval."""
     interval = f" {words.interval(estimate.low, estimate.high)}" if estimate.has_interval else ""
     return words.share(estimate.value) + interval
 
 
 def tie_name(ties: str, words: Words) -> str:
+    """Return the name of a tie rule."""
     return words(f"ties_{ties}") if ties in TIE_RULES else ties
 
 

@@ -17,7 +17,7 @@ STATISTICS_SOURCE = f"split/{STATISTICS_FILE}"
 
 
 def summary_sentences(findings: Findings, words: Words) -> list[Sentence]:
-    """Best against next, best trained against best baseline, distance from the bound; in careful words."""
+    """Return best against next, best trained against best baseline, distance from the bound; in careful words."""
     recall = findings.ranked
     if not recall:
         return []
@@ -55,8 +55,8 @@ def _bound(findings: Findings, recall: Mapping[str, Estimate], best: str, words:
 
 
 def comparison(findings: Findings, first: str, second: str, words: Words) -> Sentence:
-    """How far `first` is above `second`, and whether that is proven: by the paired test, or else only whether their
-    intervals overlap."""
+    """Return how far `first` is above `second`, and whether that is proven: by the paired test, or else only whether
+    their intervals overlap."""
     better, worse = findings.ranked[first], findings.ranked[second]
     source = f"{metric_source(findings.key(first))}; {metric_source(findings.key(second))}"
     names = {"first": _with_stage(findings, first, words), "second": _with_stage(findings, second, words)}
@@ -89,12 +89,12 @@ def _with_stage(findings: Findings, model: str, words: Words) -> str:
 
 
 def cost_sentence(words: Words) -> Sentence:
-    """Costs differ from run to run, so they stand in no artifact; where they do stand."""
+    """Return where costs are: they differ from run to run, so no report holds them."""
     return words.say("costs_where")
 
 
 def caveats(findings: Findings, statistics: Mapping[str, Any], words: Words) -> list[Sentence]:
-    """What limits these results, as far as the artifacts tell."""
+    """Return what limits these results, as far as the artifacts tell."""
     said = []
     if ORACLE in findings.models or ORACLE in findings.not_applicable:
         said.append(words.say("caveat_planted", "evaluate/metrics.json › models"))
@@ -112,13 +112,13 @@ def caveats(findings: Findings, statistics: Mapping[str, Any], words: Words) -> 
 
 
 def _one_seed_only(findings: Findings, model: str, about: Mapping[str, Any]) -> bool:
-    """Whether another seed would give another fit, and none was tried."""
+    """Return whether another seed would give another fit, and none was tried."""
     random = about.get("random", about.get("stage") == "train")
     return bool(random) and model != ORACLE and len(findings.seeds(model)) < 2
 
 
 def _tie_caveats(findings: Findings, words: Words) -> list[Sentence]:
-    """Models whose result hangs on how equal scores are counted."""
+    """Return models whose result hangs on how equal scores are counted."""
     said = []
     for model in findings.ranked:
         keys = [(model, HEADLINE, findings.cutoff, rule) for rule in (TIE_RULES[0], TIE_RULES[-1])]
@@ -131,7 +131,7 @@ def _tie_caveats(findings: Findings, words: Words) -> list[Sentence]:
 
 
 def _data_caveats(statistics: Mapping[str, Any], words: Words) -> list[Sentence]:
-    """How much of the data was left out before anything was measured."""
+    """Return how much of the data was left out before anything was measured."""
     read = [summary.get("events") for summary in (statistics.get("input") or {}).values()]
     removed = [removal.get("events") for removal in statistics.get("removals") or ()]
     said = []
@@ -159,7 +159,7 @@ class KeyFigure:
 
 
 def key_figures(findings: Findings, words: Words) -> list[KeyFigure]:
-    """The best model, the best baseline, how far the one is ahead of the other, and of the bound."""
+    """Return the best model, the best baseline, how far the one is ahead of the other, and of the bound."""
     if not findings.ranked:
         return []
     best = next(iter(findings.ranked))

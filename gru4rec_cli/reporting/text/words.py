@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 
 def escape_markdown(value: object) -> str:
-    """`value` as one line of text that markdown shows as it is: no markup, no HTML, no link, no table cell."""
+    """Return `value` as one line of text that markdown shows as it is: no markup, no HTML, no link, no table cell."""
     text = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
     text = re.sub(r"[\\`*|~$]", r"\\\g<0>", text)
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
@@ -38,13 +38,15 @@ class Sentence:
     below: tuple["Sentence", ...] = ()
 
     def plain(self) -> str:
-        """Without any markup, for a terminal."""
+        """Return the sentence without markup, for a terminal."""
         return self.text.replace("**", "").replace("`", "").format(**self.values)
 
     def markdown(self) -> str:
+        """Return it as markdown, the values escaped."""
         return self.text.format(**{name: escape_markdown(value) for name, value in self.values.items()})
 
     def html(self) -> Markup:
+        """Return it as HTML, the values escaped."""
         marked = str(escape(self.text))
         for mark, element in (("**", "strong"), ("`", "code")):
             parts = marked.split(mark)
@@ -64,79 +66,84 @@ class Words:
     leading_zero: bool  # before the decimal mark of a share
 
     def __call__(self, key: str, /, **values: object) -> str:
-        """The text of `key`, its gaps filled, without markup."""
+        """Return the text of `key`, its gaps filled, without markup."""
         return self.texts[key].replace("**", "").format(**values)
 
     def say(self, key: str, /, source: str = "", **values: object) -> Sentence:
-        """The text of `key` as a sentence that a page may show."""
+        """Return the text of `key` as a sentence that a page may show."""
         return Sentence(self.texts[key], {name: str(value) for name, value in values.items()}, source)
 
     def phrase(self, text: object) -> str:
-        """A text that the program writes into its artifacts, in this language where it is known, else as it is: whole
-        or by its parts, which semicolons divide."""
+        """Return a text that the program writes into its artifacts, in this language where it is known, else as it is:
+        whole or by its parts, which semicolons divide."""
         whole = str(text)
         return self.phrases.get(whole) or "; ".join(self.phrases.get(part, part) for part in whole.split("; "))
 
     def share(self, value: float) -> str:
-        """A share with four decimals: `.4321`, `0,4321`."""
+        """Return a share with four decimals: `.4321`, `0,4321`."""
         text = f"{value:.4f}"
         if not self.leading_zero:
             text = text.replace("0.", ".", 1) if abs(value) < 1 and text.lstrip("-")[0] == "0" else text[:-1]
         return self._marked(text)
 
     def signed(self, value: float) -> str:
-        """A difference of shares, always with its sign; what rounds to zero has none."""
+        """Return a difference of shares, always with its sign; what rounds to zero has none."""
         sign = "" if f"{value:.4f}".lstrip("-") == "0.0000" else "+" if value > 0 else "−"
         return sign + self.share(abs(value))
 
     def fixed(self, value: float, digits: int) -> str:
+        """Return a number with this many decimals."""
         return self._grouped(f"{value:,.{digits}f}")
 
     def count(self, value: int) -> str:
+        """Return a whole number, its thousands separated."""
         text = f"{value:,}"
         return text.replace(",", "") if self.language == "es" and abs(value) < 10_000 else self._grouped(text)
 
     def percent(self, share: float, digits: int = 1) -> str:
-        """A share as a percentage, a blank that does not break before the sign."""
+        """Return a share as a percentage, a blank that does not break before the sign."""
         return f"{self.fixed(share * 100, digits)} %"
 
     def level(self, confidence: float) -> str:
-        """A coverage without needless decimals: `95 %`."""
+        """Return a coverage without needless decimals: `95 %`."""
         return f"{self._marked(f'{confidence * 100:g}')} %"
 
     def interval(self, low: float, high: float) -> str:
-        """Two shares in brackets. No blank inside: where a terminal is too narrow, the line breaks before them."""
+        """Return two shares in brackets. No blank inside: where a terminal is too narrow, the line breaks before
+        them."""
         return f"[{self.share(low)}–{self.share(high)}]"
 
     def signed_interval(self, low: float, high: float) -> str:
-        """Two differences in brackets; a dash between signs would be read as one of them."""
+        """Return two differences in brackets; a dash between signs would be read as one of them."""
         return f"[{self.signed(low)};{self.signed(high)}]"
 
     def probability(self, p: float) -> str:
+        """Return a p-value as a table shows it."""
         return f"< {self.share(_SMALLEST_P)}" if p < _SMALLEST_P else self.share(p)
 
     def p_value(self, p: float) -> str:
-        """As it stands in a sentence: `p = .0300`, `p < .0001`."""
+        """Return a p-value as a sentence shows it: `p = .0300`, `p < .0001`."""
         return f"p {self.probability(p)}" if p < _SMALLEST_P else f"p = {self.probability(p)}"
 
     def versus(self, first: float, second: float) -> str:
-        """Two shares side by side."""
+        """Return two shares side by side."""
         return f"{self.share(first)} / {self.share(second)}"
 
     def rounded(self, value: float) -> str:
-        """A number at an axis, without needless decimals."""
+        """Return a number at an axis, without needless decimals."""
         return self._grouped(f"{value:,.6g}")
 
     def factor(self, value: float) -> str:
+        """Return a factor, such as `×1.50`."""
         return f"×{self.fixed(value, 2)}"
 
     def listed(self, names: list[str]) -> str:
-        """`a`, `a and b`, `a, b and c`."""
+        """Return names in a row: `a`, `a and b`, `a, b and c`."""
         *others, last = names or [""]
         return f"{', '.join(others)} {self('and')} {last}" if others else last
 
     def plain(self, value: Any) -> str:
-        """A JSON value as text: numbers as the language writes them, lists without brackets."""
+        """Return a JSON value as text: numbers as the language writes them, lists without brackets."""
         if value is None or isinstance(value, bool):
             return self({True: "yes", False: "no", None: "none"}[value])
         if isinstance(value, int):
@@ -148,7 +155,7 @@ class Words:
         return self.phrase(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def enumerated(self, parts: Sequence[str]) -> str:
-        """Parts that may hold numbers, one after the other: with a decimal comma, a comma would not part them."""
+        """Return parts that may hold numbers in a row: with a decimal comma, a comma would not part them."""
         return self._separator().join(parts)
 
     def _separator(self) -> str:
@@ -163,7 +170,7 @@ class Words:
 
 @cache
 def words_of(language: str) -> Words:
-    """The words of `en` or `es`."""
+    """Return the words of `en` or `es`."""
     return Words(language=language, **tomllib.loads((LANGUAGES / f"{language}.toml").read_text(encoding="utf-8")))
 
 
