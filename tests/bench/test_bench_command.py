@@ -56,7 +56,7 @@ def test_every_figure_is_positive_has_its_unit_and_a_value_a_repeat(document: di
 
 def test_training_is_measured_beside_its_products(document: dict[str, Any]):
     steps = figures_of(document, "training", "steps_per_second")
-    assert list(steps) == ["gru4rec", "products alone"]
+    assert list(steps) == ["gru4rec", "gru4rec, torch step", "products alone"]
     assert steps["gru4rec"]["case"] == {"settings": "tiny", "batch_size": 8, "units": 8, "items": 100}
     (columns,) = figures_of(document, "training", "distinct_columns").values()
     assert 8 <= columns["median"] <= 40  # 8 targets and 32 negatives a step, some of them equal
@@ -70,7 +70,7 @@ def test_training_is_measured_beside_its_products(document: dict[str, Any]):
 def test_turns_alternate(document: dict[str, Any]):
     turns = [turn for turn in document["turns"] if turn["section"] == "training"]
     assert [(turn["repeat"], turn["subject"]) for turn in turns] == [
-        (repeat, subject) for repeat in (1, 2) for subject in ("gru4rec", "products alone")
+        (repeat, subject) for repeat in (1, 2) for subject in ("gru4rec", "gru4rec, torch step", "products alone")
     ]
 
 

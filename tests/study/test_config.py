@@ -139,6 +139,12 @@ def test_windows_need_a_whole_log_and_a_name_with_room(tmp_path: Path):
     assert load(tmp_path, text.replace("x" * 54, "x" * 53)).split.windows == 3
 
 
+def test_validate_on_names_a_metric_of_the_table_and_a_cutoff(tmp_path: Path):
+    text = SMALLEST + "split: {valid: 0.1}\ntrain: {models: {gru4rec: {validate_on: precision@20}}}\n"
+    (problem,) = problems(tmp_path, text)
+    assert problem.startswith("train.models.gru4rec.validate_on: given 'precision@20'; allowed: recall, mrr, ndcg")
+
+
 def test_validate_on_without_validation_sessions_is_told_before_anything_runs(tmp_path: Path):
     text = SMALLEST + "train: {models: {gru4rec: {validate_on: recall@20}}}\n"
     assert problems(tmp_path, text)[0].startswith("train.models.gru4rec.validate_on: needs validation sessions")

@@ -142,8 +142,9 @@ GRU4REC: dict[str, tuple[dict[str, Any], Any]] = {
     "elu_param": ({"loss": "bpr-max"}, 0.0),
     "validate_on": ({"epochs": 3}, "recall@5"),
     "patience": ({"epochs": 9, "learning_rate": 0.5, "validate_on": "recall@5"}, 1),
+    "step": ({}, "compiled"),
 }
-OFFICIAL = {field: values for field, values in GRU4REC.items() if field not in ("validate_on", "patience")}
+OFFICIAL = {field: values for field, values in GRU4REC.items() if field not in ("validate_on", "patience", "step")}
 MODELS: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
     "gru4rec": GRU4REC,
     "official": OFFICIAL,

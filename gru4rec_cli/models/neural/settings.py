@@ -14,7 +14,6 @@ class NeuralSettings(ModelSettings):
     epochs: int = Field(10, ge=1, description="passes over the training sessions")
     validate_on: str | None = Field(
         None,
-        pattern=r"^(recall|mrr|ndcg)@[1-9][0-9]*$",
         description="metric on the validation sessions after every epoch, such as recall@20; the best epoch is kept; "
         "needs split.valid; null: no validation, the last epoch is kept",
     )
@@ -26,6 +25,15 @@ class NeuralSettings(ModelSettings):
         description="where to train and rank: auto (an NVIDIA GPU where there is one, else the CPU), cpu, cuda, cuda:1 "
         "and so on, mps",
     )
+
+    @field_validator("validate_on")
+    @classmethod
+    def _is_a_metric_at_k(cls, validate_on: str | None) -> str | None:
+        from gru4rec_cli.evaluation.metrics import METRIC_AT_K_PATTERN, METRICS
+
+        if validate_on is not None and not re.fullmatch(METRIC_AT_K_PATTERN, validate_on):
+            raise ValueError(f"given {validate_on!r}; allowed: {', '.join(METRICS)} with a cutoff, such as recall@20")
+        return validate_on
 
     @field_validator("device")
     @classmethod

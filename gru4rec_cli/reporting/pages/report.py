@@ -40,8 +40,10 @@ _MOST_OPEN = 12  # rows of a list of details that stands open
 
 @dataclass(frozen=True)
 class Artifacts:
-    """What a report is made from. `provenance` holds `run`, `id`, `inputs` (stage: {artifact: hash}) and `versions`
-    (package: version); what is missing there or in the other artifacts becomes a gap that is named."""
+    """Data that a report is made from; if something is missing, the report names the gap.
+
+    `provenance` holds `run`, `id`, `inputs` (stage: {artifact: hash}) and `versions` (package: version).
+    """
 
     name: str
     metrics_json: Mapping[str, Any]

@@ -72,7 +72,7 @@ class JointFindings:
 
 
 def joint_table(joint: JointFindings, words: Words = ENGLISH) -> Table:
-    """Return mean and standard deviation over windows of Recall, MRR and NDCG at the largest cutoff, a row a model."""
+    """Return mean and standard deviation over windows of every metric at the largest cutoff, a row a model."""
     first = joint.first
     keys = [[first.key(model, metric) for metric in METRICS] for model in joint.order]
     rows = tuple(

@@ -16,7 +16,10 @@ _FREE = {"seed", "seeds", "resamples", "permutations", "test", "slices", "events
 
 @dataclass(frozen=True)
 class RunResults:
-    """What is compared of one run; `hashes` are those of its split's files, `costs` what fitting took by model."""
+    """Results of one run that are compared.
+
+    `hashes` are those of its split's files, `costs` what fitting took by model.
+    """
 
     label: str
     path: str
