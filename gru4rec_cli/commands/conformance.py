@@ -1,7 +1,7 @@
 """`conformance`: replay recorded runs of the author's implementation."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,6 +16,9 @@ def conformance(
         Path | None,
         typer.Option(help="An adapter to another implementation, a Python file; it is run. See docs/conformance.md."),
     ] = None,
+    step: Annotated[
+        Literal["torch", "compiled"], typer.Option(help="Which training step of ours is replayed.")
+    ] = "torch",
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -23,7 +26,7 @@ def conformance(
     with errors(debug=debug):
         from gru4rec_cli.conformance import run
 
-        verdicts = run.check_cases(cases, module)
+        verdicts = run.check_cases(cases, module, step)
         if json:
             console.show_json(run.document(verdicts))
         else:

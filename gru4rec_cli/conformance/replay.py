@@ -1,7 +1,7 @@
 """A recorded run through our own implementation, with the recorded weights, negatives and noise."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -15,10 +15,13 @@ from gru4rec_cli.models.gru4rec.network import dropout_places
 from gru4rec_cli.models.gru4rec.step import TorchStep
 from gru4rec_cli.models.neural.sampling import mask_of
 
-Kind = Literal["torch", "compiled"]
+if TYPE_CHECKING:
+    from gru4rec_cli.models.gru4rec.compiled import CompiledStep
+
+StepKind = Literal["torch", "compiled"]
 
 
-def replay(recording: Recording, kind: Kind = "torch") -> Trace:
+def replay(recording: Recording, kind: StepKind = "torch") -> Trace:
     """Train and score as a user's training does, by one kind of step, with what was recorded for everything random."""
     settings, train = recording.settings, recording.train
     step = _step(recording, kind)
@@ -40,13 +43,13 @@ def replay(recording: Recording, kind: Kind = "torch") -> Trace:
     return Trace(losses, seen, {name: value.numpy() for name, value in step.parameters().items()}, scores)
 
 
-def _step(recording: Recording, kind: Kind) -> "TorchStep":
+def _step(recording: Recording, kind: StepKind) -> "TorchStep | CompiledStep":
     """Return the step with the recorded initial weights."""
     weights = {name: torch.from_numpy(value.copy()) for name, value in recording.weights("init").items()}
     if kind == "compiled":
         from gru4rec_cli.models.gru4rec.compiled import CompiledStep
 
-        return CompiledStep(weights, recording.train.supports(), recording.settings)  # type: ignore[return-value]
+        return CompiledStep(weights, recording.train.supports(), recording.settings)
     return TorchStep(weights, recording.train.supports(), recording.settings)
 
 

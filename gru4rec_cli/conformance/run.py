@@ -10,7 +10,7 @@ from gru4rec_cli.conformance.adapter import load_adapter, run_adapter
 from gru4rec_cli.conformance.comparison import ABSOLUTE, RELATIVE, WEIGHT_ABSOLUTE, Check, compare
 from gru4rec_cli.conformance.faults import Diagnosis, diagnose
 from gru4rec_cli.conformance.recording import Recording, read_recording
-from gru4rec_cli.conformance.replay import replay
+from gru4rec_cli.conformance.replay import StepKind, replay
 from gru4rec_cli.reporting.tables import Table
 
 _SHOWN = ("batches", "loss", "weights", "scores", "ranks", "metrics")
@@ -29,14 +29,14 @@ class Verdict:
         return all(check.holds for check in self.checks)
 
 
-def check_cases(cases: Sequence[Path], module: Path | None = None) -> list[Verdict]:
-    """Replay every case through our implementation, or through the adapter in `module`, and compare."""
+def check_cases(cases: Sequence[Path], module: Path | None = None, step: StepKind = "torch") -> list[Verdict]:
+    """Replay every case by a step of our implementation, or through the adapter in `module`, and compare."""
     adapter = load_adapter(module) if module else None
-    return [_verdict(read_recording(case), adapter) for case in cases]
+    return [_verdict(read_recording(case), adapter, step) for case in cases]
 
 
-def _verdict(recording: Recording, adapter: Any) -> Verdict:
-    trace = run_adapter(adapter, recording) if adapter else replay(recording)
+def _verdict(recording: Recording, adapter: Any, step: StepKind) -> Verdict:
+    trace = run_adapter(adapter, recording) if adapter else replay(recording, step)
     checks = compare(recording, trace)
     deviates = not all(check.holds for check in checks)
     return Verdict(recording, checks, diagnose(recording, trace) if adapter and deviates else None)

@@ -32,8 +32,9 @@ def examine(*cases: Path, fault: str = "", adapter: Path = ADAPTER) -> dict[str,
     return document
 
 
-def test_all_recorded_runs_conform_through_the_command():
-    done = study("conformance", *CASES, "--json")
+@pytest.mark.parametrize("step", ["torch", "compiled"])
+def test_all_recorded_runs_conform_through_the_command(step: str):
+    done = study("conformance", *CASES, "--step", step, "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["conforms"]

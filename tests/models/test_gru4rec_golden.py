@@ -7,7 +7,7 @@ import pytest
 
 from gru4rec_cli.conformance.comparison import compare
 from gru4rec_cli.conformance.recording import Recording, read_recording
-from gru4rec_cli.conformance.replay import Kind, replay
+from gru4rec_cli.conformance.replay import StepKind, replay
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = sorted(path.stem for path in GOLDEN.glob("*.npz"))
@@ -26,7 +26,7 @@ def recording(request: pytest.FixtureRequest) -> Recording:
 
 
 @kinds
-def test_training_replays_step_by_step(recording: Recording, kind: Kind):
+def test_training_replays_step_by_step(recording: Recording, kind: StepKind):
     loss_tolerance, weight_tolerance = GROWING.get(recording.name, (LOSS_TOLERANCE, WEIGHT_TOLERANCE))
     trace = replay(recording, kind)
     assert trace.batches == recording.batches()
@@ -39,7 +39,7 @@ def test_training_replays_step_by_step(recording: Recording, kind: Kind):
 
 
 @kinds
-def test_the_trained_model_gives_the_recorded_scores_ranks_and_metrics(recording: Recording, kind: Kind):
+def test_the_trained_model_gives_the_recorded_scores_ranks_and_metrics(recording: Recording, kind: StepKind):
     checks = {check.name: check for check in compare(recording, replay(recording, kind))}
     assert {"scores", "ranks"} <= set(checks)
     assert checks["ranks"].deviation == 0
