@@ -36,7 +36,7 @@ class Adagrad:
         A row may be there several times: its gradients are summed before they are squared. The last row of the matrix
         is padding: it may be there too, and stays zero. How many rows are distinct is not known without asking the
         device, which would have to wait. So all N are computed: gradients of a row are summed at one of its
-        occurrences, the others write zeros to the padding row.
+        occurrences, the others write to the padding row, which is then set to zero.
         """
         padding = len(self.parameters[name]) - 1
         summed_at, written_to = self._occurrences(rows, padding)
@@ -44,9 +44,9 @@ class Adagrad:
         summed = torch.zeros_like(gradient).index_add_(0, summed_at, gradient)
         matrices = [tensor.view(padding + 1, -1) for tensor in self._tensors(name)]
         moved = self._moved([matrix.index_select(0, rows) for matrix in matrices], summed)
-        nothing = (written_to == padding)[:, None]
         for matrix, values in zip(matrices, moved, strict=True):
-            matrix[written_to] = values.masked_fill(nothing, 0.0)
+            matrix.index_copy_(0, written_to, values)
+            matrix[padding].zero_()
 
     def state(self) -> Parameters:
         """Return everything that a continued training needs beside the parameters, by name."""
