@@ -19,22 +19,22 @@ _TIME_BEFORE, _TIME_AFTER = "time before", "time after"
 class CleaningSettings(Settings):
     """The rules of cleaning, in the order in which they are applied."""
 
-    drop_duplicates: bool = Field(True, description="drop events that repeat session, item and time of an earlier one")
-    drop_repeats: bool = Field(True, description="drop an event whose session's previous event has the same item")
+    drop_duplicates: bool = Field(True, description="drop events with session, item and time of an earlier event")
+    drop_repeats: bool = Field(True, description="drop an event if the previous event of its session has the same item")
     min_session_length: int = Field(
-        2, ge=2, description="drop sessions with fewer events; together with min_item_support until both hold"
+        2, ge=2, description="drop sessions with fewer events; repeated with min_item_support until both hold"
     )
     min_item_support: int = Field(
-        5, ge=1, description="drop events of items with fewer events; together with min_session_length until both hold"
+        5, ge=1, description="drop items with fewer events; repeated with min_session_length until both hold"
     )
     filtering: Literal["repeated", "once"] = Field(
         "repeated",
-        description="whether minimum length and support are applied in turn until both hold, or once: length, support, "
+        description="repeated: apply minimum length and support in turn until both hold; once: length, support, "
         "length; items that then have too little support stay",
     )
     max_session_length: int | None = Field(None, ge=2, description="longest session, in events; null: no limit")
     overlong: Literal["drop", "cut"] = Field(
-        "drop", description="what happens to longer sessions: drop them, or cut them after their first events"
+        "drop", description="what to do with longer sessions: drop them, or cut them after their first events"
     )
 
     @model_validator(mode="after")

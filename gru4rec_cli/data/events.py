@@ -28,8 +28,10 @@ class ColumnSettings(Settings):
         description="column of event times; null: the file is in chronological order without times, "
         "and the row number, from 0, is the time in seconds",
     )
-    user: str | None = Field(None, description="column of user ids, read in place of sessions with sessions.by: user")
-    event: str | None = Field(None, description="column of event types, of which `data.events` are kept")
+    user: str | None = Field(
+        None, description="column of user ids, used in place of session ids with sessions.by: user"
+    )
+    event: str | None = Field(None, description="column of event types; `data.events` selects among them")
 
     @model_validator(mode="after")
     def _distinct(self) -> "ColumnSettings":
@@ -37,7 +39,7 @@ class ColumnSettings(Settings):
             raise ValueError("session, item and time must be three different columns")
         others = [name for name in (self.user, self.event) if name is not None]
         if len(set(others)) < len(others) or {*others} & {self.item, self.time} or self.event == self.session:
-            raise ValueError("user and event must be columns of their own")
+            raise ValueError("user and event must be columns that no other key names")
         return self
 
 
@@ -45,12 +47,12 @@ class DataSettings(Settings):
     """Source of the clicks: one log that `split` divides, or files that are already divided."""
 
     format: str = Field(
-        GENERIC, description="how the files are laid out: generic (the keys below), or a public data set by name"
+        GENERIC, description="layout of the files: generic (the keys below), or the name of a public data set"
     )
     source: str | None = Field(
         None,
-        description='"synth", or a file of events: .tsv, .csv (also .gz) or .parquet; with another format than generic '
-        "a folder that holds its files, or one of them",
+        description='"synth", or a file of events: .tsv, .csv (also .gz) or .parquet; with another format than '
+        "generic, a folder with its files, or one of them",
     )
     train: str | None = Field(None, description="file of training events that are already split off; needs `test`")
     test: str | None = Field(None, description="file of test events that are already split off; needs `train`")
@@ -58,23 +60,23 @@ class DataSettings(Settings):
     time_unit: TimeUnit = Field(
         "seconds",
         description="unit of the times: seconds or milliseconds since 1970-01-01 UTC, fractions allowed, "
-        "or iso8601, read as UTC where no zone is given",
+        "or iso8601, read as UTC if no zone is given",
     )
     separator: str | None = Field(
         None, description="separator of text files, one character; null: tab for .tsv, comma for .csv"
     )
     events: tuple[str, ...] | None = Field(
-        None, min_length=1, description="event types to keep; null: as the format says, which for generic is all"
+        None, min_length=1, description="event types to keep; null: default of the format, which for generic is all"
     )
-    sessions: SessionSettings = Field(SessionSettings(), description="what makes a session")
+    sessions: SessionSettings = Field(SessionSettings(), description="how sessions are made")
     on_error: Literal["stop", "skip"] = Field(
         "stop",
-        description="what a bad row does: stop, naming file and line, or be left out and counted in statistics.json",
+        description="at a bad row: stop, naming file and line, or skip and count it in statistics.json",
     )
 
     engine: Literal["polars", "pyspark"] = Field(
         "polars",
-        description="what reads, cleans and divides the clicks: polars, in memory, or pyspark, as `spark` says",
+        description="what reads, cleans and divides the clicks: polars, in memory, or pyspark, set up by `spark`",
     )
 
     @field_validator("format")

@@ -18,21 +18,21 @@ class SessionSettings(Settings):
 
     by: Literal["session", "user"] | None = Field(
         None,
-        description="sessions are those of the data, or those that pauses of a user make; null: as the format says",
+        description="session: as in the data; user: made from the pauses of each user; null: default of the format",
     )
     gap_minutes: float | None = Field(
         None,
         gt=0,
         le=1_000_000,
-        description="a longer time than this without an event ends a session, in minutes; null: as the format says, "
-        "which for sessions of the data is never",
+        description="a session ends after a longer time than this without an event, in minutes; null: default of the "
+        "format, which for sessions of the data is never",
     )
     min_dwell_seconds: float | None = Field(
         None,
         gt=0,
         le=1_000_000,
-        description="drop an event if the next of its session follows sooner than this, in seconds; the last event of "
-        "a session stays, for nobody knows how long it was looked at; null: keep all",
+        description="drop an event if the next event of its session follows sooner than this, in seconds; the last "
+        "event of a session stays, because its viewing time is not known; null: keep all",
     )
 
 

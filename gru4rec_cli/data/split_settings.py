@@ -17,41 +17,40 @@ class SplitSettings(CleaningSettings):
 
     preset: str | None = Field(
         None,
-        description="published preprocessing whose values the other keys take by default: "
-        + ", ".join(presets.PRESETS),
+        description="published preprocessing that sets the defaults of the other keys: " + ", ".join(presets.PRESETS),
     )
     by: Literal["ratio", "days", "time"] = Field(
-        "ratio", description="what `test` and `valid` give: a share of the sessions, days at the end, or a time"
+        "ratio", description="meaning of `test` and `valid`: a share of the sessions, days at the end, or a time"
     )
     test: float | str = Field(
         0.2,
-        description="with by ratio: share of the sessions in (0, 1) that starts last; days: how many of the last days; "
-        "time: where the test begins, ISO 8601 (UTC where no zone is given) or seconds since 1970-01-01 UTC",
+        description="with by: ratio, share of the sessions, in (0, 1), those that start last; days: number of days at "
+        "the end; time: start of the test, ISO 8601 (UTC if no zone is given) or seconds since 1970-01-01 UTC",
     )
     valid: float | str | None = Field(
         None, description="validation part, taken from the end of the training part by the same rule; null: none"
     )
     straddle: Literal["drop", "train", "truncate", "test"] = Field(
         "drop",
-        description="sessions that start before a cut and end at or after it: drop them, keep them whole in the "
-        "earlier part (train), which then knows clicks from the later part's time, truncate them to what precedes the "
-        "cut, or put them whole into the later part (test), which then begins before the cut",
+        description="sessions that start before a cut and end at or after it: drop: remove them; train: keep them "
+        "whole in the earlier part, which then has clicks from the time of the later part; truncate: keep their clicks "
+        "before the cut; test: move them whole to the later part, which then begins before the cut",
     )
     unseen: Literal["drop", "miss"] = Field(
-        "drop", description="validation and test events of items that training lacks: drop them, or keep them as misses"
+        "drop", description="validation and test events of items not in training: drop them, or count them as misses"
     )
     recent: RecentSettings | None = Field(
-        None, description="training sessions to keep, by share or days, the last ones; null: all"
+        None, description="keep only the last training sessions, by share or days; null: all"
     )
     windows: int | None = Field(
         None,
         ge=2,
         le=MOST,
-        description="cut the log into so many windows of equal length, each a run of its own with all stages, and sum "
-        "them up in one table; null: the log as a whole",
+        description="number of windows of equal length into which the log is cut; each window is a run with all "
+        "stages, and one table shows mean and spread; null: the log is not cut",
     )
     window: WindowSettings | None = Field(
-        None, description="keep only the sessions that start in one of so many windows of equal length; null: all"
+        None, description="keep only the sessions that start in this window of the log; null: all"
     )
 
     @model_validator(mode="before")

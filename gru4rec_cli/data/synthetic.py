@@ -44,12 +44,14 @@ class SynthSettings(Settings):
     """Size and shape of the log that `synth` generates."""
 
     sessions: int = Field(20_000, ge=1, description="number of sessions")
-    items: int = Field(2_000, ge=2, description="number of items; every one of them is clicked")
-    interests: int = Field(5, ge=1, description="number of hidden interests, all equally likely; one a session")
-    successors: int = Field(10, ge=1, description="about how many items follow a rare item under one interest")
+    items: int = Field(2_000, ge=2, description="number of items; each is clicked at least once")
+    interests: int = Field(5, ge=1, description="number of hidden interests, all equally likely; each session has one")
+    successors: int = Field(10, ge=1, description="number of items that follow a rare item under one interest, about")
     noise: float = Field(0.15, ge=0, le=1, description="probability that a click follows popularity, not the interest")
     zipf_exponent: float = Field(0.8, ge=0, le=3, description="popularity of the r-th item falls as r^-zipf_exponent")
-    length_distribution: Literal["power-law", "log-normal"] = Field("power-law", description="of the session lengths")
+    length_distribution: Literal["power-law", "log-normal"] = Field(
+        "power-law", description="distribution of the session lengths"
+    )
     length_exponent: float = Field(2.0, ge=0, le=10, description="power-law: P(length) is proportional to length^-this")
     length_median: float = Field(4.0, gt=0, description="log-normal: median length before truncation, in clicks")
     length_sigma: float = Field(0.8, gt=0, le=5, description="log-normal: standard deviation of the log of the length")
@@ -57,7 +59,9 @@ class SynthSettings(Settings):
     max_length: int = Field(50, ge=2, le=10_000, description="longest session, in clicks")
     days: int = Field(14, ge=1, le=36_500, description="sessions start within this many days")
     start: str = Field("2024-01-01", description="first day, ISO 8601; UTC unless it has an offset")
-    daily_rhythm: float = Field(0.6, ge=0, le=1, description="share by which starts vary over the day; peak at 20 h")
+    daily_rhythm: float = Field(
+        0.6, ge=0, le=1, description="variation of session starts over the day, as a share; peak at 20 h"
+    )
     think_time_median: float = Field(40.0, ge=1, le=86_400, description="median time between clicks, in seconds")
     think_time_sigma: float = Field(1.0, ge=0, le=3, description="standard deviation of the log of the think time")
 

@@ -29,8 +29,8 @@ OUTSIDE = "session outside the window"
 class WindowSettings(Settings):
     """One of the windows into which a log is cut."""
 
-    number: int = Field(ge=1, description="which window, from 1, the earliest")
-    of: int = Field(ge=2, le=MOST, description="into how many windows of equal length the log is cut")
+    number: int = Field(ge=1, description="number of the window; 1 is the earliest")
+    of: int = Field(ge=2, le=MOST, description="number of windows of equal length into which the log is cut")
 
     @model_validator(mode="after")
     def _is_one_of_them(self) -> "WindowSettings":
@@ -46,13 +46,13 @@ class RecentSettings(Settings):
     """The last of the training sessions: give either a share of them, or days."""
 
     share: float | str | None = Field(
-        None, description='share of the training sessions that starts last, such as 0.25 or "1/64"'
+        None, description='share of the training sessions, those that start last, such as 0.25 or "1/64"'
     )
     days: float | None = Field(
         None,
         gt=0,
         le=84_000,
-        description="training sessions that start within so many days before the last training event",
+        description="number of days before the last training event in which training sessions must start",
     )
 
     @field_validator("share")

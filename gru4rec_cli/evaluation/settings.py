@@ -15,17 +15,18 @@ class EvaluateSettings(Settings):
         (5, 10, 20), min_length=1, description="list lengths K at which every metric is measured"
     )
     ties: TieRule = Field(
-        "conservative", description="rank among equal scores, for the headline: conservative, median or optimistic"
+        "conservative", description="tie rule of the headline results: conservative, median or optimistic"
     )
     resamples: int = Field(1000, ge=0, le=100_000, description="bootstrap resamples of sessions; 0: no intervals")
     confidence: float = Field(
-        0.95, gt=0, lt=1, description="coverage of the intervals; differences are told apart at 1 - confidence"
+        0.95, gt=0, lt=1, description="coverage of the intervals; differences are significant below p = 1 - confidence"
     )
     permutations: int = Field(
         10_000, ge=1, le=1_000_000, description="random sign flips of the sessions for the p-values of differences"
     )
     sensitivity: bool = Field(
-        False, description="add what protocols with 100 and 1,000 sampled negatives, and other tie rules, would report"
+        False,
+        description="add the results of protocols with 100 and 1,000 sampled negatives, and of other tie rules",
     )
 
     @field_validator("cutoffs")

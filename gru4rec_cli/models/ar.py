@@ -16,7 +16,7 @@ from gru4rec_cli.models.indexes.rules import count_rules, rule_blocks, strongest
 class Settings(ModelSettings):
     """Settings of association rules: how many are kept."""
 
-    pruning: int | None = Field(None, ge=1, description="strongest rules kept for every item; null: all")
+    pruning: int | None = Field(None, ge=1, description="number of strongest rules kept for every item; null: all")
 
 
 class Model(ArrayModel[Settings]):

@@ -16,9 +16,11 @@ from gru4rec_cli.models.indexes.rules import count_rules, distinct_items, rule_b
 class Settings(ModelSettings):
     """Neighbours and shrinkage."""
 
-    n_sims: int | None = Field(100, ge=1, description="most similar items kept for every item; null: all")
-    lmbd: float = Field(20.0, ge=0, description="shrinkage λ, sessions added to both items: damps rare coincidences")
-    alpha: float = Field(0.5, ge=0, le=1, description="0.5: cosine; larger: the last click's own sessions count more")
+    n_sims: int | None = Field(100, ge=1, description="number of most similar items kept for every item; null: all")
+    lmbd: float = Field(
+        20.0, ge=0, description="shrinkage λ: number of sessions added to both items, which weakens rare coincidences"
+    )
+    alpha: float = Field(0.5, ge=0, le=1, description="0.5: cosine; larger: the sessions of the last click count more")
 
 
 class Model(ArrayModel[Settings]):

@@ -20,9 +20,12 @@ _EVENTS_AT_ONCE = 1 << 14
 class Settings(ModelSettings):
     """Settings of the chain: how many clicks it looks at."""
 
-    order: Literal[1, 2] = Field(1, description="clicks that the chain looks at: the last one, or the last two")
+    order: Literal[1, 2] = Field(1, description="number of last clicks that the chain uses")
     backoff: float = Field(
-        0.4, gt=0, le=1, description="with order 2: factor of the first-order share of items that never followed both"
+        0.4,
+        gt=0,
+        le=1,
+        description="with order 2: factor of the first-order share, for items that never followed both clicks",
     )
 
 

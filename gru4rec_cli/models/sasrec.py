@@ -42,18 +42,16 @@ class Settings(NeuralSettings):
 
     hidden_size: int = Field(64, ge=1, description="units D of item vectors and states")
     blocks: int = Field(2, ge=1, description="transformer blocks")
-    heads: int = Field(1, ge=1, description="attention heads; hidden_size must be a multiple")
-    length: int = Field(
-        50, ge=1, description="most clicks of a history that are looked at, the last ones (Kang & McAuley, 2018)"
-    )
+    heads: int = Field(1, ge=1, description="attention heads; hidden_size must be a multiple of this")
+    length: int = Field(50, ge=1, description="number of last clicks of a history that are used (Kang & McAuley, 2018)")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="probability of dropping a unit of an input vector or of what a sub-layer adds"
     )
     batch_size: int = Field(128, ge=1, description="sessions of a training step")
     order: Literal["shuffled", "time"] = Field(
         "shuffled",
-        description="order of the training sessions: shuffled anew in every epoch; time: as in the data. 16 batches at "
-        "a time are then sorted by length, to save padding, and learnt from in random order",
+        description="order of the training sessions: shuffled: new in every epoch; time: as in the data. 16 batches at "
+        "a time are then sorted by length, which saves padding, and used in random order",
     )
     learning_rate: float = Field(0.001, gt=0, description="Adam learning rate")
     beta2: float = Field(
@@ -61,14 +59,14 @@ class Settings(NeuralSettings):
     )
     sparse_adam: bool = Field(
         False,
-        description="Adam leaves item vectors that a step does not look up as they are, and their moments (torch's "
-        "SparseAdam): faster with hundreds of thousands of items; false: as published",
+        description="true: Adam does not change vectors and moments of items that a step does not use "
+        "(torch's SparseAdam): faster with hundreds of thousands of items; false: as published",
     )
     n_sample: int = Field(
         2048,
         ge=1,
-        description="negatives a step, drawn with replacement and shared by all its events (published: 3,000 for each "
-        "session); one that is an event's target does not count for it",
+        description="negatives for each step, drawn with replacement, shared by all its events (published: 3,000 for "
+        "each session); a negative that is the target of an event does not count for this event",
     )
     sample_alpha: float = Field(
         0.0,

@@ -16,11 +16,11 @@ from gru4rec_cli.models.indexes.weights import Weighting, weights_by_step
 class Settings(ModelSettings):
     """Settings of sequential rules: how far they reach, and what distance costs."""
 
-    steps: int = Field(10, ge=1, description="most clicks between the two of a rule, the later one counted")
+    steps: int = Field(10, ge=1, description="greatest distance between the two clicks of a rule; 1: the next click")
     weighting: Weighting = Field(
         "div", description="weight of a rule by its distance d: div 1/d, linear 1 - 0.1 d, quadratic 1/d², log, same 1"
     )
-    pruning: int | None = Field(None, ge=1, description="strongest rules kept for every item; null: all")
+    pruning: int | None = Field(None, ge=1, description="number of strongest rules kept for every item; null: all")
 
 
 class Model(ArrayModel[Settings]):

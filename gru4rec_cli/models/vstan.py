@@ -19,7 +19,9 @@ class Settings(NeighbourSettings):
     """The neighbourhood, its four decays, and the weight of rarity."""
 
     sample_size: int = Field(
-        5000, ge=1, description="most recent training sessions that share an item, among which they are looked for"
+        5000,
+        ge=1,
+        description="number of most recent training sessions with a shared item that are compared",
     )
     lambda_spw: float = Field(
         1.02, gt=0, description="λ1, clicks: a click of the session weighs exp(-age / λ1) in the similarity"

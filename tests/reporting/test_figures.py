@@ -107,7 +107,7 @@ def test_captions_and_alternative_texts_tell_what_the_data_say(drawn):
     assert "Bands" not in figures["mrr_by_k"].caption
     # train: (2·50 + 3·20 + 5·1) / 71 = 2.32; test: (2·5 + 3·3) / 8 = 2.375
     assert figures["session_lengths"].caption.endswith("Mean clicks: train 2.32, test 2.38.")
-    assert "the 1 most clicked of 3 items hold 90.0 % of the training events" in figures["item_popularity"].caption
+    assert "the 1 most clicked of 3 items have 90.0 % of the training events" in figures["item_popularity"].caption
 
 
 def test_what_there_is_no_data_for_is_not_drawn(tmp_path):
@@ -144,7 +144,7 @@ def test_seeds_of_a_model_share_its_panel(tmp_path):
     assert shown.count("Loss") == 2  # of a and of b
     assert {"a", "b", "Validation: recall@20"} <= set(shown)
     assert {"a.seed-1", "a.seed-2", "b"} <= set(shown)
-    assert "Of several seeds, a line each." in figure.caption
+    assert "With several seeds, there is one line for each." in figure.caption
 
 
 def test_intervals_and_sensitivity_are_drawn_from_the_metrics(tmp_path):

@@ -95,7 +95,7 @@ def test_the_summary_compares_the_best_with_the_next_and_the_bound():
     lines = report().splitlines()
     assert "- The best model by Recall@20 is **gru4rec**: .4400 [.4300–.4500]." in lines
     assert (
-        "- gru4rec (trained) is .0400 (10.0 % relative) above markov (baseline), .4000 [.3900–.4100]; "
+        "- gru4rec (trained) is .0400 (10.0 % relative) above markov (baseline), which has .4000 [.3900–.4100]; "
         "their intervals do not overlap." in lines
     )
     assert "- The bound (oracle) is .5500 [.5400–.5600]; gru4rec reaches 80.0 % of it." in lines
@@ -117,7 +117,7 @@ def test_the_best_trained_model_is_compared_with_the_best_baseline_where_others_
 
 def test_a_model_above_the_bound_is_called_a_leak():
     page = report(metrics_json=with_metrics(rows("gru4rec", 0.7) + rows("oracle", 0.6)))
-    assert "**gru4rec lies above the bound with its whole interval: look for a leak.**" in page
+    assert "**The whole interval of gru4rec is above the bound: look for a data leak.**" in page
     assert "leak" not in report()
 
 
@@ -125,7 +125,7 @@ def test_equal_models_and_missing_intervals_are_said_to_be_so():
     equal = report(metrics_json=with_metrics(rows("markov", 0.4) + rows("gru4rec", 0.4)))
     assert "markov (baseline) and gru4rec (trained) are equal: .4000." in equal
     bare = report(metrics_json=with_metrics(rows("markov", 0.4, width=None) + rows("gru4rec", 0.5, width=None)))
-    assert "above markov (baseline), .4000; intervals: not available." in bare
+    assert "above markov (baseline), which has .4000; intervals: not available." in bare
 
 
 def test_sections_stand_in_order():
@@ -200,7 +200,7 @@ def test_provenance_names_run_hashes_and_versions():
     [
         "not available: metrics",
         "not available: the figure recall_by_k, which was not drawn",
-        "not available: training curves, no model of this run is trained in epochs",
+        "not available: training curves: no model of this run is trained in epochs",
         "- Removals: not available.",
         "(not available: items)",
         "not available: models",

@@ -87,10 +87,10 @@ def test_differences_have_intervals_p_after_holm_and_a_verdict():
     table = differences_table(findings(), ENGLISH)
     assert table.rows == (
         ("Recall@20", "gru4rec", "knn", "+.0100", "2.0 %", "[+.0050;+.0150]", ".3000",
-         "cannot be told apart; same level (below 5 %)"),
-        ("Recall@20", "gru4rec", "markov", "+.1200", "24.0 %", "[+.1150;+.1250]", ".0001", "can be told apart"),
+         "not significant; same level (below 5 %)"),
+        ("Recall@20", "gru4rec", "markov", "+.1200", "24.0 %", "[+.1150;+.1250]", ".0001", "significant"),
         ("Recall@20", "knn", "markov", "+.0200", "4.0 %", "[+.0150;+.0250]", ".0300",
-         "can be told apart; same level (below 5 %)"),
+         "significant; same level (below 5 %)"),
     )  # fmt: skip
     assert "p from 1,000 random exchanges" in table.notes[0]
 
@@ -99,7 +99,7 @@ def test_the_verdict_is_the_artifacts_and_not_made_again_from_p():
     entry = pair("gru4rec", "knn", 0.01, 0.3, distinguishable=True, relative=None)
     (cells,) = differences_table(findings(differences=[entry]), ENGLISH).rows
     assert cells[4] == "–"
-    assert cells[7] == "can be told apart"
+    assert cells[7] == "significant"
 
 
 def test_a_difference_without_an_interval_is_a_gap():
@@ -108,20 +108,20 @@ def test_a_difference_without_an_interval_is_a_gap():
     assert cells[5:] == ("missing", "missing", "missing; same level (below 5 %)")
 
 
-def test_what_can_be_told_apart_is_said_in_words():
+def test_what_is_significantly_different_is_said_in_words():
     assert said(pair_sentences(findings(), ENGLISH)) == [
-        "In Recall@20, knn cannot be told from the best, gru4rec.",
-        "Told apart in Recall@20, but less than 5 % relative and so the same level: knn and markov.",
+        "In Recall@20, the difference from the best, gru4rec, is not significant for knn.",
+        "Significantly different in Recall@20, but by less than 5 % relative and so at the same level: knn and markov.",
     ]
     clear = [{**entry, "distinguishable": True, "relative": 0.2} for entry in DOCUMENT["differences"]]
     assert said(pair_sentences(findings(differences=clear), ENGLISH)) == [
-        "In Recall@20, every other model can be told from the best, gru4rec.",
-        "All pairs of models can be told apart in Recall@20.",
+        "In Recall@20, every other model is significantly different from the best, gru4rec.",
+        "All pairs of models are significantly different in Recall@20.",
     ]
     even = [{**entry, "distinguishable": entry["second"] == "knn"} for entry in DOCUMENT["differences"]]
     assert said(pair_sentences(findings(differences=even), SPANISH))[:2] == [
-        "En Recall@20 no se distinguen del mejor, gru4rec: markov.",
-        "Tampoco se distinguen entre sí en Recall@20: knn con markov.",
+        "En Recall@20, la diferencia con el mejor, gru4rec, no es significativa para markov.",
+        "Tampoco difieren significativamente en Recall@20: knn con markov.",
     ]
 
 
@@ -176,19 +176,19 @@ def test_other_protocols_stand_beside_full_ranking_with_their_factor():
     )
 
 
-def test_pairs_that_turn_round_are_listed_and_counted():
+def test_pairs_whose_order_changes_are_listed_and_counted():
     assert flips_table(findings(sensitivity=SENSITIVITY), ENGLISH).rows == (
         ("Recall@20", "1,000 uniform negatives", "gru4rec", "knn", ".4000 / .3200", ".8000 / .9600"),
     )
     assert said(sensitivity_sentences(findings(sensitivity=SENSITIVITY), ENGLISH)) == [
         "The largest inflation: with 1,000 uniform negatives, knn would have a Recall@20 of .9600 instead of .3200 "
         "(×3.00).",
-        "Pairs of models whose order in Recall@20 another protocol turns round: 1.",
+        "Pairs of models whose order in Recall@20 changes under another protocol: 1.",
     ]
     lower = [{**row, "factor": 0.5} for row in SENSITIVITY["rows"]]
     assert len(sensitivity_sentences(findings(sensitivity={**SENSITIVITY, "rows": lower}), ENGLISH)) == 1
     none = {**SENSITIVITY, "flips": []}
-    assert "No other protocol turns round" in said(sensitivity_sentences(findings(sensitivity=none), ENGLISH))[1]
+    assert "No other protocol changes the order" in said(sensitivity_sentences(findings(sensitivity=none), ENGLISH))[1]
     assert flips_table(findings(sensitivity=none), ENGLISH).notes == ("None: no protocol changes the order of a pair.",)
 
 
@@ -228,8 +228,8 @@ def test_the_summary_says_whether_the_best_is_told_from_the_best_baseline():
     assert lines[1].startswith("In plain words: for 42 of 100 clicks")
     # .42 / .41 = 1.0244
     assert lines[2] == (
-        "gru4rec (trained) is .0100 (2.4 % relative) above knn (baseline), .4100 [.4000–.4200]; they cannot be told "
-        "apart (p = .3000 after Holm's correction)."
+        "gru4rec (trained) is .0100 (2.4 % relative) above knn (baseline), which has .4100 [.4000–.4200]; "
+        "the difference is not significant (p = .3000 after Holm's correction)."
     )
 
 
@@ -246,18 +246,18 @@ def test_key_figures_are_the_best_the_best_baseline_and_the_way_between():
     assert [(figure.label, figure.value) for figure in figures] == [
         ("Best model", "gru4rec"),
         ("Best baseline", "knn"),
-        ("Ahead of the best baseline", "+2.4 %"),
+        ("Above the best baseline", "+2.4 %"),
     ]
     assert all("metrics[model=" in figure.source for figure in figures)
     bound = key_figures(findings(metrics=[*DOCUMENT["metrics"], row("oracle", 0.56)]), SPANISH)
-    assert (bound[-1].label, bound[-1].value) == ("De lo que es posible", "75,0 %")
+    assert (bound[-1].label, bound[-1].value) == ("Parte de la cota", "75,0 %")
 
 
 def test_caveats_follow_from_the_artifacts():
     lines = said(caveats(findings(), {}, ENGLISH))
     assert lines == [
-        "What other protocols (sampled negatives, other tie rules) would have reported was not computed.",
-        "One division by time, one test period: another period may order the models differently.",
+        "Results under other protocols (sampled negatives, other tie rules) were not computed.",
+        "There is one split by time and one test period: another period may order the models differently.",
     ]
     one_seed = [r for r in DOCUMENT["metrics"] if r["seed"] != "2"] + [row("markov", 0.33, ties="optimistic")]
     told = findings(metrics=one_seed, differences=None, not_applicable={"oracle": "cleaning"}, sensitivity=SENSITIVITY)
@@ -268,21 +268,21 @@ def test_caveats_follow_from_the_artifacts():
     }
     lines = said(caveats(told, statistics, ENGLISH))
     assert [line.split(":")[0].split(",")[0] for line in lines] == [
-        "The clicks are planted",
-        "The models were not tested against each other pair by pair; overlapping intervals prove nothing either way.",
-        "One seed only",
+        "The clicks are synthetic",
+        "The differences between models were not tested; whether intervals overlap or not proves nothing.",
+        "Only one seed",
         "markov depends on how equal scores are counted",
         "The largest inflation",
-        "Pairs of models whose order in Recall@20 another protocol turns round",
-        "Cleaning and splitting left out 1",
-        "In the test part",
-        "One division by time",
+        "Pairs of models whose order in Recall@20 changes under another protocol",
+        "Cleaning and splitting removed 1",
+        "12 events of the test part count as misses",
+        "There is one split by time and one test period",
     ]
-    assert "One seed only: how much another would change is not known for gru4rec." in lines
-    assert "Cleaning and splitting left out 1,000 of 4,000 events (25.0 %)." in lines
+    assert "Only one seed: it is not known how much another would change the results of gru4rec." in lines
+    assert "Cleaning and splitting removed 1,000 of 4,000 events (25.0 %)." in lines
     assert (
-        "markov depends on how equal scores are counted: Recall@20 from .3000 (conservative) to .3300 (optimistic)."
-        in lines
+        "markov depends on how equal scores are counted: Recall@20 is between .3000 (conservative) and .3300 "
+        "(optimistic)." in lines
     )
 
 

@@ -103,9 +103,9 @@ def test_one_model_alone_is_not_marked():
 def test_notes_explain_interval_ties_mark_and_bound():
     assert results(study(), confidence=0.9).notes == (
         "Brackets: 90 % interval, bootstrap over sessions.",
-        "Ties: conservative, rank = greater + equal + 1: items that score the same as the target count as better.",
-        "Marked (bold): the highest of the models, as shown; the oracle does not take part.",
-        "oracle: the Bayes-optimal ranking of the planted process, a bound and not a model.",
+        "Ties: conservative, rank = greater + equal + 1: items with the same score as the target count as better.",
+        "Marked (bold): the highest value of the models, as shown, without the oracle.",
+        "oracle: the Bayes-optimal ranking of the synthetic process; it is a bound, not a model.",
     )
 
 
@@ -120,7 +120,7 @@ def test_a_missing_value_and_missing_intervals_are_named():
     table = results(frame(row("a", "recall", 20, 0.3), row("a", "mrr", 20, math.nan)))
     assert table.rows == (("a", ".3000", "missing", "missing"),)
     assert "missing: not available in the artifacts of this run." in table.notes
-    assert table.notes[0] == "Intervals: not available: the metrics hold none."
+    assert table.notes[0] == "Intervals: not available, because the metrics have none."
 
 
 def test_costs_are_shown_in_units_a_person_reads():
@@ -209,11 +209,14 @@ def test_the_data_table_tells_cuts_unseen_items_and_overlap():
     assert data_table(statistics).notes == (
         "Length: clicks in a session. First and last: times of clicks, UTC.",
         "The test part begins at 2020-01-31T00:00:00Z.",
-        "Not in training: 1,200 events of 30 items of the test part, dropped.",
+        "Not in the training data: 1,200 events of 30 items of the test part, dropped.",
         "Training events at or after the first test event: 0.",
     )
     statistics["unseen"]["test"]["kept_as_misses"] = True
-    assert "Not in training: 1,200 events of 30 items of the test part, kept as misses." in data_table(statistics).notes
+    assert (
+        "Not in the training data: 1,200 events of 30 items of the test part, kept as misses."
+        in data_table(statistics).notes
+    )
 
 
 def test_what_the_statistics_lack_is_named():

@@ -23,14 +23,16 @@ class TrainingSettings(ModelSettings):
     )
     embedding: Literal["shared", "layersize", "none"] | Annotated[int, Field(ge=1)] = Field(
         "shared",
-        description="input vectors: shared with the output item matrix; a matrix of their own, as wide as this number "
-        "or (layersize) as the first layer; none: the item picks a row of the first layer's input weights (one-hot)",
+        description="input vectors: shared: the output item matrix; a number: a separate matrix of this width; "
+        "layersize: one as wide as the first layer; none: one-hot, a row of the first layer's input weights",
     )
     epochs: int = Field(10, ge=1, description="passes over the training sessions")
-    batch_size: int = Field(32, ge=2, description="slots B of a mini-batch: sessions walked in parallel")
+    batch_size: int = Field(32, ge=2, description="slots B of a mini-batch: sessions processed in parallel")
     learning_rate: float = Field(0.2, gt=0, description="Adagrad learning rate")
     momentum: float = Field(0.2, ge=0, lt=1, description="momentum of the Adagrad steps; 0: none")
-    n_sample: int = Field(2048, ge=0, description="extra negatives a step, beside the other slots' targets")
+    n_sample: int = Field(
+        2048, ge=0, description="extra negatives for each step, besides the targets of the other slots"
+    )
     sample_alpha: float = Field(0.5, ge=0, le=1, description="extra negatives are drawn with probability support^alpha")
     dropout_p_embed: Probability = Field(
         0.0, description="probability of dropping a unit of the input vector (one-hot: of the first layer's output)"
@@ -39,18 +41,18 @@ class TrainingSettings(ModelSettings):
         0.4, description="probability of dropping a unit of a GRU layer's output (one-hot: not of the first layer's)"
     )
     logq: float | None = Field(
-        None, ge=0, description="cross-entropy: strength of the logQ correction of sampled scores, 0: none; default 1"
+        None, ge=0, description="cross-entropy: strength of the logQ correction of sampled scores; 0: none; default 1"
     )
     bpreg: float | None = Field(None, ge=0, description="bpr-max: weight of the score regularisation; default 1")
     elu_param: float | None = Field(
-        None, ge=0, description="bpr-max: scores pass through an ELU with this parameter, 0: they do not; default 0.5"
+        None, ge=0, description="bpr-max: parameter of the ELU that scores pass through; 0: no ELU; default 0.5"
     )
 
     @model_validator(mode="after")
     def _loss_has_its_own(self) -> Self:
         for name, loss in _BELONGS_TO.items():
             if getattr(self, name) is not None and self.loss != loss:
-                raise ValueError(f"{name} belongs to the loss {loss}, and the loss is {self.loss}; leave {name} out")
+                raise ValueError(f"{name} is for the loss {loss}, but the loss is {self.loss}; leave {name} out")
         return self
 
     @property
@@ -83,15 +85,15 @@ class Settings(NeuralSettings, TrainingSettings):  # pydantic takes fields from 
 
     step: Literal["auto", "torch", "compiled"] = Field(
         "auto",
-        description="how a training step is computed: by torch, on any device; compiled, on the CPU, which is several "
-        "times faster and takes up to a minute to compile once; auto: compiled where training is long enough",
+        description="how a training step is computed: torch: on any device; compiled: on the CPU, several times "
+        "faster, but compiling takes up to a minute once; auto: compiled if the training is long enough",
     )
 
     @model_validator(mode="after")
     def _can_be_compiled(self) -> Self:
         if self.step == "compiled" and self.device not in ("auto", "cpu"):
             raise ValueError(
-                f"step: compiled is for the CPU, and the device is {self.device}; set step to torch or auto"
+                f"step: compiled runs on the CPU only, but the device is {self.device}; set step to torch or auto"
             )
         if self.step == "compiled" and self.loss not in COMPILED_LOSSES:
             raise ValueError(f"step: the loss {self.loss} has no compiled form; set step to torch or auto")

@@ -22,9 +22,11 @@ _EVENTS_AT_ONCE = 1024  # that a thread takes at a time
 class NeighbourSettings(ModelSettings):
     """Who votes."""
 
-    k: int = Field(100, ge=1, description="most similar training sessions that vote")
+    k: int = Field(100, ge=1, description="number of most similar training sessions that vote")
     sample_size: int = Field(
-        1000, ge=1, description="most recent training sessions that share an item, among which they are looked for"
+        1000,
+        ge=1,
+        description="number of most recent training sessions with a shared item that are compared",
     )
 
 

@@ -18,11 +18,13 @@ class NeuralSettings(ModelSettings):
         "needs split.valid; null: no validation, the last epoch is kept",
     )
     patience: int | None = Field(
-        None, ge=1, description="stop after so many epochs without a better validate_on; null: train every epoch"
+        None,
+        ge=1,
+        description="stop after this many epochs without a better value of validate_on; null: train all epochs",
     )
     device: str = Field(
         "cpu",
-        description="where to train and rank: auto (an NVIDIA GPU where there is one, else the CPU), cpu, cuda, cuda:1 "
+        description="where to train and rank: auto (an NVIDIA GPU if there is one, else the CPU), cpu, cuda, cuda:1 "
         "and so on, mps",
     )
 
@@ -45,7 +47,7 @@ class NeuralSettings(ModelSettings):
     @model_validator(mode="after")
     def _patience_for_something(self) -> Self:
         if self.patience is not None and self.validate_on is None:
-            raise ValueError("patience: needs validate_on, the metric that has to get better")
+            raise ValueError("patience: needs validate_on, the metric that must improve")
         return self
 
     def check_ready(self, where: str, *, to_fit: bool) -> None:
