@@ -13,7 +13,7 @@ from gru4rec_cli.commands.options import RESULTS, DebugOption, JsonOption, Langu
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories of finished runs.")],
     apart: Annotated[
-        bool, typer.Option("--apart", help="Show runs that cannot be compared in separate tables.")
+        bool, typer.Option("--apart", help="Show runs that cannot be compared, in separate tables.")
     ] = False,
     to: Annotated[
         Path | None, typer.Option(help="A folder for comparison.html, .md and .csv.", show_default=False)

@@ -28,7 +28,7 @@ def describe(
     time: Annotated[
         str | None, typer.Option(help="Column of times; none: use row numbers.", show_default="Time")
     ] = None,
-    time_unit: Annotated[Unit | None, typer.Option(help="Unit of the times.", show_default="tried out")] = None,
+    time_unit: Annotated[Unit | None, typer.Option(help="Unit of the times.", show_default="detected")] = None,
     separator: Annotated[str | None, typer.Option(help="Separator of a text file.")] = None,
     to: Annotated[Path | None, typer.Option(help="A folder for describe.json and plots.", show_default=False)] = None,
     json: JsonOption = False,
