@@ -53,7 +53,7 @@ def section_table(name: str, measurements: Sequence[Measurement], notes: Sequenc
     heads = (*(key.replace("_", " ") for key in cases), "", *(_head(*quantity) for quantity in quantities))
     numeric = {c for c, key in enumerate(cases) if all(isinstance(m.case.get(key, 0), int) for m in measurements)}
     repeats = len(measurements[0].values)
-    how = f"median of {repeats} [lowest–highest]" if repeats > 1 else "one repeat: nothing is known of the spread"
+    how = f"median of {repeats} [lowest–highest]" if repeats > 1 else "one repeat: the spread is not known"
     return Table(
         f"{name.capitalize()}: {how}",
         heads,

@@ -47,7 +47,7 @@ def run_point(job: str, **asked: Any) -> dict[str, float]:
         how = f"killed by signal {-done.returncode}" if done.returncode < 0 else f"exit status {done.returncode}"
         said = "".join(f"\n  {line}" for line in done.stderr.splitlines()[-_LAST_LINES:])
         raise ExternalError(
-            f"the process of a point ended early ({how}): {job} {asked}{said}", "perhaps memory ran out"
+            f"the process of a measurement ended early ({how}): {job} {asked}{said}", "it may have run out of memory"
         )
     found: dict[str, float] = json.loads(done.stdout)
     return found
@@ -110,7 +110,7 @@ def _measure_axis(notebook: Notebook, plan: GrowthPlan, section: str, sizes: lis
             name = f"{subject} at {n_events:,} events, {n_items:,} items"
             needed = _bytes_needed(plan, subject, n_items)
             if needed > available_memory():
-                notebook.left_out[name] = f"needs about {needed / 1e9:.1f} GB of memory, and less is free"
+                notebook.left_out[name] = f"needs about {needed / 1e9:.1f} GB of memory, but less is free"
                 continue
             points[name] = point
             named[name] = subject, {"events": n_events, "items": n_items}

@@ -12,20 +12,20 @@ from gru4rec_cli.bench.notebook import NOISY, Measurement, Notebook, noisy, warn
 from gru4rec_cli.bench.plan import SECTIONS
 
 TIMED = {
-    "training": "training steps once 64 have passed: lanes, mini-batch, forward, loss, backward, update. Ours draws "
-    "its negatives in the time that is counted, in a thread of its own whatever --threads says; the author's code has "
-    "drawn those of all steps before the first, which is not counted, nor is the start of its process. products alone: "
-    "the matrix products of our step, for the numbers of distinct columns that it had",
-    "ranking": "events ranked among all items, with the lists of the best 20; no lists: the targets' ranks alone. "
+    "training": "training steps after the first 64: mini-batch, forward, loss, backward, update. Ours draws its "
+    "negatives within the time that is counted, in another thread whatever --threads is; the author's code draws those "
+    "of all steps before the first, which is not counted, and neither is the start of its process. products alone: the "
+    "matrix products of our compiled step, for the numbers of distinct columns that it had",
+    "ranking": "events ranked among all items, with the lists of the best 20; no lists: only the targets' ranks. "
     "product alone: all states times all items, block by block",
-    "latency": "a request, recommend(history, 20), by a fitted model that has answered one before",
-    "fit": "fit, one epoch of the neural ones, in a process of its own, warm; memory is the peak of that process, and "
-    "what it held before; official includes the start and the memory of the author's process",
+    "latency": "a request, recommend(history, 20), to a fitted model that has answered one before",
+    "fit": "fit, for neural models one epoch, in a separate process, warm; memory is the peak of that process, and "
+    "what it used before; official includes the start and the memory of the author's process",
     "start-up": "from the start of a process to the end of its first training step, with the clicks in memory and "
     "nothing left to compile, on one thread",
-    "growth with events": "fit or ranking, each in a process of its own, warm; GRU4Rec's fit is one epoch, cut short "
+    "growth with events": "fit or ranking, each in a separate process, warm; GRU4Rec's fit is one epoch that stops "
     "at `events used`; ranking is by GRU4Rec, of all events",
-    "growth with items": "as above; ranking is of so many events as `events used` says",
+    "growth with items": "as above; `events used` is the number of events that are ranked",
 }
 
 

@@ -33,7 +33,7 @@ def measure_training(notebook: Notebook, plan: Plan, *, with_official: bool) -> 
             needed = _bytes_needed(case, with_official=with_official)
             if needed > available_memory():
                 name = f"training: {case.items:,} items, {case.settings['layers'][0]} units"
-                notebook.left_out[name] = f"needs about {needed / 1e9:.1f} GB of memory, and less is free"
+                notebook.left_out[name] = f"needs about {needed / 1e9:.1f} GB of memory, but less is free"
                 continue
             _measure_case(notebook, plan, case, with_official=with_official)
 

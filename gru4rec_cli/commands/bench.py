@@ -11,21 +11,25 @@ from gru4rec_cli.commands.options import CHECKS, DebugOption, JsonOption, QuietO
 
 @command(CHECKS)
 def bench(
-    quick: Annotated[bool, typer.Option("--quick", help="A few steps of the smallest sizes, to try it out.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="The whole grid of sizes; hours.")] = False,
-    growth: Annotated[bool, typer.Option("--growth", help="Instead: time and memory against size.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Take a few steps of the smallest sizes, to see if it works.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Measure the whole grid of sizes; takes hours.")] = False,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="Measure how time and memory grow with size, instead.")
+    ] = False,
     only: Annotated[
         list[str] | None,
         typer.Option(metavar="SECTION", help="training, ranking, latency, fit or start-up; repeatable; default: all."),
     ] = None,
-    threads: Annotated[int, typer.Option(min=0, help="Threads of everything measured; 0: all cores.")] = 0,
-    repeats: Annotated[int, typer.Option(min=1, help="How often everything is measured, in turns.")] = 3,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of everything that is measured; 0: all cores.")] = 0,
+    repeats: Annotated[int, typer.Option(min=1, help="How many times everything is measured, in turns.")] = 3,
     to: Annotated[Path | None, typer.Option(help="A folder for bench.json, bench.csv and plots.")] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Measure speed and memory of this machine: ours, the author's code if fetched, and what products alone take."""
+    """Measure speed and memory on this machine; also of the author's code, if fetched, and of the products alone."""
     with errors(debug=debug):
         from gru4rec_cli.bench import output, run
 

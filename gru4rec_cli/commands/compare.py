@@ -11,18 +11,18 @@ from gru4rec_cli.commands.options import RESULTS, DebugOption, JsonOption, Langu
 
 @command(RESULTS)
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, finished.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories of finished runs.")],
     apart: Annotated[
-        bool, typer.Option("--apart", help="Show runs that cannot stand in one table in tables of their own.")
+        bool, typer.Option("--apart", help="Show runs that cannot be compared, in separate tables.")
     ] = False,
     to: Annotated[
-        Path | None, typer.Option(help="A folder to write comparison.html, .md and .csv into.", show_default=False)
+        Path | None, typer.Option(help="A folder for comparison.html, .md and .csv.", show_default=False)
     ] = None,
-    language: Annotated[Language, typer.Option(help="Of the page: en or es.")] = "en",
+    language: Annotated[Language, typer.Option(help="Language of the page: en or es.")] = "en",
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Show several runs in one table, if test set and protocol are the same; else say what differs (exit code 6)."""
+    """Show several runs in one table if test set and protocol are the same; else name the differences (exit code 6)."""
     with errors(debug=debug):
         from gru4rec_cli.study import comparing
 

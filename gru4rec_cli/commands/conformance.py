@@ -11,10 +11,14 @@ from gru4rec_cli.commands.options import CHECKS, DebugOption, JsonOption, comman
 
 @command(CHECKS)
 def conformance(
-    cases: Annotated[list[Path], typer.Argument(metavar="CASE...", help="Recorded runs, NAME.npz and NAME.json.")],
+    cases: Annotated[
+        list[Path], typer.Argument(metavar="CASE...", help="Recorded runs: NAME.npz, with NAME.json beside it.")
+    ],
     module: Annotated[
         Path | None,
-        typer.Option(help="An adapter to another implementation, a Python file; it is run. See docs/conformance.md."),
+        typer.Option(
+            help="A Python file that adapts another implementation; its code is run. See docs/conformance.md."
+        ),
     ] = None,
     step: Annotated[
         Literal["torch", "compiled"], typer.Option(help="Which training step of ours is replayed.")
@@ -22,7 +26,7 @@ def conformance(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Replay recorded runs of the author's implementation, step by step, and compare everything."""
+    """Replay recorded runs of the author's implementation step by step, and compare every result."""
     with errors(debug=debug):
         from gru4rec_cli.conformance import run
 

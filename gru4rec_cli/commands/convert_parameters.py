@@ -10,7 +10,7 @@ from gru4rec_cli.commands.options import AUTHOR, DebugOption, command, errors
 @command(AUTHOR)
 def convert_parameters(
     given: Annotated[
-        str, typer.Argument(metavar="FILE_OR_STRING", help="A parameter file of the author's, or a string.")
+        str, typer.Argument(metavar="FILE_OR_STRING", help="A parameter file of the author, or a string.")
     ],
     debug: DebugOption = False,
 ) -> None:

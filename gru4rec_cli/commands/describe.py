@@ -17,12 +17,18 @@ def describe(
         Path | None,
         typer.Argument(help="A file of clicks, a folder of a public data set, or an event table.", show_default=False),
     ] = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="Read as the data section there says.")] = None,
-    layout: Annotated[str | None, typer.Option("--format", help="As data.format; see docs/data.md.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="A study whose data section describes the clicks.")
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option("--format", help="Format of the files: data.format in docs/data.md.")
+    ] = None,
     session: Annotated[str | None, typer.Option(help="Column of session ids.", show_default="SessionId")] = None,
     item: Annotated[str | None, typer.Option(help="Column of item ids.", show_default="ItemId")] = None,
-    time: Annotated[str | None, typer.Option(help="Column of times; none: row numbers.", show_default="Time")] = None,
-    time_unit: Annotated[Unit | None, typer.Option(help="Unit of the times.", show_default="tried out")] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Column of times; none: use row numbers.", show_default="Time")
+    ] = None,
+    time_unit: Annotated[Unit | None, typer.Option(help="Unit of the times.", show_default="detected")] = None,
     separator: Annotated[str | None, typer.Option(help="Separator of a text file.")] = None,
     to: Annotated[Path | None, typer.Option(help="A folder for describe.json and plots.", show_default=False)] = None,
     json: JsonOption = False,

@@ -12,12 +12,12 @@ from gru4rec_cli.commands.options import AUTHOR, DebugOption, JsonOption, comman
 @command(AUTHOR)
 def export_checkpoint(
     folder: Annotated[Path, typer.Argument(help="A model folder of kind gru4rec or official.")],
-    to: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
-    items: Annotated[Path | None, typer.Option(help="Its items.parquet; default: that of its run.")] = None,
+    to: Annotated[Path, typer.Option(help="File to write.", show_default=False)],
+    items: Annotated[Path | None, typer.Option(help="items.parquet of the model; default: of its run.")] = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Write a fitted model as the author's code saves one, for his run.py."""
+    """Write a fitted model in the format of the author's code, for his run.py."""
     with errors(debug=debug):
         from gru4rec_cli.models.official import convert
 

@@ -15,13 +15,15 @@ def fetch(
         str | None,
         typer.Option(help="A mirror (https, ssh), a local clone or a bundle; default: the pinned address."),
     ] = None,
-    vendor: Annotated[Path | None, typer.Option(help="Where it goes; default: vendor.", show_default=False)] = None,
+    vendor: Annotated[
+        Path | None, typer.Option(help="Folder to write to; default: vendor.", show_default=False)
+    ] = None,
     force: ForceOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Fetch the author's own GRU4Rec at its pinned commit, for models of kind `official`."""
+    """Download the author's own GRU4Rec at its pinned commit, for models of kind `official`."""
     with errors(debug=debug):
         from gru4rec_cli.models.official import fetching
 

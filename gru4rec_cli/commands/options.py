@@ -22,7 +22,7 @@ _UNWRITABLE = {
 app = typer.Typer(
     name="gru4rec-study",
     help="A reproduction and audit of GRU4Rec for session-based recommendation.\n\n"
-    "One YAML file and one command go from raw clicks to a table in which GRU4Rec stands beside baselines under full "
+    "One YAML file and one command go from raw clicks to a table that compares GRU4Rec with baselines under full "
     "ranking, with intervals: gru4rec-study run --config FILE.",
     epilog=_EXIT_CODES,
     no_args_is_help=True,
@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ForceOption = Annotated[bool, typer.Option("--force", help="Do it again even if it is up to date.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Run again even if it is up to date.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -56,8 +56,8 @@ def errors(*, debug: bool) -> Iterator[None]:
         number = _write_error(error)
         if number is None:
             raise
-        message = f"cannot write to the run directory: {os.strerror(number)}; every finished stage is whole"
-        hint = "make room or give another --run-dir; the same command then goes on from here"
+        message = f"cannot write to the run directory: {os.strerror(number)}; every finished stage is complete"
+        hint = "free some space or give another --run-dir; the same command then continues from here"
         _fail(UsageError(message, hint), debug=debug)
     except KeyboardInterrupt:
         console.show_status("interrupted; the same command, without --force, continues from here")

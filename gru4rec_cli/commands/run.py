@@ -20,16 +20,20 @@ if TYPE_CHECKING:
     from gru4rec_cli.study.windows import WindowedStudy
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The study's YAML file.", show_default=False)]
-RunDirOption = Annotated[Path | None, typer.Option(help="Where artifacts go; default: runs/NAME.", show_default=False)]
+RunDirOption = Annotated[
+    Path | None, typer.Option(help="Folder for the artifacts; default: runs/NAME.", show_default=False)
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. train.models.gru4rec.layers=[64]."),
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Threads to compute on; default: all cores, and one for training.", show_default=False),
+    typer.Option(
+        min=1, help="Threads to compute on, at most two for training; default: all cores.", show_default=False
+    ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would run, and why.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would run, and why.")]
 
 
 @dataclass(frozen=True)

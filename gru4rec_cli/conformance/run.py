@@ -95,4 +95,4 @@ def _in_words(diagnosis: Diagnosis) -> str:
     names = (" together with " if diagnosis.together else " or ").join(f"'{name}'" for name in diagnosis.faults)
     if diagnosis.explained:
         return f"the deviation is that of {names}"
-    return f"no known fault, nor two together, explains the deviation; nearest is {names}"
+    return f"no known fault, and no two together, explain the deviation; the nearest is {names}"

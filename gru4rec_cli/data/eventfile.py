@@ -148,7 +148,7 @@ class EventFile:
         if wanted.is_empty():
             raise DataError(
                 f"{self.path}: none of its {events.height} events is of type {' or '.join(self.keep)}",
-                f"the types stand in column {self.layout.kind!r}; name those to keep in data.events",
+                f"the event types are in column {self.layout.kind!r}; name those to keep in data.events",
             )
         other = removed(events, wanted)
         is_bad = pl.any_horizontal(pl.col(SESSION, ITEM, TIME).is_null(), *_line_breaks(wanted)).fill_null(value=True)

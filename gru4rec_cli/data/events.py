@@ -85,7 +85,7 @@ class DataSettings(Settings):
         if name not in formats():
             close = get_close_matches(name, formats(), n=1)
             hint = f", did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"{name!r} is no format{hint}; there are {', '.join(formats())}")
+            raise ValueError(f"{name!r} is not a known format{hint}; known: {', '.join(formats())}")
         return name
 
     @field_validator("separator")
@@ -109,22 +109,22 @@ class DataSettings(Settings):
             fields = type(self).model_fields
             for name in ("columns", "time_unit", "separator"):
                 if getattr(self, name) != fields[name].default:
-                    raise ValueError(f"{name}: belongs to format: generic; {self.format} brings its own")
+                    raise ValueError(f"{name}: is only for format: generic; format {self.format} sets it itself")
             if self.events is not None and layout_of(self.format).kind is None:
-                raise ValueError(f"events: format {self.format} names no event types; leave this key out")
+                raise ValueError(f"events: format {self.format} has no event types; leave this key out")
         elif self.events is not None and self.columns.event is None:
             raise ValueError("events: needs columns.event, the column of event types")
         elif self.sessions.by == "user" and (self.columns.user is None or self.sessions.gap_minutes is None):
             raise ValueError("sessions: by: user needs columns.user and sessions.gap_minutes")
         if self.source == SYNTHETIC and self.sessions != SessionSettings():
-            raise ValueError("sessions: planted clicks have sessions; leave this section out")
+            raise ValueError("sessions: synthetic clicks already have sessions; leave this section out")
         return self
 
     @model_validator(mode="after")
     def _engine_can(self) -> "DataSettings":
         what = _only_on_polars(self) if self.engine == "pyspark" else ""
         if what:
-            raise ValueError(f"engine: {what} does not go with pyspark; leave engine out")
+            raise ValueError(f"engine: {what} does not work with pyspark; leave engine out")
         return self
 
 

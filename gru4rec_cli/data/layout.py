@@ -60,7 +60,7 @@ def files_of(name: str, source: Path) -> list[Path]:
         if not matches:
             raise DataError(
                 f"{source}: there is no {' or '.join(patterns)} in this folder, which format: {name} expects",
-                f"{GUIDE} says what to download and how its files are called; a single file may be given by itself",
+                f"{GUIDE} lists what to download and the names of the files; a single file can also be given",
             )
         for path in matches:
             plain = path.relative_to(source).as_posix().removesuffix(".gz")

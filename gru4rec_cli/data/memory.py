@@ -28,7 +28,7 @@ def require_memory(paths: list[Path], layout: Layout) -> None:
         raise UsageError(
             f"{paths[0].parent if len(paths) > 1 else paths[0]}: reading and cleaning needs at least "
             f"{needed / 1e9:.1f} GB, and {limit} leaves this process {max(available, 0) / 1e9:.1f} GB",
-            "set data.engine: pyspark, which keeps on the disk what does not fit, or allow it more memory",
+            "set data.engine: pyspark, which stores on disk what does not fit, or allow more memory",
         )
 
 

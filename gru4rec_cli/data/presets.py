@@ -58,7 +58,7 @@ def filled(given: Mapping[str, Any]) -> dict[str, Any]:
     if name is None:
         return dict(given)
     if name not in PRESETS:
-        raise ValueError(f"preset: {name!r} is none; there are {', '.join(PRESETS)}")
+        raise ValueError(f"preset: {name!r} is unknown; known: {', '.join(PRESETS)}")
     return {**PRESETS[name].values, **given}
 
 
@@ -85,7 +85,7 @@ def check_fingerprint(statistics: Mapping[str, Any], format_name: str, default_r
         reason = f"a sample: {100 * share:.2g} % of the published events"
     differing = [count for count in published if published[count] != actual[count]]
     verdict = "not applicable" if reason else "mismatch" if differing else "match"
-    told = reason or (_first_difference(published, actual) if differing else "all published counts come out")
+    told = reason or (_first_difference(published, actual) if differing else "all counts are as published")
     return {"name": name, "verdict": verdict, "told": told, "published": published, "found": actual}
 
 
@@ -111,7 +111,7 @@ def _not_applicable(statistics: Mapping[str, Any], preset: Preset, format_name: 
     if settings["window"] is not None:
         return "a window of the log"
     if statistics["source"] == "given":
-        return "the files were given already split"
+        return "the given files are already split"
     if format_name != preset.format:
         return f"the data is not read as format: {preset.format}"
     return "" if default_reading else "event types, sessions or bad rows are not treated as the format says"

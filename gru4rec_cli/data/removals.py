@@ -112,7 +112,7 @@ def require_events(tally: Tally, what: str, hint: str) -> None:
     if tally.after.events:
         return
     if not tally.before.events:
-        raise DataError(f"{what} is empty: every session lies on the other side of the cut", hint)
+        raise DataError(f"{what} is empty: every session is on the other side of the cut", hint)
     advice = [f"look at {KEYS[_main(tally).reason]}", *([hint] if hint else [])]
     if _main(tally).reason == SHORT:
         advice.append("check that data.columns.session names the column of session ids")

@@ -101,7 +101,7 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
     if not counts["wanted"]:
         raise DataError(
             f"{file.path}: none of its {counts['rows']} events is of type {' or '.join(file.keep)}",
-            f"the types stand in column {layout.kind!r}; name those to keep in data.events",
+            f"the event types are in column {layout.kind!r}; name those to keep in data.events",
         )
     typed = {name: sf.col(name) if counts[name] else _plain(name) for name in ids}
     events = events.withColumns(typed)

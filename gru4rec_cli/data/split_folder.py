@@ -79,7 +79,7 @@ class _Proof:
 
     def show(self, statement: str, holds: bool) -> None:
         if not holds:
-            raise CheckError(f"{self.folder}: it does not hold that {statement}", _REDO)
+            raise CheckError(f"{self.folder}: this check failed: {statement}", _REDO)
         self.statements.append(statement)
 
 
@@ -116,7 +116,7 @@ def _prove_counts(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, 
         holds = reading["rows"] - left_out == statistics["input"][name]["events"]
         proof.show(f"all rows read as {name} are in the input or counted as left out", holds)
     for name, part in parts.items():
-        proof.show(f"{name} holds what the statistics say", part.summary == statistics["parts"][name])
+        proof.show(f"{name} has the counts of the statistics", part.summary == statistics["parts"][name])
     for step in statistics["steps"]:
         removals = [r for r in statistics["removals"] if r["step"] == step["step"]]
         proof.show(
@@ -182,7 +182,7 @@ def _prove_cuts(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, An
 def _prove_items(proof: _Proof, parts: dict[str, _Part], settings: SplitSettings) -> None:
     written = _read_items(proof.folder / ITEMS_FILE)
     proof.show(
-        "the item table holds the items of train with their support, in order of first appearance",
+        "the item table has the items of train with their support, in order of first appearance",
         written.equals(parts["train"].items),
     )
     if settings.unseen == "drop":

@@ -66,9 +66,9 @@ class SplitSettings(CleaningSettings):
     @model_validator(mode="after")
     def _windows_fit(self) -> "SplitSettings":
         if self.windows is not None and self.window is not None:
-            raise ValueError("window: names one window, and windows asks for all of them; leave one of the two out")
+            raise ValueError("window: selects one window, but windows asks for all of them; leave out one of the two")
         if self.by == "time" and (self.windows or self.window):
-            raise ValueError("by: time names one moment, and every window needs a cut of its own: set ratio or days")
+            raise ValueError("by: time is a single moment, but every window needs its own cut; set ratio or days")
         return self
 
     @model_validator(mode="after")
@@ -99,6 +99,6 @@ def _require_amount(name: str, amount: float | str, by: str) -> None:
     elif isinstance(amount, str):
         raise ValueError(f"{name}: must be a number with by: {by}, not the text {amount!r}")
     elif by == "ratio" and not 0 < amount < 1:
-        raise ValueError(f"{name}: must lie between 0 and 1 with by: ratio, not {amount}")
+        raise ValueError(f"{name}: must be between 0 and 1 with by: ratio, not {amount}")
     elif not 0 < amount * MICROSECONDS_PER_DAY <= LATEST:
         raise ValueError(f"{name}: must be a positive number of days, at most 84,000, not {amount}")

@@ -92,14 +92,14 @@ class SynthSettings(Settings):
         if clicks < needed:
             raise ValueError(
                 f"sessions ({self.sessions:,}) are too few for items ({self.items:,}): only {clicks:,.0f} clicks are "
-                f"sure to come, and it takes {needed:,} for every item to be clicked at least {MIN_SUPPORT} times; "
+                f"certain, but {needed:,} are needed for every item to be clicked at least {MIN_SUPPORT} times; "
                 f"raise sessions to about {math.ceil(self.sessions * needed / max(clicks, 1)):,} or lower items"
             )
         largest = float(popularity_by_rank(self)[0])
         if largest > LARGEST_SHARE:
             raise ValueError(
-                f"the most popular item would get {largest:.0%} of the clicks, and at most {LARGEST_SHARE:.0%} can be "
-                "planted; lower zipf_exponent or raise items"
+                f"the most popular item would get {largest:.0%} of the clicks, but at most {LARGEST_SHARE:.0%} is "
+                "possible; lower zipf_exponent or raise items"
             )
         if self.interests * self.successors > (1 - 2 * largest) * self.items:
             raise ValueError(

@@ -63,7 +63,7 @@ class RecentSettings(Settings):
         except (ValueError, ZeroDivisionError):
             fits = False
         if not fits:
-            raise ValueError(f'{share!r} is no share in (0, 1], such as 0.25 or "1/64"')
+            raise ValueError(f'{share!r} is not a share in (0, 1], such as 0.25 or "1/64"')
         return share
 
     @model_validator(mode="after")
@@ -110,7 +110,7 @@ def take_window(log: Tally, settings: WindowSettings) -> Window:
     outside = starts.filter((nw.col(TIME) < window.start) | (nw.col(TIME) >= window.end))
     log.apply(OUTSIDE, lambda tally: without(tally, outside, SESSION))
     if not log.after.events:
-        raise DataError(f"no session starts from {iso(window.start)} on and before {iso(window.end)}")
+        raise DataError(f"no session starts at {iso(window.start)} or later and before {iso(window.end)}")
     return window
 
 

@@ -12,8 +12,8 @@ from gru4rec_cli.data.synthetic import PlantedProcess
 from gru4rec_cli.evaluation.scores import ScoreBlock, block_ranges
 
 DESCRIPTION = (
-    "The bound: the next item's exact probability given the clicks so far, from the process that was planted. No model "
-    "can know more."
+    "The bound: the next item's exact probability given the clicks so far, from the process that created the "
+    "clicks. No model can be better."
 )
 
 

@@ -140,5 +140,5 @@ def _module(kind: str) -> ModuleType:
     except Exception as error:
         raise UsageError(
             f"the model kind {kind!r} of {offer.package} cannot be loaded: {type(error).__name__}: {error}",
-            "mend that package, or uninstall it",
+            "fix that package, or uninstall it",
         ) from error

@@ -56,8 +56,8 @@ def compare(paths: Sequence[Path], *, apart: bool = False) -> Comparison:
     if len(groups) > 1 and not apart:
         reasons = [reason for group in groups[1:] for reason in group.reasons]
         raise CheckError(
-            "these runs cannot stand in one table:\n" + "\n".join(f"  {reason}" for reason in reasons),
-            "give --apart to show them in tables of their own",
+            "these runs cannot be compared in one table:\n" + "\n".join(f"  {reason}" for reason in reasons),
+            "give --apart to show them in separate tables",
         )
     return Comparison(groups)
 
@@ -101,7 +101,7 @@ def _load_run(path: Path, label: str) -> RunResults:
     if not path.is_dir():
         raise StageError(f"there is no run directory {path}", "give the directory of a finished run, such as runs/demo")
     if (path / WINDOWS).is_dir():
-        raise UsageError(f"{path} holds windows, each a run of its own", f"give some of {path}/{WINDOWS}/*")
+        raise UsageError(f"{path} holds several windows, each with its own run", f"give some of {path}/{WINDOWS}/*")
     directory = RunDirectory(path)
     manifests = {stage: _finished(directory, stage) for stage in _STAGES}
     if manifests["evaluate"]["inputs"].get("split") != hash_json(manifests["split"]["outputs"]):
@@ -134,4 +134,4 @@ def _finished(directory: RunDirectory, stage: str) -> Manifest:
 
 
 def _command(path: Path, command: str) -> str:
-    return f"make it: gru4rec-study {command} --config {path / CONFIG} --run-dir {path}"
+    return f"run: gru4rec-study {command} --config {path / CONFIG} --run-dir {path}"

@@ -64,7 +64,7 @@ class StudyConfig(Settings):
         if seeds == ():
             raise ValueError("an empty list; name at least one seed, or leave the key out")
         if seeds is not None and len(set(seeds)) < len(seeds):
-            raise ValueError(f"{list(seeds)} holds a seed twice; a second fit with it would be the same")
+            raise ValueError(f"{list(seeds)} has a seed twice, and both fits would be the same")
         return seeds
 
     @property
@@ -185,7 +185,9 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
             where = f"{section}.models.{name}"
             problems += _model_problems(where, name, entry)
             if name in owners:
-                problems.append(f"{where}: the name is taken by {owners[name]}; every model needs a name of its own")
+                problems.append(
+                    f"{where}: the name is already used by {owners[name]}; give each model a different name"
+                )
             owners[name] = where
     if config is not None and config.split.valid is None:
         problems += [
@@ -207,11 +209,13 @@ def _window_problems(config: StudyConfig) -> list[str]:
     problems = []
     if key and config.data.train is not None:
         problems.append(
-            f"split.{key}: windows are cut from a whole log, and data.train and data.test are already divided; give it "
-            "as data.source, or leave this key out"
+            f"split.{key}: windows are cut from one log, but data.train and data.test are already divided; give the "
+            "log as data.source, or leave this key out"
         )
     if config.split.windows and len(config.name) > _LONGEST_NAME:
-        problems.append(f"name: with split.windows at most {_LONGEST_NAME} characters; every window's run adds to it")
+        problems.append(
+            f"name: with split.windows at most {_LONGEST_NAME} characters; the run of each window adds to it"
+        )
     return problems
 
 

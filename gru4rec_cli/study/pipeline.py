@@ -30,7 +30,9 @@ class Study:
             UsageError: the configuration asks for several windows; `study_of` makes a study of any configuration.
         """
         if config.split.windows is not None:
-            raise UsageError("split.windows asks for several runs, and this is one", "use study_of, or split.window")
+            raise UsageError(
+                "split.windows asks for several runs, but this is a single run", "use study_of, or split.window"
+            )
         self.runner = StageRunner(config, run_dir, progress=progress, command=command, options=options)
         self.config, self.directory = config, self.runner.directory
 

@@ -55,13 +55,13 @@ class RunDirectory:
             raise StageError(f"{path} is damaged", "give another --run-dir, or remove that file") from error
         if other != name:
             raise UsageError(
-                f"{self.path} belongs to the run {other!r}, and this configuration is named {name!r}",
+                f"{self.path} belongs to the run {other!r}, but this configuration is named {name!r}",
                 "give another --run-dir",
             )
         if has_windows != windows:
             held, asked = ("windows", "none") if has_windows else ("a run of the whole log", "windows")
             raise UsageError(
-                f"{self.path} holds {held}, and this configuration asks for {asked}", "give another --run-dir"
+                f"{self.path} holds {held}, but this configuration asks for {asked}", "give another --run-dir"
             )
 
     @contextmanager

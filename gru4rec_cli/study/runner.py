@@ -58,7 +58,7 @@ class StageRunner:
             status = self.status(name)
             upstream = [need for need in needed_stages(name, self.config) if need in rerun]
             if status.state == "up to date" and upstream:
-                status = Status("to run", f"unless {' and '.join(upstream)} will write the same again")
+                status = Status("to run", f"unless {' and '.join(upstream)} writes the same as before")
             if status.state == "to run":
                 rerun.append(name)
             plan.append((name, status))
@@ -113,7 +113,7 @@ class StageRunner:
                 entry.settings.check_ready(f"{section}.models.{model}", to_fit=section == name)
 
     def _damaged(self, name: str, status: Status) -> StageError:
-        return StageError(status.reason, f"make it again: {self._command(name)} --force")
+        return StageError(status.reason, f"run it again: {self._command(name)} --force")
 
     def _command(self, name: str) -> str:
         return " ".join(part for part in ("gru4rec-study", name, self.options) if part)

@@ -57,8 +57,8 @@ class WindowedStudy:
             window, study = next(iter(self.windows.items()))
             raise UsageError(
                 f"split.windows asks for {len(self.windows)} runs, each with all stages",
-                f"all of them: gru4rec-study run {self.runner.options}\n"
-                f"       or, once that has begun, {name} of {window} alone: "
+                f"to run all of them: gru4rec-study run {self.runner.options}\n"
+                f"       or, once this has begun, only {name} of {window}: "
                 f"gru4rec-study {name} {study.runner.options}",
             )
         for study in self.windows.values():

@@ -245,9 +245,9 @@ def test_every_way_to_be_bad_is_counted_and_ids_stay_integers(tmp_path):
 
 def test_a_named_format_brings_its_own_columns():
     for fields in ({"time_unit": "iso8601"}, {"separator": ";"}, {"columns": {"item": "x"}}):
-        with pytest.raises(ValueError, match="belongs to format: generic"):
+        with pytest.raises(ValueError, match="is only for format: generic"):
             DataSettings(format="coveo", source="x", **fields)
-    with pytest.raises(ValueError, match="events: format adressa names no event types"):
+    with pytest.raises(ValueError, match="events: format adressa has no event types"):
         DataSettings(format="adressa", source="x", events=("view",))
     with pytest.raises(ValueError, match=r"did you mean 'yoochoose'"):
         DataSettings(format="yochoose", source="x")

@@ -162,9 +162,9 @@ def test_spark_refuses_bad_rows_and_names_the_engine_that_explains_them(read_by_
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"on_error": "skip"}, "engine: on_error: skip does not go with pyspark"),
-        ({"format": "otto"}, "engine: format: otto, which is JSON lines, does not go with pyspark"),
-        ({"columns": {"time": None}}, "engine: columns.time: null does not go with pyspark"),
+        ({"on_error": "skip"}, "engine: on_error: skip does not work with pyspark"),
+        ({"format": "otto"}, "engine: format: otto, which is JSON lines, does not work with pyspark"),
+        ({"columns": {"time": None}}, "engine: columns.time: null does not work with pyspark"),
     ],
 )
 def test_what_spark_does_not_do_is_refused(given: dict[str, Any], message: str):

@@ -101,8 +101,8 @@ def test_a_part_that_is_not_there_is_not_looked_for(tmp_path):
 @pytest.mark.parametrize(
     ("name", "change", "broken"),
     [
-        (TRAIN_FILE, lambda e: e[1:], "train holds what the statistics say"),
-        (TEST_FILE, lambda e: e.with_columns(pl.lit("z").alias(ITEM)), "test holds what the statistics say"),
+        (TRAIN_FILE, lambda e: e[1:], "train has the counts of the statistics"),
+        (TEST_FILE, lambda e: e.with_columns(pl.lit("z").alias(ITEM)), "test has the counts of the statistics"),
         (TEST_FILE, lambda e: e.with_columns(pl.col(SESSION) - 8), "no session is in both train and test"),
         (TRAIN_FILE, lambda e: e.reverse(), "events of each train session are in order of time"),
         (TRAIN_FILE, lambda e: pl.concat([e[1:], e[:1]]), "each session of train is in one piece"),
@@ -111,7 +111,7 @@ def test_a_part_that_is_not_there_is_not_looked_for(tmp_path):
 )
 def test_a_changed_part_is_noticed(folder, name, change, broken):
     rewrite(folder, name, change)
-    with pytest.raises(CheckError, match=f"it does not hold that {broken}"):
+    with pytest.raises(CheckError, match=f"this check failed: {broken}"):
         verify_split(folder, SETTINGS)
 
 
@@ -127,7 +127,7 @@ def test_a_changed_part_is_noticed(folder, name, change, broken):
 )
 def test_changed_statistics_are_noticed(folder, change, broken):
     change_statistics(folder, change)
-    with pytest.raises(CheckError, match=f"it does not hold that {broken}"):
+    with pytest.raises(CheckError, match=f"this check failed: {broken}"):
         verify_split(folder, SETTINGS)
 
 
@@ -135,7 +135,7 @@ def test_a_changed_item_table_is_noticed(folder):
     items = pl.read_parquet(folder / ITEMS_FILE)
     for changed in (items.reverse(), items.with_columns(pl.col(SUPPORT) + 1)):
         write_table(changed, folder / ITEMS_FILE)
-        with pytest.raises(CheckError, match="the item table holds the items of train"):
+        with pytest.raises(CheckError, match="the item table has the items of train"):
             verify_split(folder, SETTINGS)
 
 

@@ -289,8 +289,13 @@ def test_given_files_must_not_share_sessions():
         (even_log(9, "aa"), {}, "the log is left with a single item of 1", "data.columns.item"),
         (even_log(3), {"test": 0.9}, "the training part, before the cut at 1970-01-01T00:00:00Z,", "lower split.test"),
         (even_log(3), {"by": "days", "test": 2}, "before the cut at 1969-12-30T00:00:21Z, is", "lower split.test"),
-        (even_log(3), {"by": "time", "test": 0}, "is empty: every session lies on the other side", "to a later time"),
-        (even_log(3), {"by": "time", "test": 99}, "the test part is empty: every session lies", "to an earlier time"),
+        (even_log(3), {"by": "time", "test": 0}, "is empty: every session is on the other side", "to a later time"),
+        (
+            even_log(3),
+            {"by": "time", "test": 99},
+            "the test part is empty: every session is on the other side",
+            "to an earlier time",
+        ),
         (
             log(("ab", (0, 9)), ("ab", (1, 9)), ("ab", (5, 9))),
             {"by": "time", "test": 5},
@@ -324,9 +329,9 @@ def test_an_empty_given_test_part():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"test": 1.0}, "test: must lie between 0 and 1 with by: ratio, not 1.0"),
-        ({"test": 7}, "test: must lie between 0 and 1 with by: ratio, not 7"),
-        ({"valid": 0.0}, "valid: must lie between 0 and 1"),
+        ({"test": 1.0}, "test: must be between 0 and 1 with by: ratio, not 1.0"),
+        ({"test": 7}, "test: must be between 0 and 1 with by: ratio, not 7"),
+        ({"valid": 0.0}, "valid: must be between 0 and 1"),
         ({"test": "0.2"}, "test: must be a number with by: ratio, not the text '0.2'"),
         ({"by": "days", "test": "2014-09-01"}, "test: must be a number with by: days"),
         ({"by": "days", "test": 0}, "test: must be a positive number of days"),

@@ -113,7 +113,7 @@ def test_a_window_without_sessions_or_with_too_few_is_named():
     with pytest.raises(DataError) as empty:
         split_log(events, settings(2, 3))
     assert empty.value.message == (
-        "window 2 of 3: no session starts from 1970-01-01T00:00:33Z on and before 1970-01-01T00:01:06Z"
+        "window 2 of 3: no session starts at 1970-01-01T00:00:33Z or later and before 1970-01-01T00:01:06Z"
     )
     assert empty.value.hint == "cut the log into fewer windows"
     with pytest.raises(DataError, match=r"^window 1 of 3: the training part.* is left with a single session") as few:
@@ -126,11 +126,11 @@ def test_a_window_without_sessions_or_with_too_few_is_named():
     [
         ({"windows": 1}, "greater than or equal to 2"),
         ({"windows": 101}, "less than or equal to 100"),
-        ({"windows": 3, "window": {"number": 1, "of": 3}}, "window: names one window, and windows asks for all"),
+        ({"windows": 3, "window": {"number": 1, "of": 3}}, "window: selects one window, but windows asks for all"),
         ({"window": {"number": 4, "of": 3}}, "there is no window 4 of 3"),
         ({"window": {"number": 1}}, "Field required"),
-        ({"windows": 3, "by": "time", "test": "2024-01-01"}, "by: time names one moment"),
-        ({"window": {"number": 1, "of": 3}, "by": "time", "test": 5}, "by: time names one moment"),
+        ({"windows": 3, "by": "time", "test": "2024-01-01"}, "by: time is a single moment"),
+        ({"window": {"number": 1, "of": 3}, "by": "time", "test": 5}, "by: time is a single moment"),
     ],
 )
 def test_windows_that_cannot_be_are_refused(given: dict[str, Any], told: str):

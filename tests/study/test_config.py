@@ -99,10 +99,10 @@ train: {models: {gru4rec: {layers: 64, epochs: "5", n_samples: 3}}}
         ("name: x\ndata: {source: synth}\nbaseline: {models: {a/b: {kind: markov}}}\n", "not a name for a model"),
         (
             "name: x\ndata: {source: synth}\nbaseline: {models: {markov: {}}}\ntrain: {models: {markov: {}}}\n",
-            "train.models.markov: the name is taken by baseline.models.markov",
+            "train.models.markov: the name is already used by baseline.models.markov",
         ),
         ("name: x\ndata: {source: synth}\nbaseline: {models: {markov: 3}}\n", "baseline.models.markov: given 3"),
-        (SMALLEST + "split: {test: 1.5}\n", "split.test: must lie between 0 and 1 with by: ratio"),
+        (SMALLEST + "split: {test: 1.5}\n", "split.test: must be between 0 and 1 with by: ratio"),
         (SMALLEST + "split: {by: days, test: -1}\n", "split.test: must be a positive number of days"),
         (
             "name: x\ndata: {source: synth}\nbaseline: {models: {markov: {}, markov: {}}}\n",
@@ -119,8 +119,11 @@ def test_each_mistake_has_its_message(tmp_path: Path, text: str, message: str):
     ("split", "told"),
     [
         ("{windows: 1}", "split.windows: given 1; input should be greater than or equal to 2"),
-        ("{windows: 3, by: time, test: 2024-01-08}", "split.by: time names one moment, and every window needs a cut"),
-        ("{windows: 3, window: {number: 1, of: 3}}", "split.window: names one window, and windows asks for all"),
+        (
+            "{windows: 3, by: time, test: 2024-01-08}",
+            "split.by: time is a single moment, but every window needs its own cut",
+        ),
+        ("{windows: 3, window: {number: 1, of: 3}}", "split.window: selects one window, but windows asks for all"),
         ("{window: {number: 4, of: 3}}", "split.window.number: there is no window 4 of 3"),
         ("{window: {numbr: 1, of: 3}}", "split.window.numbr: unknown key, did you mean 'number'?"),
     ],
@@ -133,9 +136,11 @@ def test_windows_need_a_whole_log_and_a_name_with_room(tmp_path: Path):
     text = SMALLEST.replace("{source: synth}", "{train: a.tsv, test: b.tsv}")
     for split in ("{windows: 3}", "{window: {number: 1, of: 3}}"):
         (problem,) = problems(tmp_path, f"{text}split: {split}\n")
-        assert "windows are cut from a whole log, and data.train and data.test are already divided" in problem
+        assert "windows are cut from one log, but data.train and data.test are already divided" in problem
     text = SMALLEST.replace("name: x", f"name: {'x' * 54}") + "split: {windows: 3}\n"
-    assert problems(tmp_path, text) == ["name: with split.windows at most 53 characters; every window's run adds to it"]
+    assert problems(tmp_path, text) == [
+        "name: with split.windows at most 53 characters; the run of each window adds to it"
+    ]
     assert load(tmp_path, text.replace("x" * 54, "x" * 53)).split.windows == 3
 
 

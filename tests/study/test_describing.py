@@ -80,5 +80,5 @@ def test_options_that_say_nothing_or_contradict(tmp_path: Path):
         describe_input(None, None, Options())
     with pytest.raises(UsageError, match="--config says"):
         describe_input(None, tmp_path / "x.yaml", Options(item="x"))
-    with pytest.raises(UsageError, match="belongs to format: generic"):
+    with pytest.raises(UsageError, match="is only for format: generic"):
         describe_input(tmp_path, None, Options(format="coveo", item="x"))

@@ -263,13 +263,13 @@ def test_a_window_with_too_few_sessions_is_named_before_anything_is_fitted(tmp_p
 def test_a_directory_holds_either_windows_or_a_run_of_the_whole_log(copy: Path):
     whole = again(copy, "run", "--set", "split.windows=null")
     assert whole.returncode == 2
-    assert "holds windows, and this configuration asks for none" in whole.stderr
+    assert "holds windows, but this configuration asks for none" in whole.stderr
     run = copy.parent / "other"
     made = study("synth", "--config", copy.parent / "study.yaml", "--run-dir", run, "--set", "split.windows=null")
     assert made.returncode == 0, made.stderr
     several = study("run", "--config", copy.parent / "study.yaml", "--run-dir", run)
     assert several.returncode == 2
-    assert "holds a run of the whole log, and this configuration asks for windows" in several.stderr
+    assert "holds a run of the whole log, but this configuration asks for windows" in several.stderr
 
 
 def test_the_configuration_of_a_window_loads_to_itself_and_names_it(tmp_path: Path):

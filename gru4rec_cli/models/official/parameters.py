@@ -92,7 +92,7 @@ def _value(name: str, text: str) -> Any:
         if isinstance(default, int) and text != "layersize":
             return int(text)
     except (ValueError, KeyError):
-        raise UsageError(f"{name}: {text!r} is not of the kind of {default!r}", _HINT) from None
+        raise UsageError(f"{name}: {text!r} is not of the type of {default!r}", _HINT) from None
     return text
 
 
@@ -124,4 +124,4 @@ def _literal(node: ast.expr, path: Path) -> dict[str, Any]:
             return positional | {str(word.arg): ast.literal_eval(word.value) for word in node.keywords}
         return dict(ast.literal_eval(node))
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{path}: {_VARIABLE} is not made of plain values: {error}", _HINT) from error
+        raise UsageError(f"{path}: {_VARIABLE} is not made of plain Python values: {error}", _HINT) from error

@@ -71,7 +71,7 @@ class WorkerProcess:
         self._log.seek(0)
         said = [line for line in self._log.read().decode(errors="replace").splitlines() if line.strip()]
         shown = "".join(f"\n  {line}" for line in said[-_LAST_LINES:])
-        hint = "docs/official.md tells what the author's code can do" if said else "perhaps memory ran out"
+        hint = "see docs/official.md for what the author's code can do" if said else "it may have run out of memory"
         return ExternalError(f"the author's code failed ({job}): its process {how}{shown}", hint)
 
 

@@ -93,8 +93,8 @@ def _signal_table(signal: Mapping[str, Any]) -> Table:
     )
     tried = WORDS.count(signal["transitions"])
     notes = (
-        f"A Markov chain fitted on the first 80 % of the sessions, tried on {tried} transitions of the others, as they",
-        "were and turned round. Gain: mean log likelihood above popularity, in nats. Alike: order says nothing.",
+        f"A Markov chain fitted on the first 80 % of the sessions, tested on {tried} transitions of the others, as",
+        "they are and reversed. Gain: mean log likelihood above popularity, in nats. Alike: order does not matter.",
     )
     return Table(
         "Order of clicks",

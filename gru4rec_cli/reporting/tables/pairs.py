@@ -14,7 +14,7 @@ _EVEN = "≈"
 
 
 def matrix_table(findings: Findings, words: Words) -> Table:
-    """Return every row's model minus every column's in the headline metric; `≈` where the two cannot be told apart."""
+    """Return every row's model minus every column's in the headline metric; `≈` marks no significant difference."""
     models = [model for model in findings.order if findings.key(model) in findings.found]
     rows = tuple(
         (model_label(row, words), *(_matrix_cell(findings, row, column, words) for column in models)) for row in models
@@ -96,5 +96,5 @@ def _source(entry: Mapping[str, Any]) -> str:
 
 
 def _level(findings: Findings, words: Words) -> str:
-    """Return the p-value below which two models can be told apart."""
+    """Return the p-value below which two models are significantly different."""
     return words.fixed(1 - findings.confidence, 2)

@@ -14,8 +14,8 @@ SAME_LEVEL = 0.05  # relative; "the same level" by the yardstick of GRU4Rec's au
 
 
 def pair_sentences(findings: Findings, words: Words) -> list[Sentence]:
-    """Return in words what cannot be told from the best, which other pairs cannot be told apart, which are on one
-    level."""
+    """Return in words which models are not significantly different from the best, which other pairs are not, and which
+    are at the same level."""
     entries = [entry for entry in findings.differences or () if entry.get("metric") == HEADLINE]
     entries = [entry for entry in entries if ORACLE not in (entry["first"], entry["second"])]
     if not entries or len(findings.ranked) < 2:
@@ -36,7 +36,7 @@ def pair_sentences(findings: Findings, words: Words) -> list[Sentence]:
 
 
 def best_sentence(findings: Findings, words: Words) -> Sentence | None:
-    """Return which models cannot be told from the best in the headline metric; None where there is nothing to tell."""
+    """Return which models are not significantly different from the best in the headline metric; None without any."""
     if findings.differences is None or len(findings.ranked) < 2:
         return None
     best, source = next(iter(findings.ranked)), source_path("differences", metric=HEADLINE, k=findings.cutoff)
@@ -48,7 +48,7 @@ def best_sentence(findings: Findings, words: Words) -> Sentence | None:
 
 
 def indistinct_from_best(findings: Findings) -> list[str]:
-    """Return the models that cannot be told from the best, the best of them first."""
+    """Return the models that are not significantly different from the best, in order of rank."""
     best, *others = findings.ranked
     pairs = {other: findings.difference(best, other) for other in others}
     return [other for other, entry in pairs.items() if entry is not None and not entry.get("distinguishable")]
@@ -59,7 +59,7 @@ def _names(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def sensitivity_sentences(findings: Findings, words: Words) -> list[Sentence]:
-    """Return the largest inflation and how many orders turn round, in words."""
+    """Return the largest inflation and how many orders change, in words."""
     rows = [row for row in sensitivity_rows(findings) if row.get("factor") is not None]
     said = []
     most = max(rows, key=lambda row: row["factor"], default=None)

@@ -30,10 +30,10 @@ class Stage:
 _TABLE = (
     Stage(
         "synth",
-        "Plant hidden session interests and draw a click log from them.",
+        "Create a synthetic click log in which each session follows a hidden interest.",
         sections=("seed", "synth"),
         condition=lambda config: config.synthetic,
-        otherwise="there is nothing to plant: data.source is not synth",
+        otherwise="there is nothing to create: data.source is not synth",
     ),
     Stage(
         "split",
@@ -66,7 +66,7 @@ _TABLE = (
     ),
     Stage(
         "evaluate",
-        "Rank every test event among all items with every fitted model; metrics with intervals.",
+        "Rank the target of every test event among all items with every model; write metrics with intervals.",
         sections=("seed", "seeds", "evaluate"),
         packages=("evaluation", "models"),
         needs=("synth", "split", "baseline", "train"),
@@ -103,7 +103,9 @@ def reason_against(stage: Stage, config: "StudyConfig") -> str:
     """Return why a configuration does not ask for a stage, or an empty text."""
     if stage.over_windows != (config.split.windows is not None):
         return (
-            "there is one run, not several: split.windows is not set" if stage.over_windows else "every window has it"
+            "there is one run, not several: split.windows is not set"
+            if stage.over_windows
+            else "each window has its own"
         )
     return "" if stage.condition is None or stage.condition(config) else stage.otherwise
 

@@ -57,6 +57,6 @@ def test_what_is_not_asked_for_has_a_reason(tmp_path: Path):
     config = load_config(write_config(tmp_path, FROM_FILE))
     reasons = {name: reason_against(stage, config) for name, stage in STAGES.items()}
     assert {name for name, reason in reasons.items() if not reason} == set(configured_stages(config))
-    assert reasons["synth"] == "there is nothing to plant: data.source is not synth"
+    assert reasons["synth"] == "there is nothing to create: data.source is not synth"
     assert reasons["train"] == "there is nothing to fit: train.models is empty"
     assert reasons["joint"] == "there is one run, not several: split.windows is not set"
