@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from gru4rec_cli.base.closure import import_closure
 from gru4rec_cli.base.errors import StageError, UsageError
 from gru4rec_cli.base.names import MODEL_FILE
+from gru4rec_cli.base.settings import ModelSettings
 
 if TYPE_CHECKING:  # loads numba
-    from gru4rec_cli.base.settings import ModelSettings
     from gru4rec_cli.models.base import Recommender
 
 GROUP = "gru4rec_study.models"  # entry points of packages that offer kinds: kind = "package.module"
@@ -29,6 +29,7 @@ class _Offer(NamedTuple):
 
     module: str
     package: str | None = None  # name and version of the installed package; None: this one
+    clashes_with: str | None = None  # another package that offers a kind of this name
 
 
 def kinds() -> list[str]:
@@ -36,14 +37,23 @@ def kinds() -> list[str]:
     return sorted(_offers())
 
 
-def settings_class(kind: str) -> "type[ModelSettings]":
-    """Return the settings of a kind."""
-    return cast("type[ModelSettings]", _part(kind, "Settings"))
+def settings_class(kind: str) -> type[ModelSettings]:
+    """Return the settings of a kind.
+
+    Raises:
+        UsageError: the installed package that offers it is broken, or another one offers a kind of this name.
+    """
+    return cast(type[ModelSettings], _module(kind).Settings)
 
 
 def model_class(kind: str) -> "type[Recommender]":
     """Return the model of a kind; for a neural one this loads torch."""
-    return cast("type[Recommender]", _part(kind, "Model"))
+    return cast("type[Recommender]", _module(kind).Model)
+
+
+def package(kind: str) -> str | None:
+    """Return name and version of the installed package that offers a kind, or None for a kind of this one."""
+    return _offers()[kind].package
 
 
 def source_files(kind: str) -> list[Path]:
@@ -51,14 +61,14 @@ def source_files(kind: str) -> list[Path]:
 
     All files of a kind that is a package count, since it may look modules up by name.
     """
-    offer, package = _offers()[kind], _FOLDER.parent
+    offer, root = _offers()[kind], _FOLDER.parent
     if offer.package is None:
         single = _FOLDER / f"{kind}.py"
         own = {single} if single.exists() else set((_FOLDER / kind).rglob("*.py"))
     else:
         own = _installed_files(offer.module)
     # The package's own `__init__.py` holds the version alone.
-    sources = own | import_closure(own, package) - {package / "__init__.py"}
+    sources = own | import_closure(own, root) - {root / "__init__.py"}
     return [*sorted(sources), *getattr(_module(kind), "extra_sources", list)()]
 
 
@@ -72,12 +82,12 @@ def _installed_files(module: str) -> set[Path]:
     return own.union(*(import_closure(own, Path(folder)) for folder in folders or ()))
 
 
-def save_model(folder: Path, kind: str, settings: "ModelSettings", seed: int, model: "Recommender") -> None:
+def save_model(folder: Path, kind: str, settings: ModelSettings, seed: int, model: "Recommender") -> None:
     """Write a fitted model so that `load_model` needs nothing but the folder."""
     model.save(folder)
     described: dict[str, Any] = {"kind": kind, "settings": settings.model_dump(mode="json"), "seed": seed}
-    if package := _offers()[kind].package:
-        described["package"] = package
+    if offered_by := package(kind):
+        described["package"] = offered_by
     (folder / MODEL_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 
 
@@ -102,14 +112,10 @@ def _offers() -> dict[str, _Offer]:
     names = [path.stem if path.parent == _FOLDER else path.parent.name for path in own]
     offers = {name: _Offer(f"gru4rec_cli.models.{name}") for name in names}
     for entry in entry_points(group=GROUP):
-        package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an installed package"
-        if entry.name in offers:
-            other = offers[entry.name].package or "gru4rec-study"
-            raise UsageError(
-                f"{package} offers a model kind {entry.name!r}, and so does {other}",
-                f"rename it among the entry points {GROUP} of that package, or uninstall it",
-            )
-        offers[entry.name] = _Offer(entry.module, package)
+        offered_by = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an installed package"
+        other = offers.get(entry.name)
+        clash = (other.package or "gru4rec-study") if other else None
+        offers[entry.name] = _Offer(entry.module, offered_by, clash)
     return offers
 
 
@@ -124,21 +130,27 @@ def _defines_a_model(path: Path) -> bool:
     return names >= _NAMES
 
 
-def _part(kind: str, name: str) -> Any:
-    module = _module(kind)
-    if not hasattr(module, name):
-        raise UsageError(f"the model kind {kind!r} of {_offers()[kind].package} has no {name} in {module.__name__}")
-    return getattr(module, name)
-
-
 def _module(kind: str) -> ModuleType:
     offer = _offers()[kind]
     if offer.package is None:
         return importlib.import_module(offer.module)
-    try:
-        return importlib.import_module(offer.module)
-    except Exception as error:
+    if offer.clashes_with:
         raise UsageError(
-            f"the model kind {kind!r} of {offer.package} cannot be loaded: {type(error).__name__}: {error}",
-            "fix that package, or uninstall it",
-        ) from error
+            f"{offer.package} offers a model kind {kind!r}, and so does {offer.clashes_with}",
+            f"rename it among the entry points {GROUP} of that package, or uninstall it",
+        )
+    try:
+        module = importlib.import_module(offer.module)
+    except Exception as error:
+        raise _broken(kind, f"{type(error).__name__}: {error}") from error
+    if missing := _NAMES - {*vars(module), *getattr(module, "__all__", ())}:
+        raise _broken(kind, f"{offer.module} has no {' and no '.join(sorted(missing))}")
+    if not issubclass(module.Settings, ModelSettings):
+        raise _broken(kind, f"Settings of {offer.module} are no {ModelSettings.__module__}.ModelSettings")
+    return module
+
+
+def _broken(kind: str, why: str) -> UsageError:
+    offer = _offers()[kind]
+    message = f"the model kind {kind!r} of {offer.package} cannot be loaded: {why}"
+    return UsageError(message, "correct that package, or uninstall it")

@@ -19,18 +19,17 @@ from gru4rec_cli.base.threads import torch_threads
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.models.neural.batches import Batch, batch_of, cut_sessions, draw_batches, histories, ranges
 from gru4rec_cli.models.neural.devices import find_device
+from gru4rec_cli.models.neural.gradient import GradientLearner
 from gru4rec_cli.models.neural.losses import sampled_softmax
 from gru4rec_cli.models.neural.model import NeuralModel
 from gru4rec_cli.models.neural.sampling import NegativeSampler, dropout_mask
 from gru4rec_cli.models.neural.scoring import MIN_ROWS
 from gru4rec_cli.models.neural.settings import NeuralSettings
-from gru4rec_cli.models.neural.trainer import Learned
 
 ITEMS, POSITIONS = "items", "positions"  # (V, D) input and output vectors, (length, D)
 
 _INITIAL_STD = 0.02  # as in Klenitskiy & Vasilev's code
 _TOKENS_AT_ONCE = 2**14  # whose states are computed together, but at least one sequence
-_STEPS_AT_ONCE = 32  # whose losses are read from the device together
 
 Parameters = dict[str, Tensor]
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # queries, keys, values → what each query attends to; (N, H, D/H)
@@ -203,79 +202,36 @@ def event_losses(
     return sampled_softmax(target_scores, sampled_scores, sampled == targets[:, None])
 
 
-class Training:
-    """A training of SASRec by Adam on the mean loss of a batch's events; see `neural.trainer.Learner`."""
+def training(train: Sessions, settings: Settings, seed: int) -> GradientLearner[Batch]:
+    """Return a training of SASRec by Adam on the mean loss of a batch's events.
 
-    def __init__(self, train: Sessions, settings: Settings, seed: int) -> None:
-        """Raises UsageError where the device that the settings name is not there."""
-        self.settings = settings
-        self.items = train.items
-        self.windows = cut_sessions(train, settings.length)
-        self.n_events = train.n_targets
-        self.device = find_device(settings.device)
-        self.sampler = NegativeSampler(train.supports(), settings.sample_alpha)
-        self.log_q = log_q(train.supports(), settings.sample_alpha).to(self.device)
-        initial = initial_parameters(train.n_items, settings, seed)
-        self.trained = {name: value.to(self.device).requires_grad_() for name, value in initial.items()}
-        rate, betas = settings.learning_rate, (0.9, settings.beta2)
-        dense = [value for name, value in self.trained.items() if name != ITEMS or not settings.sparse_adam]
-        self.optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(dense, rate, betas, fused=True)]
-        if settings.sparse_adam:
-            self.optimizers.append(torch.optim.SparseAdam([self.trained[ITEMS]], rate, betas))
+    Raises:
+        UsageError: the device that the settings name is not there.
+    """
+    device = find_device(settings.device)
+    windows = cut_sessions(train, settings.length)
+    sampler = NegativeSampler(train.supports(), settings.sample_alpha)
+    log_q_of = log_q(train.supports(), settings.sample_alpha).to(device)
+    initial = initial_parameters(train.n_items, settings, seed)
+    trained = {name: value.to(device).requires_grad_() for name, value in initial.items()}
+    rate, betas = settings.learning_rate, (0.9, settings.beta2)
+    dense = [value for name, value in trained.items() if name != ITEMS or not settings.sparse_adam]
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(dense, rate, betas, fused=True)]
+    if settings.sparse_adam:
+        optimizers.append(torch.optim.SparseAdam([trained[ITEMS]], rate, betas))
 
-    def epoch(self, seed: int) -> Iterator[Learned]:
-        """Take one step a batch."""
-        generator = np.random.Generator(np.random.PCG64(seed))
-        losses: list[Tensor] = []
-        events = 0
-        with torch_threads(1):  # so that weights do not depend on how many there are
-            for chosen in draw_batches(self.windows.lengths, self.settings.batch_size, self.settings.order, generator):
-                losses.append(self._learn(batch_of(self.items, self.windows, chosen), generator))
-                events += int(self.windows.lengths[chosen].sum())
-                if len(losses) == _STEPS_AT_ONCE:
-                    yield Learned(torch.stack(losses).tolist(), events)
-                    losses, events = [], 0
-            if losses:
-                yield Learned(torch.stack(losses).tolist(), events)
+    def batches(generator: np.random.Generator) -> Iterator[Batch]:
+        for chosen in draw_batches(windows.lengths, settings.batch_size, settings.order, generator):
+            yield batch_of(train.items, windows, chosen)
 
-    def _learn(self, batch: Batch, generator: np.random.Generator) -> Tensor:
-        """Take one step and return the loss, summed over the batch's events."""
-        rate = self.settings.dropout
-
+    def losses(batch: Batch, generator: np.random.Generator) -> Tensor:
         def drop(x: Tensor) -> Tensor:
-            return x * dropout_mask(generator, rate, *x.shape).to(x.device) if rate else x
+            return x * dropout_mask(generator, settings.dropout, *x.shape).to(device) if settings.dropout else x
 
-        negatives = self.sampler.draw(generator, self.settings.n_sample)
-        losses = event_losses(self.trained, self.settings, batch, negatives, self.log_q, drop)
-        torch.autograd.backward(losses.mean())
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-        return losses.detach().sum()
+        negatives = sampler.draw(generator, settings.n_sample)
+        return event_losses(trained, settings, batch, negatives, log_q_of, drop)
 
-    def parameters(self) -> Parameters:
-        """Return the parameters on the CPU."""
-        return {name: value.detach().cpu() for name, value in self.trained.items()}
-
-    def state(self) -> Parameters:
-        """Return all that a continued training needs."""
-        return self.parameters() | {
-            f"adam.{name}.{key}": torch.as_tensor(value).cpu()
-            for name, parameter in self.trained.items()
-            for key, value in self._optimizer(name).state[parameter].items()
-        }
-
-    def restore(self, state: Parameters) -> None:
-        """Go on from what `state` returned."""
-        for name, parameter in self.trained.items():
-            parameter.data.copy_(state[name])
-            optimizer = self._optimizer(name)
-            moments = {key: state[f"adam.{name}.{key}"].to(self.device) for key in ("step", "exp_avg", "exp_avg_sq")}
-            sparse = isinstance(optimizer, torch.optim.SparseAdam)  # which counts its steps as an int
-            optimizer.state[parameter] = moments | ({"step": int(moments["step"])} if sparse else {})
-
-    def _optimizer(self, name: str) -> torch.optim.Optimizer:
-        return self.optimizers[-1 if name == ITEMS else 0]
+    return GradientLearner(trained, optimizers, train.n_targets, batches, losses)
 
 
 class Model(NeuralModel[Settings]):
@@ -288,9 +244,9 @@ class Model(NeuralModel[Settings]):
     sequential: ClassVar[bool] = True
     item_matrix = ITEMS
 
-    def learner(self, train: Sessions, seed: int) -> Training:
+    def learner(self, train: Sessions, seed: int) -> GradientLearner[Batch]:
         """Return a training that has not begun."""
-        return Training(train, self.settings, seed)
+        return training(train, self.settings, seed)
 
     @torch.no_grad()
     def states(self, sessions: Sessions) -> Tensor:

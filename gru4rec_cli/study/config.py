@@ -242,7 +242,10 @@ def _model_problems(where: str, name: str, entry: object) -> list[str]:
         return [
             f"{where}.kind: given {kind!r}; allowed: {', '.join(registry.kinds())}{_nearest(kind, registry.kinds())}"
         ]
-    settings = registry.settings_class(kind)
+    try:
+        settings = registry.settings_class(kind)
+    except UsageError as error:  # of an installed package
+        return [f"{where}: {error.message}; {error.hint}"]
     try:
         settings.model_validate_json(json.dumps({k: v for k, v in entry.items() if k != "kind"}, default=str))
     except ValidationError as error:

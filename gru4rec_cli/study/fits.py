@@ -81,7 +81,9 @@ def _fit(work: StageWork, fit: Fit, key: str, train: Sessions, valid: Sessions |
     fresh.mkdir()
     registry.save_model(fresh, entry.kind, entry.settings, fit.seed, model)
     write_json(fresh / FIT_FILE, {"curve": report.curve, "facts": report.facts})
-    write_json(fresh / MANIFEST, {"key": key, "outputs": hash_folder(fresh), "cost": cost.as_dict()})
+    package = registry.package(entry.kind)
+    made_by = {"package": package} if package else {}
+    write_json(fresh / MANIFEST, {"key": key, **made_by, "outputs": hash_folder(fresh), "cost": cost.as_dict()})
     _publish(fresh, work.folder / fit.name)
 
 

@@ -56,7 +56,7 @@ def code_hash(packages: Iterable[str], files: Iterable[Path] = ()) -> str:
         for path in (_PACKAGE / package).rglob("*")
         if path.suffix in _SOURCES and "__pycache__" not in path.parts
     }
-    return hash_json({_label(path): hash_file(path) for path in sorted(sources | set(files))})
+    return hash_json(sorted((_label(path), hash_file(path)) for path in sources | set(files)))
 
 
 def code_hashes(module: ModuleType) -> list[str]:

@@ -17,6 +17,7 @@ from gru4rec_cli.base.threads import torch_threads
 from gru4rec_cli.data.sessions import UNSEEN, Sessions
 from gru4rec_cli.models import sasrec
 from gru4rec_cli.models.base import FitContext
+from gru4rec_cli.models.neural import gradient
 from gru4rec_cli.models.neural.batches import Batch, batch_of, cut_sessions
 from gru4rec_cli.models.neural.trainer import Trainer
 from gru4rec_cli.models.sasrec import (
@@ -25,12 +26,12 @@ from gru4rec_cli.models.sasrec import (
     Network,
     Parameters,
     Settings,
-    Training,
     attend_in_batch,
     attend_reproducibly,
     event_losses,
     initial_parameters,
     log_q,
+    training,
 )
 from tests.worlds import random_sessions, sessions_of, with_supports
 
@@ -147,7 +148,7 @@ def scores(model: Model, sessions: Sessions) -> Float64Array:
 
 
 def trained(train: Sessions, settings: Settings, seed: int = 3) -> dict[str, bytes]:
-    parameters = Trainer(Training(train, settings, seed), settings, seed).run()
+    parameters = Trainer(training(train, settings, seed), settings, seed).run()
     return {name: value.numpy().tobytes() for name, value in parameters.items()}
 
 
@@ -322,11 +323,11 @@ def test_after_unseen_clicks_alone_all_items_tie():
 @pytest.mark.parametrize("sparse", [False, True])
 def test_a_continued_training_equals_an_uninterrupted_one_bit_for_bit(sparse: bool, tmp_path: Path):
     train, settings = random_sessions(30, 60, seed=1), SMALL.model_copy(update={"sparse_adam": sparse, "epochs": 4})
-    uninterrupted = Trainer(Training(train, settings, 5), settings, 5)
+    uninterrupted = Trainer(training(train, settings, 5), settings, 5)
     uninterrupted.run()
     half = settings.model_copy(update={"epochs": 2})
-    Trainer(Training(train, half, 5), half, 5).run(checkpoints=tmp_path)
-    continued = Trainer(Training(train, settings, 5), settings, 5)
+    Trainer(training(train, half, 5), half, 5).run(checkpoints=tmp_path)
+    continued = Trainer(training(train, settings, 5), settings, 5)
     continued.run(checkpoints=tmp_path)
     assert continued.curve == uninterrupted.curve
     one, other = continued.learner.state(), uninterrupted.learner.state()
@@ -347,10 +348,10 @@ def test_weights_do_not_depend_on_the_number_of_threads():
 def test_sparse_adam_leaves_items_that_no_step_touches():
     train = sessions_of([[0, 1, 2], [2, 1, 0]] * 20, 200)
     settings = SMALL.model_copy(update={"sparse_adam": True, "sample_alpha": 1.0})  # draws seen items alone
-    training = Training(train, settings, 3)
-    before = training.parameters()[ITEMS].clone()
-    Trainer(training, settings, 3).run()
-    moved = (training.parameters()[ITEMS] != before).any(dim=1)
+    learner = training(train, settings, 3)
+    before = learner.parameters()[ITEMS].clone()
+    Trainer(learner, settings, 3).run()
+    moved = (learner.parameters()[ITEMS] != before).any(dim=1)
     assert moved.tolist() == [True] * 3 + [False] * 197
 
 
@@ -363,9 +364,9 @@ def test_every_event_of_an_epoch_is_learnt_from(monkeypatch: pytest.MonkeyPatch)
         return event_losses(*given)
 
     monkeypatch.setattr(sasrec, "event_losses", seen)
-    monkeypatch.setattr(sasrec, "_STEPS_AT_ONCE", 2)
-    training = Training(train, SMALL, 3)
-    assert sum(step.events for step in training.epoch(1)) == training.n_events == train.n_targets
+    monkeypatch.setattr(gradient, "_STEPS_AT_ONCE", 2)
+    learner = training(train, SMALL, 3)
+    assert sum(step.events for step in learner.epoch(1)) == learner.n_events == train.n_targets
     rows = train.input_rows()
     expected = np.stack([train.items[rows], train.items[rows + 1]])
     assert sorted(np.concatenate(learnt, axis=1).T.tolist()) == sorted(expected.T.tolist())
