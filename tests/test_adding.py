@@ -149,7 +149,7 @@ def install(source: Path, target: Path) -> Path:
     return target
 
 
-def with_plugins(*folders: Path) -> dict[str, str]:
+def with_plugins(*folders: Path) -> dict[str, Any]:
     return {"PYTHONPATH": os.pathsep.join(map(str, [*folders, ROOT]))}
 
 
