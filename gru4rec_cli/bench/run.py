@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gru4rec_cli.base.errors import StageError, UsageError
+from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.bench import machine
 from gru4rec_cli.bench.notebook import NOISY, Measurement, Notebook, noisy, warning
@@ -127,7 +127,7 @@ def _ready_kinds(notebook: Notebook) -> list[str]:
         try:
             registry.settings_class(kind)().check_ready(kind, to_fit=True)
             ready.append(kind)
-        except StageError as error:
+        except StudyError as error:
             notebook.left_out[kind] = f"{error.message}; {error.hint}" if error.hint else error.message
     return ready
 
