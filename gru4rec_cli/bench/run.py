@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gru4rec_cli.base.errors import UsageError
+from gru4rec_cli.base.errors import StudyError, UsageError
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.bench import machine
 from gru4rec_cli.bench.notebook import NOISY, Measurement, Notebook, noisy, warning

@@ -96,7 +96,8 @@ def fit_key(fit: Fit, split: Path) -> str:
 
 def _made_before(stages: list[Path | None], key: str) -> Path | None:
     """Return the folder of the same fit, whatever its name."""
-    manifests = [path for stage in stages if stage for path in sorted(stage.glob(f"*/{MANIFEST}"))]
+    found = [path for stage in stages if stage for path in sorted(stage.glob(f"*/{MANIFEST}"))]
+    manifests = [path for path in found if not path.parent.name.startswith(".")]  # those a killed run was making
     return next((path.parent for path in manifests if _finished(path.parent, key)), None)
 
 

@@ -58,7 +58,10 @@ class StageRunner:
             status = self.status(name)
             upstream = [need for need in needed_stages(name, self.config) if need in rerun]
             if status.state == "up to date" and upstream:
-                status = Status("to run", f"unless {' and '.join(upstream)} writes the same as before")
+                status = Status(
+                    "to run",
+                    f"unless {' and '.join(upstream)} {'writes' if len(upstream) == 1 else 'write'} the same as before",
+                )
             if status.state == "to run":
                 rerun.append(name)
             plan.append((name, status))

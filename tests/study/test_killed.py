@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gru4rec_cli.base.files import MANIFEST, hash_folder, write_json
+from gru4rec_cli.study import fits
 from tests.small import SMALL, STAGES, artifact_hashes, command, study, write_config
 
 pytestmark = pytest.mark.slow
@@ -139,3 +141,12 @@ def test_what_a_kill_may_leave_in_a_stage_does_not_stop_the_next_run(tmp_path: P
     done = study("run", "--config", config, "--run-dir", run, "--set", "baseline.models.more.kind=popularity")
     assert done.returncode == 0, done.stderr
     assert not [path for path in (run / "baseline").rglob("*") if path.name.startswith(".")]
+
+
+def test_a_copy_that_a_killed_run_was_making_is_not_taken_over(tmp_path: Path):
+    for name in (".other.copy", "markov"):
+        fit = tmp_path / name
+        fit.mkdir()
+        (fit / "model.json").write_text("{}")
+        write_json(fit / MANIFEST, {"key": "the same", "outputs": hash_folder(fit)})
+        assert fits._made_before([tmp_path], "the same") == (None if name.startswith(".") else fit)

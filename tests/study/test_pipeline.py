@@ -144,7 +144,7 @@ def test_a_dry_run_tells_what_would_run_and_why_and_writes_nothing(copy: Path, t
     plan = {row["stage"]: (row["state"], row["reason"]) for row in json.loads(shown)["plan"]}
     assert plan["synth"][0] == "up to date"
     assert plan["split"] == ("to run", "the configuration changed: split.test: 0.2 → 0.3")
-    assert plan["train"] == ("to run", "unless split will write the same again")
+    assert plan["train"] == ("to run", "unless split writes the same as before")
     assert sorted(copy.rglob("*")) == before
     fresh = study("run", "--dry-run", "--config", tmp_path / "study.yaml", "--run-dir", tmp_path / "new")
     assert fresh.returncode == 0

@@ -33,11 +33,14 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint, or None where there is none or it is damaged: then training begins again."""
+    """Return the newest checkpoint, or None if there is none or it is damaged: then training begins again."""
     if not (folder / _LATEST).exists():
         return None
-    described = json.loads((folder / _LATEST).read_text(encoding="utf-8"))
-    path = folder / described["file"]
-    if not path.exists() or hash_file(path) != described["sha256"]:
+    try:
+        described = json.loads((folder / _LATEST).read_text(encoding="utf-8"))
+        path, curve = folder / described["file"], described["curve"]
+        if not path.exists() or hash_file(path) != described["sha256"]:
+            return None
+        return Checkpoint(load_file(path), curve)
+    except (ValueError, KeyError, TypeError):  # damaged
         return None
-    return Checkpoint(load_file(path), described["curve"])

@@ -45,7 +45,7 @@ def test_a_continued_training_equals_an_uninterrupted_one_bit_for_bit_and_says_w
     assert same(continued.learner.state(), whole.learner.state())
 
 
-@pytest.mark.parametrize("damage", ["flipped byte", "no weights"])
+@pytest.mark.parametrize("damage", ["flipped byte", "no weights", "half a description", "another description"])
 def test_a_damaged_checkpoint_is_not_continued_from(tmp_path: Path, damage: str):
     train = random_sessions(30, 60, seed=1)
     stopped = Stopping(train, SETTINGS, seed=5)
@@ -53,8 +53,13 @@ def test_a_damaged_checkpoint_is_not_continued_from(tmp_path: Path, damage: str)
     with pytest.raises(KeyboardInterrupt):
         stopped.run(checkpoints=tmp_path)
     (weights,) = tmp_path.glob("epoch-*.safetensors")
+    latest = tmp_path / "latest.json"
     if damage == "no weights":
         weights.unlink()
+    elif damage == "half a description":
+        latest.write_text(latest.read_text()[:20])
+    elif damage == "another description":
+        latest.write_text("[]")
     else:
         content = bytearray(weights.read_bytes())
         content[-1] ^= 1
