@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gru4rec_cli.base.closure import imports_of
+from gru4rec_cli.models import registry
 from gru4rec_cli.study.stages.table import STAGES
 
 PACKAGE = Path(__file__).parents[1] / "gru4rec_cli"
@@ -105,14 +106,26 @@ def test_a_list_of_kinds_loads_nothing_heavy():
     assert not {"torch", "polars", "pandas", "numba", "matplotlib"} & set(eval(loaded_by(code)))
 
 
-def test_a_configuration_with_a_neural_model_loads_without_torch(tmp_path: Path):
-    (tmp_path / "x.yaml").write_text("name: x\ndata: {source: synth}\ntrain: {models: {gru4rec: {}}}\n")
-    code = f"""
+IN_ONE_FILE_WITH_TORCH = {"sasrec"}  # neural models that import torch at their top
+
+
+def test_a_configuration_loads_only_the_kinds_that_it_names(tmp_path: Path):
+    named = sorted(set(registry.kinds()) - IN_ONE_FILE_WITH_TORCH)
+    assert {"gru4rec", "official", "markov"} <= set(named)
+    models = ", ".join(f"{kind}: {{}}" for kind in named)
+    (tmp_path / "all.yaml").write_text(f"name: x\ndata: {{source: synth}}\ntrain: {{models: {{{models}}}}}\n")
+    (tmp_path / "one.yaml").write_text("name: x\ndata: {source: synth}\ntrain: {models: {popularity: {}}}\n")
+    code = """
+import sys
 from pathlib import Path
 from gru4rec_cli.study.config import load_config, resolved
-resolved(load_config(Path({str(tmp_path / "x.yaml")!r})))
+resolved(load_config(Path({path!r})))
+loaded = [name for name in {kinds!r} if "gru4rec_cli.models." + name in sys.modules]
+assert loaded == {expected!r}, loaded
 """
-    assert "torch" not in loaded_by(code)
+    for file, expected in (("all.yaml", named), ("one.yaml", ["popularity"])):
+        path = str(tmp_path / file)
+        assert "torch" not in loaded_by(code.format(path=path, kinds=registry.kinds(), expected=expected))
 
 
 def imported_at_the_top(path: Path) -> set[Path]:
