@@ -110,7 +110,7 @@ def test_every_window_is_a_run_like_any_other(copy: Path):
         done = study(command, "--config", window / "config.yaml", "--run-dir", window)
         assert done.returncode == 0, done.stderr
         assert f"{command if command != 'run' else 'report'}: skipped" in done.stderr
-    assert "Window 2 of 3: the sessions that start from 2024-01-05T" in (window / "report" / "report.md").read_text()
+    assert "Window 2 of 3: the sessions that start at 2024-01-05T" in (window / "report" / "report.md").read_text()
     compared = study("compare", window)
     assert compared.returncode == 0, compared.stderr
     refused = study("compare", copy)
@@ -255,7 +255,7 @@ def test_a_window_with_too_few_sessions_is_named_before_anything_is_fitted(tmp_p
     }
     done = study("run", "--config", write_config(tmp_path, config), "--run-dir", tmp_path / "run")
     assert done.returncode == 3
-    assert "error: window 2 of 3: no session starts from 2020-09-13T" in done.stderr
+    assert "error: window 2 of 3: no session starts at 2020-09-13T" in done.stderr
     assert "try: cut the log into fewer windows" in done.stderr
     assert not (tmp_path / "run" / WINDOWS[0] / "baseline").exists()
 

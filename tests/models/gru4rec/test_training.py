@@ -47,5 +47,5 @@ def test_a_published_training_is_compiled():
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
 def test_the_compiled_step_is_for_the_cpu(device: str):
-    with pytest.raises(ValidationError, match=rf"step: compiled is for the CPU, and the device is {device}"):
+    with pytest.raises(ValidationError, match=rf"step: compiled runs on the CPU only, but the device is {device}"):
         Settings(step="compiled", device=device)
