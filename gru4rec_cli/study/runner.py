@@ -58,10 +58,8 @@ class StageRunner:
             status = self.status(name)
             upstream = [need for need in needed_stages(name, self.config) if need in rerun]
             if status.state == "up to date" and upstream:
-                status = Status(
-                    "to run",
-                    f"unless {' and '.join(upstream)} {'writes' if len(upstream) == 1 else 'write'} the same as before",
-                )
+                write = "writes" if len(upstream) == 1 else "write"
+                status = Status("to run", f"unless {' and '.join(upstream)} {write} the same as before")
             if status.state == "to run":
                 rerun.append(name)
             plan.append((name, status))

@@ -1,4 +1,4 @@
-"""What GRU4Rec is to the trainer: an epoch is one walk through the training sessions, by one kind of step."""
+"""A training of GRU4Rec as the trainer needs it: an epoch is one walk through the sessions, by one kind of step."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
