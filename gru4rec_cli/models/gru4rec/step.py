@@ -109,6 +109,7 @@ class TorchStep:
             self.optimizer.update(name, gradient)
         return found.loss
 
+    @torch.enable_grad()
     def gradients(self, batch: Batch) -> Gradients:
         """Compute loss, gradients and new states; nothing is changed. There is no back-propagation through time."""
         states = [

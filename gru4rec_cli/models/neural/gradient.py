@@ -54,6 +54,7 @@ class GradientLearner(Generic[AnyBatch]):
             if losses:
                 yield Learned(torch.stack(losses).tolist(), events)
 
+    @torch.enable_grad()
     def _learn(self, batch: AnyBatch, generator: np.random.Generator) -> Tensor:
         """Take one step and return the loss of every event, (N,)."""
         losses = self._losses(batch, generator)

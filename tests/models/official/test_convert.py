@@ -116,7 +116,7 @@ def save(model: gru4rec.Model, folder: Path) -> Path:
 
 
 def scores(model: Any) -> Any:
-    return np.concatenate([block.scores for block in model.score(random_sessions(40, 30, seed=2))])
+    return np.concatenate([block.dense() for block in model.score(random_sessions(40, 30, seed=2))])
 
 
 @needs_fetch
