@@ -1,11 +1,8 @@
 """A study of one log: its configured stages, one after the other or one alone."""
 
 from collections.abc import Container, Iterator
-from pathlib import Path
 
 from gru4rec_cli.base.errors import UsageError
-from gru4rec_cli.base.progress import SILENT, Progress
-from gru4rec_cli.study.config import StudyConfig
 from gru4rec_cli.study.freshness import Status
 from gru4rec_cli.study.runner import StageRunner
 from gru4rec_cli.study.stage import Outcome
@@ -15,26 +12,13 @@ from gru4rec_cli.study.stages.table import STAGES, configured_stages, needed_sta
 class Study:
     """A configuration and the run directory in which it is carried out."""
 
-    def __init__(
-        self,
-        config: StudyConfig,
-        run_dir: Path | None = None,
-        *,
-        progress: Progress = SILENT,
-        command: str = "",
-        options: str = "",
-    ) -> None:
-        """As `StageRunner`.
-
-        Raises:
-            UsageError: the configuration asks for several windows; `study_of` makes a study of any configuration.
-        """
-        if config.split.windows is not None:
+    def __init__(self, runner: StageRunner) -> None:
+        """Raises UsageError if the configuration asks for several windows; `study_of` takes any configuration."""
+        if runner.config.split.windows is not None:
             raise UsageError(
                 "split.windows asks for several runs, but this is a single run", "use study_of, or split.window"
             )
-        self.runner = StageRunner(config, run_dir, progress=progress, command=command, options=options)
-        self.config, self.directory = config, self.runner.directory
+        self.runner, self.config, self.directory = runner, runner.config, runner.directory
 
     def run_stage(self, name: str, *, force: bool = False) -> Outcome:
         """Run one stage unless it is up to date.

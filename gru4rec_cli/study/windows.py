@@ -26,25 +26,16 @@ class WindowedStudy:
     Window k of n is in `windows/k-of-n`, a run directory like any other, beside the stages over all windows.
     """
 
-    def __init__(
-        self,
-        config: StudyConfig,
-        run_dir: Path | None = None,
-        *,
-        progress: Progress = SILENT,
-        command: str = "",
-        options: str = "",
-    ) -> None:
-        """As `StageRunner`."""
-        self.runner = StageRunner(config, run_dir, progress=progress, command=command, options=options)
-        self.config, self.directory = config, self.runner.directory
+    def __init__(self, runner: StageRunner) -> None:
+        """`runner` is that of the stages over all windows."""
+        self.runner, self.config, self.directory = runner, runner.config, runner.directory
         self.windows: dict[str, Study] = {}
-        for number, window in enumerate(window_folders(config), start=1):
+        for number, window in enumerate(window_folders(self.config), start=1):
             folder = self.directory.path / window
-            again = shlex.join(["--config", str(folder / CONFIG), "--run-dir", str(folder)])
-            self.windows[window] = Study(
-                window_config(config, number), folder, progress=progress, command=command, options=again
-            )
+            options = shlex.join(["--config", str(folder / CONFIG), "--run-dir", str(folder)])
+            config = window_config(self.config, number)
+            of_window = StageRunner(config, folder, progress=runner.progress, command=runner.command, options=options)
+            self.windows[window] = Study(of_window)
 
     def run_stage(self, name: str, *, force: bool = False) -> Outcome:
         """Run one stage over all windows unless it is up to date.
@@ -102,9 +93,9 @@ def study_of(
     command: str = "",
     options: str = "",
 ) -> Study | WindowedStudy:
-    """Return the study that a configuration describes, of the whole log or of several windows of it."""
-    kind = Study if config.split.windows is None else WindowedStudy
-    return kind(config, run_dir, progress=progress, command=command, options=options)
+    """Return the study that a configuration describes, of the whole log or of several windows; see `StageRunner`."""
+    runner = StageRunner(config, run_dir, progress=progress, command=command, options=options)
+    return Study(runner) if config.split.windows is None else WindowedStudy(runner)
 
 
 def window_config(config: StudyConfig, number: int) -> StudyConfig:

@@ -19,7 +19,6 @@ from gru4rec_cli.data.windows import RecentSettings, WindowSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
 from gru4rec_cli.study.config import ReportSettings, StudyConfig, load_config
-from gru4rec_cli.study.pipeline import Study
 from gru4rec_cli.study.windows import study_of
 from tests.fetched import skip_unless_fetched
 from tests.small import write_config
@@ -197,7 +196,7 @@ def write_clicks(folder: Path) -> None:
 
 def artifacts(folder: Path, config: dict[str, Any], last: str) -> dict[str, str]:
     """Hashes of what a stage writes, the stages before it having run; what repeats settings does not count."""
-    study = Study(load_config(write_config(folder, config)), folder / "run")
+    study = study_of(load_config(write_config(folder, config)), folder / "run")
     outcome = next(outcome for outcome in study.run() if outcome.stage == last)
     manifest = study.directory.manifest(outcome.stage)
     assert manifest is not None

@@ -13,8 +13,8 @@ import pytest
 from gru4rec_cli.models import registry
 from gru4rec_cli.study import ranks as ranked
 from gru4rec_cli.study.config import load_config
-from gru4rec_cli.study.pipeline import Study
 from gru4rec_cli.study.stage import Outcome
+from gru4rec_cli.study.windows import study_of
 from tests.small import SMALL, study, write_config
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def copy(finished: Path, tmp_path: Path) -> Path:
 def again(run: Path, *overrides: str, stages: tuple[str, ...] = ("baseline", "train", "evaluate")) -> list[Outcome]:
     """The stages once more, with other settings, in this process."""
     config = load_config(write_config(run.parent, CONFIG), list(overrides))
-    return [Study(config, run).run_stage(stage) for stage in stages]
+    return [study_of(config, run).run_stage(stage) for stage in stages]
 
 
 def metrics(run: Path) -> pd.DataFrame:

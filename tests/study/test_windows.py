@@ -16,6 +16,7 @@ import yaml
 from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.study.config import load_config, resolved
 from gru4rec_cli.study.pipeline import Study
+from gru4rec_cli.study.runner import StageRunner
 from gru4rec_cli.study.windows import study_of, window_config
 from tests.small import SMALL, STAGES, artifact_hashes, study, write_config
 from tests.study.test_killed import send_when, start
@@ -283,5 +284,5 @@ def test_the_configuration_of_a_window_loads_to_itself_and_names_it(tmp_path: Pa
 def test_a_library_user_who_takes_a_plain_study_is_told(tmp_path: Path):
     config = load_config(write_config(tmp_path, CONFIG))
     with pytest.raises(UsageError, match=r"split\.windows asks for several runs"):
-        Study(config, tmp_path / "run")
+        Study(StageRunner(config, tmp_path / "run"))
     assert len(study_of(config, tmp_path / "run").plan()) == len(ORDER)

@@ -14,7 +14,7 @@ from gru4rec_cli.models.gru4rec.model import Model
 from gru4rec_cli.models.gru4rec.training import Training
 from gru4rec_cli.models.neural.devices import find_device
 from gru4rec_cli.study.config import load_config
-from gru4rec_cli.study.pipeline import Study
+from gru4rec_cli.study.windows import study_of
 from tests.small import SMALL, STAGES, write_config
 from tests.worlds import chain, random_sessions
 
@@ -66,7 +66,7 @@ def test_a_device_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, gpu
 
 def test_a_study_tells_it_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     machine(monkeypatch, gpus=0)
-    study = Study(load_config(with_device(tmp_path, "cuda")), tmp_path / "run")
+    study = study_of(load_config(with_device(tmp_path, "cuda")), tmp_path / "run")
     with pytest.raises(UsageError, match=r"^train\.models\.gru4rec\.device: cuda cannot be used"):
         list(study.run())
     assert not [path for stage in STAGES for path in (tmp_path / "run").glob(f"*{stage}*")]
