@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gru4rec_cli.base.errors import EXIT_CODES
+from gru4rec_cli.base.warnings import WARNINGS
 from gru4rec_cli.cli import app
 from gru4rec_cli.models import registry
 from gru4rec_cli.study.stages.table import STAGES
@@ -53,6 +54,14 @@ def test_every_command_exit_code_and_model_stands_in_the_readme():
         assert f"| {code} | {meaning} |" in README
     for kind in registry.kinds():
         assert f"`{kind}`" in README
+
+
+def test_every_warning_has_a_section_and_is_issued_somewhere():
+    page = (ROOT / "docs" / "warnings.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (.+)$", page, flags=re.MULTILINE) == list(WARNINGS)
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "gru4rec_cli").rglob("*.py"))
+    for id in WARNINGS:
+        assert code.count(f'"{id}"') > 1, f"nothing issues {id}"
 
 
 def test_help_names_the_exit_codes_and_every_option():

@@ -9,6 +9,7 @@ import numpy as np
 
 from gru4rec_cli.base.errors import ExternalError
 from gru4rec_cli.base.progress import SILENT, Progress
+from gru4rec_cli.base.warnings import warn
 
 NOISY = 0.10  # spread over repeats, (highest − lowest) / median, above which a figure is called noisy
 PERCENTILES = (50, 95, 99)
@@ -143,13 +144,11 @@ def noisy(measurements: Sequence[Measurement]) -> list[Measurement]:
     return [measurement for measurement in measurements if measurement.spread > NOISY]
 
 
-def warning(measurements: Sequence[Measurement]) -> str:
-    """Return a text that names the noisy measurements with their spread; empty where there are none."""
+def warn_of_noise(measurements: Sequence[Measurement]) -> None:
+    """Warn of the noisy measurements, with their spread."""
     found = noisy(measurements)
-    if not found:
-        return ""
-    named = "".join(f"\n  {measurement.name}: {measurement.spread * 100:.0f} %" for measurement in found)
-    return (
-        f"the machine is noisy: {len(found)} of {len(measurements)} figures spread over their repeats by more than "
-        f"{NOISY * 100:.0f} % of the median{named}"
-    )
+    if found:
+        named = ", ".join(f"{measurement.name} {measurement.spread * 100:.0f} %" for measurement in found)
+        count = f"{len(found)} of {len(measurements)} figures"
+        message = f"{count} spread over their repeats by more than {NOISY * 100:.0f} % of the median: {named}"
+        warn("noisy-machine", message, "stop other work on this machine, or raise --repeats")

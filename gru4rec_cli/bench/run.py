@@ -8,7 +8,7 @@ from typing import Any
 from gru4rec_cli.base.errors import StudyError, UsageError
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.bench import machine
-from gru4rec_cli.bench.notebook import NOISY, Measurement, Notebook, noisy, warning
+from gru4rec_cli.bench.notebook import NOISY, Measurement, Notebook, noisy, warn_of_noise
 from gru4rec_cli.bench.plan import SECTIONS
 
 TIMED = {
@@ -62,14 +62,11 @@ class Findings:
     measurements: list[Measurement]
     document: dict[str, Any]
 
-    @property
-    def warning(self) -> str:
-        """The text that names figures with too large a spread; empty where none has."""
-        return warning(self.measurements)
-
 
 def run_bench(options: BenchOptions, progress: Progress = SILENT) -> Findings:
     """Measure. Sets the number of threads of this process, and of those that it starts, from here on.
+
+    Warns of figures with too large a spread.
 
     Raises:
         UsageError: the options do not fit together.
@@ -83,6 +80,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> Findings:
     notebook = Notebook(options.repeats, threads, progress)
     load_before = machine.load()
     _measure(notebook, options)
+    warn_of_noise(notebook.measurements)
     described = {**machine.describe(threads), "load_before": load_before, "load_after": machine.load()}
     return Findings(notebook.measurements, _document(notebook, options, described))
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gru4rec_cli.base.warnings import collected
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import CHECKS, DebugOption, JsonOption, QuietOption, command, errors
 
@@ -34,14 +35,13 @@ def bench(
         from gru4rec_cli.bench import output, run
 
         options = run.BenchOptions(quick, full, growth, tuple(only or ()), threads, repeats)
-        with console.progress(quiet=quiet) as progress:
+        with console.progress(quiet=quiet) as progress, collected() as warnings:
             findings = run.run_bench(options, progress)
-        if findings.warning:
-            console.show_status(f"warning: {findings.warning}")
+        console.show_warnings(warning.as_dict() for warning in warnings)
         if to:
             output.write_folder(to, findings)
         if json:
-            console.show_json(findings.document)
+            console.show_json({**findings.document, "warnings": [warning.as_dict() for warning in warnings]})
         else:
             for table in output.tables(findings):
                 console.show_table(table)

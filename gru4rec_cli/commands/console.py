@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Literal
@@ -100,6 +100,15 @@ def show_error(error: StudyError) -> None:
     console.print(Text.assemble(("error: ", "bold red"), error.message))
     if error.hint:
         console.print(Text.assemble(("  try: ", "bold"), error.hint))
+
+
+def show_warnings(warnings: Iterable[Mapping[str, str]]) -> None:
+    """Show warnings on stderr: message, id, under which docs/warnings.md explains it, and what to do about it."""
+    console = _console(stderr=True)
+    for warning in warnings:
+        console.print(Text.assemble(("warning: ", "bold yellow"), warning["message"], (f" [{warning['id']}]", "dim")))
+        if warning["hint"]:
+            console.print(Text.assemble(("  try: ", "bold"), warning["hint"]))
 
 
 @contextmanager

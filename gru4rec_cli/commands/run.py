@@ -102,15 +102,17 @@ def open_study(options: StudyOptions) -> "Iterator[Study | WindowedStudy]":
             )
 
 
-def outcome_row(outcome: "Outcome") -> dict[str, str]:
+def outcome_row(outcome: "Outcome") -> dict[str, Any]:
     """Return an outcome for a script."""
-    return {"stage": outcome.stage, "action": outcome.action, "reason": outcome.reason}
+    row = {"stage": outcome.stage, "action": outcome.action, "reason": outcome.reason}
+    return {**row, "warnings": list(outcome.warnings)}
 
 
 def show_outcome(outcome: "Outcome", options: StudyOptions) -> None:
-    """Show on stderr what became of a stage."""
+    """Show on stderr what became of a stage; warnings also where progress is not wanted."""
     if not options.quiet:
         console.show_status(f"{outcome.stage}: {outcome.action} ({outcome.reason})")
+    console.show_warnings(outcome.warnings)
 
 
 def show_results(outcome: "Outcome", options: StudyOptions, head: dict[str, Any]) -> None:

@@ -4,13 +4,14 @@ import importlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gru4rec_cli.base.errors import StageError
 from gru4rec_cli.base.files import hash_json
 from gru4rec_cli.base.machine import device, versions
 from gru4rec_cli.base.measuring import measured
 from gru4rec_cli.base.progress import SILENT, Progress
+from gru4rec_cli.base.warnings import collected
 from gru4rec_cli.data.reading import input_files
 from gru4rec_cli.models import registry
 from gru4rec_cli.study.config import StudyConfig, resolved
@@ -76,18 +77,27 @@ class StageRunner:
         status = Status("to run", "forced") if force else self.status(name)
         if status.state == "damaged":
             raise self._damaged(name, status)
-        folder = self.directory.stage(name)
-        inputs = {need: self.directory.stage(need) for need in needed_stages(name, self.config)}
         if status.state == "up to date":
-            return Outcome(name, "skipped", status.reason, module.results(folder, inputs))
-        made_from = self._made_from(name)
+            return self._outcome(name, "skipped", status)
+        made_from, inputs, folder = self._made_from(name), self._inputs(name), self.directory.stage(name)
         previous = folder if folder.exists() and not force else None
         partial = self.directory.begin(name, fresh=force or not stage.resumable)
-        with self.progress.task(name), measured() as cost:
+        with self.progress.task(name), measured() as cost, collected() as warnings:
             module.run(StageWork(self.config, partial, inputs, previous, self.progress))
         circumstances = {"seed": self.config.seed, "versions": versions(), "device": device(), **cost.as_dict()}
-        self.directory.finish(name, {"stage": name, **made_from, **circumstances, "command": self.command})
-        return Outcome(name, "ran", status.reason, module.results(folder, inputs))
+        said = {"warnings": [warning.as_dict() for warning in warnings], "command": self.command}
+        self.directory.finish(name, {"stage": name, **made_from, **circumstances, **said})
+        return self._outcome(name, "ran", status)
+
+    def _outcome(self, name: str, action: Literal["ran", "skipped"], status: Status) -> Outcome:
+        """Return what became of a stage that is finished."""
+        module = importlib.import_module(f"gru4rec_cli.study.stages.{name}")
+        results = module.results(self.directory.stage(name), self._inputs(name))
+        manifest = self.directory.manifest(name) or {}
+        return Outcome(name, action, status.reason, results, tuple(manifest.get("warnings", ())))
+
+    def _inputs(self, name: str) -> dict[str, Path]:
+        return {need: self.directory.stage(need) for need in needed_stages(name, self.config)}
 
     def require(self, names: list[str], purpose: str) -> None:
         """Raise `StageError` where one of these stages, or one that it needs, is not up to date."""

@@ -37,3 +37,4 @@ class Outcome:
     action: Literal["ran", "skipped"]
     reason: str
     results: StageResults
+    warnings: tuple[dict[str, str], ...] = ()  # id, message and hint of each, also of a stage that was skipped

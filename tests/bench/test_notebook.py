@@ -2,7 +2,8 @@
 
 import pytest
 
-from gru4rec_cli.bench.notebook import Measurement, percentiles, warning
+from gru4rec_cli.base.warnings import StudyWarning, collected
+from gru4rec_cli.bench.notebook import Measurement, percentiles, warn_of_noise
 from gru4rec_cli.bench.output import as_csv, section_table
 
 
@@ -25,14 +26,17 @@ def test_percentiles_are_in_milliseconds_and_divide_the_way_between_two_values()
 
 def test_figures_that_spread_by_more_than_a_tenth_are_named_with_their_spread():
     quiet, noisy = taking(100.0, 95.0, 105.0), taking(100.0, 95.0, 106.0, subject="official")
-    told = warning([quiet, noisy])
-    assert "1 of 2 figures" in told
-    assert "training: official steps per second (items 3,000): 11 %" in told
+    with pytest.warns(StudyWarning, match="1 of 2 figures") as found:
+        warn_of_noise([quiet, noisy])
+    told = str(found[0].message)
+    assert "training: official steps per second (items 3,000) 11 %" in told
     assert "gru4rec" not in told
 
 
 def test_a_quiet_machine_gives_no_warning():
-    assert warning([taking(100.0, 95.0, 105.0), taking(7.0)]) == ""
+    with collected() as found:
+        warn_of_noise([taking(100.0, 95.0, 105.0), taking(7.0)])
+    assert found == []
 
 
 def test_a_table_has_a_row_a_subject_and_says_what_was_not_measured():

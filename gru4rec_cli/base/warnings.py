@@ -1,0 +1,53 @@
+"""Warnings: what a user should know although nothing failed. Each kind has an id and a section in docs/warnings.md."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+WARNINGS = {  # id → what it says, in one sentence
+    "noisy-machine": "Repeated measurements of speed or memory differ much: other work ran on the machine.",
+}
+
+
+class StudyWarning(UserWarning):
+    """A warning that a user can act on: the message says what and where, the hint what to do."""
+
+    def __init__(self, id: str, message: str, hint: str = "") -> None:
+        """Raises `KeyError` for an id that is not in `WARNINGS`."""
+        super().__init__(message)
+        self.about = WARNINGS[id]
+        self.id, self.message, self.hint = id, message, hint
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.id}]" + (f"; try: {self.hint}" if self.hint else "")
+
+    def as_dict(self) -> dict[str, str]:
+        """Return id, message and hint, as a manifest holds them."""
+        return {"id": self.id, "message": self.message, "hint": self.hint}
+
+
+def warn(id: str, message: str, hint: str = "") -> None:
+    """Issue a `StudyWarning` through Python's own `warnings`.
+
+    A stage must issue it every time it runs, also where it takes over finished parts of an earlier try: what follows
+    from a part is said from what that part's artifacts hold.
+    """
+    warnings.warn(StudyWarning(id, message, hint), stacklevel=2)
+
+
+@contextmanager
+def collected() -> Iterator[list[StudyWarning]]:
+    """Collect the warnings that are issued meanwhile, each once; those of other packages go where they went before."""
+    found: list[StudyWarning] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", StudyWarning)
+        show = warnings.showwarning
+
+        def collect(message: Warning | str, *where: object, **more: object) -> None:
+            if not isinstance(message, StudyWarning):
+                show(message, *where, **more)  # type: ignore[arg-type]
+            elif message.as_dict() not in [other.as_dict() for other in found]:
+                found.append(message)
+
+        warnings.showwarning = collect
+        yield found
