@@ -15,7 +15,8 @@ EQUAL = "equal"
 GREATER_SUPPORT = "greater_support"  # training events of the items that GREATER counts
 EQUAL_SUPPORT = "equal_support"
 
-# The column of list tables (`evaluate/lists/*.parquet`), rows as in the rank tables: item indices, best first.
+# The column of list tables (`evaluate/lists/*.parquet`), rows as in the rank tables, beside SESSION and POSITION: item
+# ids, best first.
 ITEMS = "items"
 
 # Columns of the item table (`split/items.parquet`): the vocabulary in index order.

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +11,14 @@ import polars as pl
 
 from gru4rec_cli.base import names as names
 from gru4rec_cli.base.errors import CheckError
-from gru4rec_cli.base.files import read_json, write_json
+from gru4rec_cli.base.files import MANIFEST, hash_file, read_json, write_json
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.ranking import ScoreError, TargetRanks, rank_targets
 from gru4rec_cli.evaluation.scores import Block
 from gru4rec_cli.study.stage import StageWork
 
 _KEYS = "rank_keys.json"  # what each fit's ranks were made from
+_LIST_COLUMNS = [names.SESSION, names.POSITION, names.ITEMS]
 
 
 class Ranker:
@@ -26,15 +28,16 @@ class Ranker:
         self._work, self._test = work, test
         self._longest = min(test.n_items, max(work.config.evaluate.cutoffs))
         self._keys: dict[str, str] = {}
-        self._previous = _names_by_key(work.previous)
+        self._hashes = _hashes(work.previous)
+        self._previous = _names_by_key(work.previous) if self._is_whole(_KEYS) else {}
         for folder in (names.RANKS_FOLDER, names.LISTS_FOLDER):
             (work.folder / folder).mkdir()
 
     def rank(self, fit: str, key: str, score: Callable[[], Iterator[Block]]) -> TargetRanks:
         """Return the ranks and lists of a fit.
 
-        `key` says what they follow from. `score` is called unless the stage, as it last was, holds them with lists
-        that are long enough. Raises `CheckError` where the scores are wrong.
+        `key` says what they follow from. `score` is called unless the stage, as it last was, holds them whole and with
+        lists that are long enough. Raises `CheckError` where the scores are wrong.
         """
         self._keys[fit] = key
         found = self._taken_over(fit, key)
@@ -61,8 +64,14 @@ class Ranker:
         previous, name = self._work.previous, self._previous.get(key)
         if previous is None or name is None:
             return None
-        ranks, lists = (previous / folder / f"{name}.parquet" for folder in (names.RANKS_FOLDER, names.LISTS_FOLDER))
-        items = pl.read_parquet(lists)[names.ITEMS].to_numpy()
+        files = [f"{folder}/{name}.parquet" for folder in (names.RANKS_FOLDER, names.LISTS_FOLDER)]
+        if not all(self._is_whole(file) for file in files):
+            return None
+        ranks, lists = (previous / file for file in files)
+        listed = pl.read_parquet(lists)
+        if listed.columns != _LIST_COLUMNS:
+            return None  # written by an earlier version
+        items = self._indices(listed[names.ITEMS])
         if items.shape[1] < self._longest:
             return None
         shutil.copy(ranks, self._path(names.RANKS_FOLDER, fit))
@@ -75,12 +84,36 @@ class Ranker:
             lists=items[:, : self._longest],
         )
 
+    def _is_whole(self, file: str) -> bool:
+        """Return whether a file of the stage, as it last was, has the bytes that its manifest says."""
+        path = self._work.previous / file if self._work.previous else None
+        return path is not None and path.is_file() and hash_file(path) == self._hashes.get(file)
+
     def _write_lists(self, fit: str, lists: npt.NDArray[np.int32]) -> None:
-        items = pl.Series(names.ITEMS, lists, dtype=pl.Array(pl.Int32, lists.shape[1]))
-        items.to_frame().write_parquet(self._path(names.LISTS_FOLDER, fit), compression="zstd")
+        """Write the items of every list by their ids, with the event that each list is for."""
+        ids = pl.Series(self._test.vocabulary.ids).gather(lists.ravel())
+        items = ids.reshape(lists.shape).alias(names.ITEMS)
+        table = pl.DataFrame([*_event_columns(self._test), items])
+        table.write_parquet(self._path(names.LISTS_FOLDER, fit), compression="zstd")
+
+    def _indices(self, items: pl.Series) -> npt.NDArray[np.int32]:
+        """Return lists of item ids as indices into the vocabulary."""
+        width = items.dtype.shape[0] if isinstance(items.dtype, pl.Array) else 0
+        places = {names.ITEM: self._test.vocabulary.ids, "index": np.arange(self._test.n_items, dtype=np.int32)}
+        flat = items.explode().to_frame(names.ITEM)
+        found = flat.join(pl.DataFrame(places), on=names.ITEM, how="left", maintain_order="left")["index"]
+        return found.to_numpy().reshape(-1, width)
 
     def _path(self, folder: str, fit: str) -> Path:
         return self._work.folder / folder / f"{fit}.parquet"
+
+
+def _hashes(previous: Path | None) -> dict[str, str]:
+    """Return the hashes in a stage's manifest; without a manifest none, so that nothing is taken over."""
+    path = previous / MANIFEST if previous else None
+    manifest: dict[str, Any] = read_json(path) if path and path.is_file() else {}
+    hashes: dict[str, str] = manifest.get("outputs", {})
+    return hashes
 
 
 def _names_by_key(previous: Path | None) -> dict[str, str]:
@@ -93,14 +126,17 @@ def _names_by_key(previous: Path | None) -> dict[str, str]:
 def _rank_table(found: TargetRanks, test: Sessions) -> pl.DataFrame:
     targets = pl.Series(test.target_items()).to_frame("index")
     ids = pl.DataFrame({names.ITEM: test.vocabulary.ids}).with_row_index("index").cast({"index": pl.Int32})
-    return pl.DataFrame(
-        {
-            names.SESSION: test.session_ids[test.event_sessions()],
-            names.POSITION: test.event_positions(),
-            names.ITEM: targets.join(ids, on="index", how="left", maintain_order="left")[names.ITEM],
-            names.GREATER: found.greater,
-            names.EQUAL: found.equal,
-            names.GREATER_SUPPORT: found.greater_support,
-            names.EQUAL_SUPPORT: found.equal_support,
-        }
-    )
+    counts: dict[str, Any] = {
+        names.ITEM: targets.join(ids, on="index", how="left", maintain_order="left")[names.ITEM],
+        names.GREATER: found.greater,
+        names.EQUAL: found.equal,
+        names.GREATER_SUPPORT: found.greater_support,
+        names.EQUAL_SUPPORT: found.equal_support,
+    }
+    return pl.DataFrame([*_event_columns(test), *(pl.Series(name, values) for name, values in counts.items())])
+
+
+def _event_columns(test: Sessions) -> list[pl.Series]:
+    """Return the columns that name each event: its session's id, and its position there."""
+    session = test.session_ids[test.event_sessions()]
+    return [pl.Series(names.SESSION, session), pl.Series(names.POSITION, test.event_positions())]

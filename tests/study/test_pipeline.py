@@ -112,6 +112,21 @@ def test_metrics_are_one_long_table_that_follows_from_the_ranks(finished: Path):
         assert set(parts.groupby(["model", "metric", "k"])["events"].sum()) == {ranks.height}
 
 
+def test_lists_name_event_and_items_by_their_ids(finished: Path):
+    """Friction: the lists can be read without the run's item table; the target is in the first K iff its rank is."""
+    ranks, lists = (
+        pl.read_parquet(finished / "evaluate" / folder / "gru4rec.parquet") for folder in ("ranks", "lists")
+    )
+    assert lists.columns == ["session_id", "position", "items"]
+    assert lists.select("session_id", "position").equals(ranks.select("session_id", "position"))
+    joined = ranks.join(lists, on=["session_id", "position"])
+    alone = joined.filter(pl.col("equal") == 0)  # equal scores stand in order of index
+    assert alone.height > joined.height / 2
+    for k in (1, 5, 20):
+        listed = alone.select(pl.col("items").arr.to_list().list.head(k).list.contains(pl.col("item_id")))
+        assert listed.to_series().equals((alone["greater"] < k).alias("items"))
+
+
 def test_no_model_is_above_the_oracle_and_knowing_more_ranks_better(finished: Path):
     table = pd.read_csv(finished / "evaluate" / "metrics.csv", dtype={"seed": str})
     whole = table[(table.seed == "all") & (table.slice == "all") & (table.ties == "conservative")]
@@ -160,6 +175,22 @@ def test_a_changed_cutoff_redoes_only_evaluate_and_report_and_keeps_the_ranks(co
     assert actions == dict.fromkeys(STAGES[:4], "skipped") | dict.fromkeys(STAGES[4:], "ran")
     assert artifact_hashes(copy)["evaluate"]["ranks/gru4rec.parquet"] == ranks
     assert {row["k"] for row in json.loads(shown)["results"]["metrics"]} == {3}
+
+
+@pytest.mark.parametrize("manifest", [True, False])
+def test_ranks_are_taken_over_only_with_the_bytes_that_their_manifest_says(copy: Path, manifest: bool):
+    """fault 12: popularity with the oracle's ranks and lists."""
+    before = artifact_hashes(copy)["evaluate"]
+    for folder in ("ranks", "lists"):
+        shutil.copy(copy / "evaluate" / folder / "oracle.parquet", copy / "evaluate" / folder / "popularity.parquet")
+    if manifest:  # what reads the stage finds it damaged
+        code, _, log = again(copy, "evaluate")
+        assert code == 4
+        assert "popularity.parquet is damaged" in log
+    (copy / "evaluate" / "manifest.json").unlink()
+    code, _, log = again(copy, "evaluate")
+    assert code == 0, log
+    assert artifact_hashes(copy)["evaluate"] == before
 
 
 def test_an_added_model_leaves_the_fitted_ones_as_they_are(copy: Path):
