@@ -88,6 +88,24 @@ def test_kept_straddlers_and_misses_are_not_claimed_away(tmp_path):
     assert "every train session starts before the cut at 1970-01-01T00:00:50Z" in statements
 
 
+@pytest.mark.parametrize("key", ["test", "valid"])
+def test_a_straddling_session_may_lose_its_end_to_unseen_items(tmp_path, key):  # fault 5
+    """Session 3 begins before the cut at 100 and goes on after it, but only with an item that training lacks."""
+    walks = [("abc", 0), ("bca", 10), ("ab", 20), ("abz", 98), ("abc", 101), ("ba", 300), ("ab", 310)]
+    rows = [(n, item, (start + t) * 1_000_000) for n, (walk, start) in enumerate(walks) for t, item in enumerate(walk)]
+    events = pl.DataFrame(rows, schema=[SESSION, ITEM, TIME], orient="row")
+    cuts = {"test": 100} if key == "test" else {"test": 300, "valid": 100}
+    settings = SplitSettings(by="time", straddle="test", min_item_support=1, **cuts)
+    split = split_log(events, settings)
+    part = {"test": split.test, "valid": split.valid}[key]
+    assert part is not None
+    assert part.filter(pl.col(SESSION) == 3)[ITEM].to_list() == ["a", "b"]
+    write_split(split, tmp_path)
+    statements = " / ".join(verify_split(tmp_path, settings))
+    assert f"every {key} session ends at or after" not in statements
+    assert "no train event is at or after the cut at 1970-01-01T00:01:40Z" in statements
+
+
 def test_a_part_that_is_not_there_is_not_looked_for(tmp_path):
     test = log().with_columns(pl.col(SESSION) + 100)
     settings = SplitSettings(min_item_support=1)

@@ -86,7 +86,7 @@ def reference_divide(sessions, amount, rules):
         cut = amount
     before, after = {}, {}
     for s, events in sessions.items():
-        if events[0][1] >= cut:
+        if events[-1 if rules.straddle == "test" else 0][1] >= cut:
             after[s] = events
         elif events[-1][1] < cut or rules.straddle == "train":
             before[s] = events
@@ -153,7 +153,7 @@ def split_rules(draw):
     test, valid = draw(amounts), draw(st.none() | amounts)
     if by == "time" and valid is not None and valid >= test:
         valid = test - 1
-    choices = {"straddle": ["drop", "train", "truncate"], "unseen": ["drop", "miss"]}
+    choices = {"straddle": ["drop", "train", "truncate", "test"], "unseen": ["drop", "miss"]}
     picked = {name: draw(st.sampled_from(values)) for name, values in choices.items()}
     return SplitSettings(**rules, by=by, test=test, valid=valid, **picked)
 
