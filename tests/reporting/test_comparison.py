@@ -27,7 +27,7 @@ def metrics(**recall: float) -> dict[str, Any]:
     """A metrics.json with one value of each metric a model."""
     rows = [
         {"model": model, "seed": seed, "metric": metric, "k": 20, "ties": "conservative", "slice": "all",
-         "value": value * share, "low": math.nan, "high": math.nan, "events": 10}
+         "value": value * share, "low": math.nan, "high": math.nan, "events": 100}
         for model, value in recall.items() for seed in ("1", "all")
         for metric, share in (("recall", 1.0), ("mrr", 0.5), ("ndcg", 0.75))
     ]  # fmt: skip

@@ -11,9 +11,10 @@ from matplotlib.image import imread
 
 from gru4rec_cli.base.arrays import Float64Array
 from gru4rec_cli.evaluation.metrics import METRICS
-from gru4rec_cli.reporting.figures.drawing import COLOURS, DPI, Figure
+from gru4rec_cli.reporting.figures.drawing import COLOURS, COLOURS_ON_DARK, DPI, Figure, looks
 from gru4rec_cli.reporting.figures.study import write_figures
 from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.pages import html
 from gru4rec_cli.reporting.text.words import ENGLISH, words_of
 from tests.reporting.rich import metrics_json
 
@@ -116,12 +117,41 @@ def test_what_there_is_no_data_for_is_not_drawn(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_twelve_models_are_all_different_and_all_named(tmp_path):
-    names = [f"model-{n}" for n in range(12)]
+def test_sixteen_models_are_all_different_and_all_named(tmp_path):
+    names = [f"model-{n}" for n in range(16)]
     draw(tmp_path, **ONLY_CURVES, curves={name: by_cutoff(0.1 + n / 30) for n, name in enumerate(names)})
     assert set(names) <= set(texts(tmp_path / "recall_by_k.svg"))
     svg = (tmp_path / "recall_by_k.svg").read_text().lower()
     assert all(svg.count(colour.lower()) >= 2 for colour in COLOURS)
+
+
+def test_no_two_models_look_alike_and_the_first_sixteen_share_neither_colour_nor_marker():
+    look = list(looks([f"model-{n}" for n in range(256)]).values())
+    for part in ("color", "marker"):
+        assert len({each[part] for each in look[:16]}) == 16
+    assert len({(each["color"], each["marker"]) for each in look}) == 256
+
+
+def relative_luminance(colour: str) -> float:
+    """WCAG 2: of a colour such as `#1a1e24`."""
+    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted(map(relative_luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_lines_stand_out_from_white_and_from_the_dark_page():
+    # screen and page: popularity's blue had a contrast of 3.2 on the dark page
+    assert contrast("#0072b2", "#1a1e24") == pytest.approx(3.2, abs=0.05)  # the measure, on what was found
+    style = (Path(html.__file__).parent / "templates" / "page.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r"--card: (#[0-9a-f]{6});", style)
+    assert len(COLOURS) == len(COLOURS_ON_DARK) == len(set(COLOURS_ON_DARK))
+    assert min(contrast(colour, light) for colour in COLOURS) >= 3
+    assert min(contrast(colour, dark) for colour in COLOURS_ON_DARK) >= 4.5
 
 
 @pytest.mark.parametrize("cutoffs", [1, 3, 100, 2000])
@@ -152,7 +182,9 @@ def test_intervals_and_sensitivity_are_drawn_from_the_metrics(tmp_path):
     figures = {f.stem: f for f in draw(tmp_path, **ONLY_CURVES, curves={}, document=document)}
     assert list(figures) == ["intervals", "sensitivity"]
     shown = texts(tmp_path / "intervals.svg")
-    assert {*document["models"], "oracle (bound)", "Recall@20", "MRR@20", "NDCG@20"} - {"oracle"} <= set(shown)
+    contenders = {"official", "gru4rec", "knn", "markov"}
+    assert {*contenders, "oracle (bound)", "Recall@20", "MRR@20", "NDCG@20"} <= set(shown)
+    assert "popularity" not in shown  # below half of the best: it would stretch the scale
     recall = {
         r["model"]: r["value"]
         for r in document["metrics"]
@@ -160,6 +192,8 @@ def test_intervals_and_sensitivity_are_drawn_from_the_metrics(tmp_path):
     }
     assert f"markov {ENGLISH.share(recall['markov'])} [" in figures["intervals"].alt
     assert "ticks: single seeds" in figures["intervals"].caption
+    left_out = f"below half of the best model: popularity {ENGLISH.share(recall['popularity'])}."
+    assert figures["intervals"].caption.endswith(left_out)
     largest = max(r["factor"] for r in document["sensitivity"]["rows"] if r["metric"] == "recall")
     assert figures["sensitivity"].alt.endswith(f"the largest is ×{largest:.2f}.")
     assert "100 uniform negatives" in texts(tmp_path / "sensitivity.svg")

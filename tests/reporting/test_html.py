@@ -201,5 +201,5 @@ def test_an_inline_figure_takes_the_colours_of_the_page_and_names_of_its_own():
     )
     assert inline_svg(svg, "x") == (
         '<svg aria-hidden="true" viewBox="0 0 5 4"><g id="x-a" style="fill: none; stroke: currentColor"/>'
-        '<use xlink:href="#x-a" clip-path="url(#x-a)" style="fill: #0072b2"/><text>#000000</text></svg>'
+        '<use xlink:href="#x-a" clip-path="url(#x-a)" style="fill: var(--model-0)"/><text>#000000</text></svg>'
     )

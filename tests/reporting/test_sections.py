@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gru4rec_cli.reporting.figures.panels import difference_panel, interval_panel
+from gru4rec_cli.reporting.figures.panels import difference_panel, interval_panel, interval_panels, left_out
 from gru4rec_cli.reporting.findings.run import Findings
 from gru4rec_cli.reporting.pages.markdown import summary_markdown
 from gru4rec_cli.reporting.pages.report import Artifacts, report_sections
@@ -88,7 +88,7 @@ def test_differences_have_intervals_p_after_holm_and_a_verdict():
     assert table.rows == (
         ("Recall@20", "gru4rec", "knn", "+.0100", "2.0 %", "[+.0050;+.0150]", ".3000",
          "not significant; same level (below 5 %)"),
-        ("Recall@20", "gru4rec", "markov", "+.1200", "24.0 %", "[+.1150;+.1250]", ".0001", "significant"),
+        ("Recall@20", "gru4rec", "markov", "+.1200", "24.0 %", "[+.1150;+.1250]", "≤ .0001", "significant"),
         ("Recall@20", "knn", "markov", "+.0200", "4.0 %", "[+.0150;+.0250]", ".0300",
          "significant; same level (below 5 %)"),
     )  # fmt: skip
@@ -140,6 +140,29 @@ def test_differences_from_the_best_are_drawn_from_it_whichever_stands_first():
     assert panel.place(low) == 0
     assert panel.place((low + high) / 2) == pytest.approx(50)
     assert 0.0 in panel.ticks()
+
+
+def test_a_model_far_below_is_left_out_of_the_figures_of_intervals_by_name():
+    # screen and page: popularity stretched the axis until no interval could be seen
+    values = {"oracle": 0.7, "gru4rec": 0.4, "knn": 0.3, "markov": 0.2, "popularity": 0.19, "random": 0.01}
+    found = findings(metrics=[row(model, value) for model, value in values.items()], differences=[])
+    (panel,) = interval_panels(found, ENGLISH)
+    assert [each.label for each in panel.rows] == ["oracle (bound)", "gru4rec", "knn", "markov"]
+    told = "Left out, because they are below half of the best model: popularity .1900, random .0100."
+    assert left_out(found, ENGLISH) == told
+    two = findings(metrics=[row("gru4rec", 0.4), row("popularity", 0.1), row("random", 0.01)], differences=[])
+    assert two.contenders == ["gru4rec", "popularity"]  # the best alone would have nothing beside it
+    assert left_out(findings(metrics=[row("gru4rec", 0.4)]), ENGLISH) == ""
+
+
+@pytest.mark.parametrize("half", [0.05, 0.01, 0.004])
+def test_no_dot_is_wider_than_an_interval_on_a_phone(half: float):
+    metrics = [row(model, value, low=value - half, high=value + half) for model, value in (("a", 0.4), ("b", 0.3))]
+    (panel,) = interval_panels(findings(metrics=metrics), ENGLISH)
+    low, high = panel.scale()
+    pixels = 2 * half / (high - low) * 280  # of the narrowest scale
+    assert 2 * panel.radius() + 0.75 <= pixels  # with its edge
+    assert panel.radius() >= 1.25
 
 
 def test_the_spread_over_seeds_stands_apart_from_the_interval_over_events():
@@ -195,8 +218,8 @@ def test_pairs_whose_order_changes_are_listed_and_counted():
 def test_slices_are_columns_with_their_events():
     rows = [
         *DOCUMENT["metrics"],
-        row("gru4rec", 0.5, slice="target=head", events=60),
-        row("knn", 0.6, slice="target=head", events=60, low=None, high=None),
+        row("gru4rec", 0.5, slice="target=head", events=160),
+        row("knn", 0.6, slice="target=head", events=160, low=None, high=None),
         row("gru4rec", 0.2, slice="target=tail", events=1040),
     ]
     table = slice_table(findings(metrics=rows), "target", ENGLISH)
@@ -207,7 +230,18 @@ def test_slices_are_columns_with_their_events():
         ("markov", "missing", "missing"),
     )
     assert table.best == {(1, 1)}
-    assert "Events: Head: 60; Tail: 1,040." in table.notes
+    assert "Events: Head: 160; Tail: 1,040." in table.notes
+
+
+def test_no_value_of_few_events_is_marked_and_the_table_says_so():
+    # screen and page: a slice of 7 events had a best model
+    few = [row(model, value, slice="target=head", events=7) for model, value in (("gru4rec", 0.5), ("knn", 0.6))]
+    many = [row(model, value, slice="target=tail", events=100) for model, value in (("gru4rec", 0.5), ("knn", 0.6))]
+    table = slice_table(findings(metrics=[*DOCUMENT["metrics"], *few, *many]), "target", ENGLISH)
+    assert table.best == {(1, 2)}
+    note = "Nothing is marked where there are fewer than 100 events: which model is the best there is chance."
+    assert note in table.notes
+    assert note not in slice_table(findings(metrics=[*DOCUMENT["metrics"], *many]), "target", ENGLISH).notes
 
 
 def test_what_lists_are_like_is_told_in_percent():

@@ -225,7 +225,7 @@ def test_what_the_statistics_lack_is_named():
     assert table.notes[1:] == (
         "The test part begins at a time that is not available.",
         "Training events at or after the first test event: missing.",
-        "input: not available.",
+        "summary of the input: not available.",
         "missing: not available in the artifacts of this run.",
     )
 

@@ -28,7 +28,7 @@ def rows(model: str, recall: float, seed: str = "all", slice_name: str = "all") 
     shares = (("recall", 1.0), ("mrr", 0.5), ("ndcg", 0.75))
     return [
         {"model": model, "seed": seed, "metric": metric, "k": 20, "ties": "conservative", "slice": slice_name,
-         "value": recall * share, "low": None, "high": None, "events": 10}
+         "value": recall * share, "low": None, "high": None, "events": 100}
         for metric, share in shares
     ]  # fmt: skip
 

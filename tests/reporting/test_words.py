@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gru4rec_cli.data import removals, windows
+from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.evaluation import oracle
 from gru4rec_cli.models import registry
 from gru4rec_cli.reporting.text.words import ENGLISH, LANGUAGES, Sentence, words_of
@@ -113,6 +114,40 @@ def test_decimals_percentages_and_differences():
     assert SPANISH.signed_interval(-0.01, 0.02) == "[−0,0100;+0,0200]"
     assert SPANISH.interval(0.1, 0.2) == "[0,1000–0,2000]"
     assert (ENGLISH.p_value(0.00001), SPANISH.p_value(0.03)) == ("p < .0001", "p = 0,0300")
+
+
+def test_a_minus_is_a_minus_and_nothing_has_no_sign():
+    # screen and page: hyphens for minus
+    minus = "\u2212"
+    assert (ENGLISH.share(-0.25), SPANISH.share(-0.25)) == (f"{minus}.2500", f"{minus}0,2500")
+    assert (ENGLISH.percent(-0.023), SPANISH.fixed(-1234.5, 1)) == (
+        f"{minus}2.3 %",
+        f"{minus}1234,5".replace("1234", "1\u202f234"),
+    )
+    assert (ENGLISH.rounded(-0.1), ENGLISH.count(-7), ENGLISH.plain(-0.5)) == (
+        f"{minus}0.1",
+        f"{minus}7",
+        f"{minus}0.5",
+    )
+    assert (ENGLISH.share(-0.00001), ENGLISH.percent(-0.0001), ENGLISH.fixed(-0.0, 1)) == (".0000", "0.0 %", "0.0")
+    assert (ENGLISH.plain(1e-06), SPANISH.plain(2.5e-05)) == ("0.000001", "0,000025")
+
+
+def test_the_smallest_p_of_a_test_is_a_bound():
+    # screen and page: p at its floor without "≤"; 6 pairs, 10,000 exchanges: 6 / 10,001 = .00059994
+    assert ENGLISH.p_value(6 / 10_001, at_most=True) == "p ≤ .0006"
+    assert ENGLISH.probability(1 / 10_001, at_most=True) == "≤ .0001"
+    assert ENGLISH.probability(0.00012, at_most=True) == "≤ .0002"  # rounded down, it would not be true
+    assert SPANISH.p_value(0.012, at_most=True) == "p ≤ 0,0120"
+    assert ENGLISH.p_value(1.0, at_most=True) == "p = 1.000"
+
+
+def test_keys_of_artifacts_have_words_in_every_language():
+    # screen and page: `kept_epoch`, `window = none`
+    assert list(words_of("es").labels) == list(ENGLISH.labels)
+    for key in (*SplitSettings.model_fields, "kept_epoch"):
+        assert key in ENGLISH.labels, f"say {key} under [labels] of en.toml and es.toml"
+    assert ENGLISH.label("a_fact_of_another_package") == "a fact of another package"
 
 
 def test_lists_are_told_as_a_person_would():

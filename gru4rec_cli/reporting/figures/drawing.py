@@ -18,9 +18,22 @@ from gru4rec_cli.reporting.text.words import Words
 
 DPI = 144
 SIZE = (7.5, 4.5)  # inches
-# Okabe & Ito's colours, told apart with any colour vision; yellow is too faint on white, black is the oracle's.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
+# On white and, in the same order, on a dark page: 3 and 4.5 times as bright or dark as the ground, or more. The first
+# ones differ with any colour vision, later ones also by marker and line. Black is the oracle's.
+COLOURS: tuple[str, ...] = ("#0072B2", "#D55E00", "#009E73", "#BF3FA5", "#7A4B00", "#5B2C9F", "#B00020", "#2E90CF")
+COLOURS += ("#334400", "#8A6FE8", "#005566", "#CF6A7A", "#6B7A00", "#1F2FBF", "#777777", "#F0479B")
+COLOURS_ON_DARK: tuple[str, ...] = (
+    "#5BB5F0",
+    "#FF8A3C",
+    "#2FCB9B",
+    "#F07BD8",
+    "#D6B25E",
+    "#C08BFF",
+    "#FF6B78",
+    "#9CD8FF",
+)
+COLOURS_ON_DARK += ("#B9D24A", "#E2D9FF", "#4FD0DF", "#FFC0C4", "#EDED7A", "#6F8CFF", "#B5B5B5", "#FF9CCB")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "8", "d", "H", "x")
 LINES = ("-", "--", ":", "-.")
 # Text stays text: a reader can search and copy it, and any viewer has a sans-serif font.
 _STYLE = {
@@ -93,14 +106,15 @@ def write_figure(folder: Path, canvas: Canvas, figure: Figure, words: Words) -> 
 
 
 def looks(models: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return colour, marker and line of every model: no two share a marker among the first 12, nor colour and line."""
+    """Return colour, marker and line of every model: the first 16 have a colour and a marker that no other has, and
+    no two of the first 256 have both in common."""
     found: dict[str, dict[str, Any]] = {}
     for index, model in enumerate(name for name in models if name != ORACLE):
-        line = LINES[index // len(COLOURS) % len(LINES)]
+        round_, place = divmod(index, len(COLOURS))
         found[model] = {
-            "color": COLOURS[index % len(COLOURS)],
-            "marker": MARKERS[index % len(MARKERS)],
-            "linestyle": line,
+            "color": COLOURS[place],
+            "marker": MARKERS[(place + round_) % len(MARKERS)],
+            "linestyle": LINES[index // 8 % len(LINES)],
         }
     if ORACLE in models:
         found[ORACLE] = {"color": "black", "marker": "_", "linestyle": (0, (6, 2))}

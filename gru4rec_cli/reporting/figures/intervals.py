@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from gru4rec_cli.reporting.figures.drawing import COLOURS, MARKERS, Figure, new_canvas, short, write_figure
-from gru4rec_cli.reporting.figures.panels import Panel, interval_panels
+from gru4rec_cli.reporting.figures.panels import Panel, interval_panels, left_out, shown_models
 from gru4rec_cli.reporting.findings.run import Findings
 from gru4rec_cli.reporting.findings.sensitivity import factors
 from gru4rec_cli.reporting.text.phrases import model_label, protocol_label
@@ -17,15 +17,17 @@ from gru4rec_cli.reporting.text.words import Words
 _ROW = 0.28  # inches a model
 _FRAME = 1.3  # inches for title, axis and legend
 _WIDTH = 9.0
+_POINTS = 0.45  # of the width of a pixel on a page: a panel is 2 inches wide
 
 
 def draw_intervals(folder: Path, findings: Findings, words: Words) -> Figure | None:
-    """Draw a panel a metric: every model's estimate as a dot, its interval over events as a line, seeds as ticks."""
+    """Draw a panel a metric: the estimates of the bound and the contenders as dots, intervals over events as lines,
+    seeds as ticks."""
     panels = interval_panels(findings, words)
     if not panels:
         return None
-    canvas = new_canvas(_WIDTH, _FRAME + _ROW * len(findings.order))
-    row_of = {model_label(model, words): row for row, model in enumerate(findings.order)}
+    row_of = {model_label(model, words): row for row, model in enumerate(shown_models(findings))}
+    canvas = new_canvas(_WIDTH, _FRAME + _ROW * len(row_of))
     for axes, panel in zip(np.atleast_1d(canvas.subplots(1, len(panels), sharey=True)), panels, strict=True):
         _draw_panel(axes, panel, row_of)
     axes = canvas.axes[0]
@@ -34,11 +36,12 @@ def draw_intervals(folder: Path, findings: Findings, words: Words) -> Figure | N
     level = words.level(findings.confidence)
     caption = [words("intervals_caption", level=level)]
     caption += [words("seed_ticks")] if findings.several_seeds else []
+    caption += [left_out(findings, words)]
     told = words.enumerated([f"{row.label} {row.text}" for row in panels[0].rows])
     figure = Figure(
         words("intervals_name"),
         "intervals",
-        " ".join(caption),
+        " ".join(filter(None, caption)),
         words("intervals_alt", metric=panels[0].title, values=told, level=level),
     )
     return write_figure(folder, canvas, figure, words)
@@ -49,7 +52,8 @@ def _draw_panel(axes: Axes, panel: Panel, row_of: dict[str, int]) -> None:
         colour, y = ("black" if row.bound else COLOURS[0]), row_of[row.label]
         axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
         axes.plot(row.single, [y] * len(row.single), color=COLOURS[1], linestyle="", marker="|", markersize=11)
-        axes.plot([row.value], [y], color=colour, marker="|" if row.bound else "o", markersize=4.5)
+        marker, size = ("|", 4.5) if row.bound else ("o", _POINTS * 2 * panel.radius())
+        axes.plot([row.value], [y], color=colour, marker=marker, markersize=size, markeredgewidth=0.5)
     axes.set_title(panel.title)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.tick_params(axis="y", length=0)

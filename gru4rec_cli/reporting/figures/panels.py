@@ -1,6 +1,7 @@
 """Estimates and differences as dots with intervals on one scale, for a page or a figure."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,9 @@ from gru4rec_cli.reporting.text.words import Words
 
 _MARGIN = 0.04  # of the scale, on either side of what is shown
 _TICKS = 5
+_WIDTH = 280  # pixels of the scale on a phone; it is wider elsewhere
+_EDGE = 0.75  # pixels: the width of a dot's edge, half of which is outside
+_DOT = (1.25, 3.0)  # pixels: the smallest and the largest radius of a dot
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,13 @@ class Panel:
         low, high = self.scale()
         return [float(t) for t in MaxNLocator(_TICKS, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= t <= high]
 
+    def radius(self) -> float:
+        """Return the radius of a dot in pixels: no dot is wider than an interval, if it can still be seen."""
+        low, high = self.scale()
+        widths = [row.high - row.low for row in self.rows if row.high > row.low]
+        narrowest = min(widths, default=math.inf) / (high - low) * _WIDTH
+        return float(np.clip((narrowest - _EDGE) / 2, *_DOT))
+
     def place(self, value: float) -> float:
         """Return where a value stands between the ends of the scale, in percent."""
         low, high = self.scale()
@@ -58,7 +69,8 @@ class Panel:
 
 
 def interval_panels(findings: Findings, words: Words) -> tuple[Panel, ...]:
-    """Return a panel a metric: every model's estimate with its interval over events, and the values of single seeds."""
+    """Return a panel a metric: the estimates of the bound and the contenders with their intervals over events, and the
+    values of single seeds."""
     panels = [interval_panel(findings, metric, words) for metric in METRICS]
     return tuple(panel for panel in panels if panel.rows)
 
@@ -66,7 +78,7 @@ def interval_panels(findings: Findings, words: Words) -> tuple[Panel, ...]:
 def interval_panel(findings: Findings, metric: str, words: Words) -> Panel:
     """Return the panel of one metric."""
     rows = []
-    for model in findings.order:
+    for model in shown_models(findings):
         key = findings.key(model, metric)
         estimate = findings.found.get(key)
         if estimate is None:
@@ -87,11 +99,30 @@ def interval_panel(findings: Findings, metric: str, words: Words) -> Panel:
     return Panel(findings.metric_label(metric, findings.cutoff), tuple(rows))
 
 
+def shown_models(findings: Findings) -> list[str]:
+    """Return the models that a figure of intervals shows, in order. One far below the others would stretch the scale
+    until no interval could be seen."""
+    return [model for model in findings.order if model == ORACLE or model in findings.contenders]
+
+
+def left_out(findings: Findings, words: Words) -> str:
+    """Return a sentence on the models that are not contenders, or an empty text."""
+    others = {model: estimate for model, estimate in findings.ranked.items() if model not in findings.contenders}
+    return far_below({model: estimate.value for model, estimate in others.items()}, words)
+
+
+def far_below(models: Mapping[str, float], words: Words) -> str:
+    """Return a sentence on models that a figure leaves out, with the headline of each, or an empty text."""
+    told = [f"{model} {words.share(value)}" for model, value in models.items()]
+    return words("left_out", models=words.enumerated(told)) if told else ""
+
+
 def difference_panel(findings: Findings, words: Words) -> Panel | None:
-    """Return how far every other model is below the best in the headline metric; None where the run did not compare."""
+    """Return how far every other contender is below the best in the headline metric; None where the run did not
+    compare."""
     if not findings.ranked:
         return None
-    best, *others = findings.ranked
+    best, *others = findings.contenders
     rows = []
     for other in others:
         entry = findings.difference(best, other)

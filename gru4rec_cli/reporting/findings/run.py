@@ -16,6 +16,7 @@ from gru4rec_cli.evaluation.summary import ALL_SEEDS
 
 METRICS_SOURCE = f"evaluate/{METRICS_FILE}"
 _COLUMNS = ("model", "seed", "metric", "k", "ties", "slice", "value", "low", "high")
+_CONTENDER = 0.5  # of the best model's headline, from which on a model is a contender
 Key = tuple[str, str, int, str]  # model, metric, cutoff, tie rule
 
 
@@ -61,6 +62,14 @@ def model_order(found: Mapping[Key, Estimate], *, ties: str, cutoff: int) -> lis
         return model != ORACLE, -estimate.value if estimate else math.inf
 
     return sorted(dict.fromkeys(key[0] for key in found), key=place)
+
+
+def contenders(ranked: Mapping[str, float]) -> list[str]:
+    """Return the models, given by their headline with the best first, that are at least half as good as the best; two
+    of them where there are two."""
+    best = next(iter(ranked.values()), 0.0)
+    near = [model for model, value in ranked.items() if value >= _CONTENDER * best]
+    return near if len(near) > 1 else list(ranked)[:2]
 
 
 def metric_label(metric: str, cutoff: object) -> str:
@@ -145,6 +154,11 @@ class Findings:
         """Headline estimates of the models proper, without the oracle, the best first."""
         return {m: self.found[self.key(m)] for m in self.order if m != ORACLE and self.key(m) in self.found}
 
+    @cached_property
+    def contenders(self) -> list[str]:
+        """The models whose headline is at least half of the best one's, and the next best where that is one alone."""
+        return contenders({model: estimate.value for model, estimate in self.ranked.items()})
+
     @property
     def oracle(self) -> Estimate | None:
         return self.found.get(self.key(ORACLE))
@@ -153,9 +167,11 @@ class Findings:
         """Return the stage that fitted a model: `baseline`, `train`, `oracle`."""
         return str(self.models.get(model, {}).get("stage", ""))
 
-    def best_of(self, stage: str) -> str | None:
-        """Return the best model of `baseline` or `train`."""
-        return next((model for model in self.ranked if self.stage(model) == stage), None)
+    def best_of(self, stage: str, metric: str = HEADLINE) -> str | None:
+        """Return the best model of `baseline` or `train` by a metric; of equal ones, the first in table order."""
+        keys = {model: self.key(model, metric) for model in self.ranked if self.stage(model) == stage}
+        values = {model: self.found[key].value for model, key in keys.items() if key in self.found}
+        return max(values, key=lambda model: values[model], default=None)
 
     def seeds(self, model: str) -> list[str]:
         """Return the seeds with which a model was fitted, as text, in the order of the table."""
@@ -184,6 +200,11 @@ class Findings:
     def differences(self) -> list[Mapping[str, Any]] | None:
         """Every pair of models and metric, or None where the run did not compare them."""
         return self.document.get("differences")
+
+    def at_floor(self, entry: Mapping[str, Any]) -> bool:
+        """Return whether the p-value of a comparison is the smallest that its number of permutations can give."""
+        p, permutations = entry.get("p"), self.protocol.get("permutations")
+        return bool(p is not None and permutations and p * (1 + permutations) < 1.5)
 
     def difference(self, first: str, second: str, metric: str = HEADLINE) -> Mapping[str, Any] | None:
         """Return the comparison of two models, whichever stands first."""

@@ -1,7 +1,10 @@
 """How the numbers came about: protocol, models, environment, provenance."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+import yaml
 
 from gru4rec_cli.evaluation.metrics import METRICS, TIE_RULES
 from gru4rec_cli.evaluation.slices import TARGETS
@@ -12,7 +15,7 @@ from gru4rec_cli.reporting.text.phrases import tie_name
 from gru4rec_cli.reporting.text.words import Sentence, Words
 
 _TOLD = {"task", "candidates", "items", "events", "sessions", "ties", "cutoffs", "unit"}
-_TOLD |= {"confidence", "interval", "resamples", "slices"}
+_TOLD |= {"confidence", "interval", "resamples", "slices", "test", "permutations", "unseen", "seed", "seeds"}
 _PROTOCOL_SOURCE = f"{METRICS_SOURCE} › protocol"
 
 
@@ -21,7 +24,7 @@ def protocol_sentences(protocol: Mapping[str, Any], words: Words) -> list[Senten
 
     def told(key: str) -> str:
         value = protocol.get(key)
-        return words("in_place", key=key) if value is None else words.plain(value)
+        return words("in_place", key=words.label(key)) if value is None else words.plain(value)
 
     ties, confidence = str(protocol.get("ties")), protocol.get("confidence")
     level = told("confidence") if confidence is None else words.level(confidence)
@@ -44,12 +47,29 @@ def protocol_sentences(protocol: Mapping[str, Any], words: Words) -> list[Senten
         else words.say("protocol_no_intervals"),
     ]
     said += [_target_slices(protocol["slices"], words)] if protocol.get("slices") else []
+    said += _test_and_seeds(protocol, words)
     said += [
-        words.say("entry", key=key, value=words.plain(value))
+        words.say("entry", key=words.label(key), value=words.plain(value))
         for key, value in sorted(protocol.items())
         if key not in _TOLD
     ]
     return [Sentence(s.text, s.values, _PROTOCOL_SOURCE) for s in said]
+
+
+def _test_and_seeds(protocol: Mapping[str, Any], words: Words) -> list[Sentence]:
+    """Return how differences are tested, what counts of items that training lacks, and every seed."""
+    said = []
+    if "test" in protocol:
+        drawn = words.plain(protocol.get("permutations"))
+        said.append(words.say("protocol_test", test=words.plain(protocol["test"]), permutations=drawn))
+    if "unseen" in protocol:
+        fate = words("dropped" if protocol["unseen"] == "drop" else "kept_as_misses")
+        said.append(words.say("protocol_unseen", fate=fate))
+    if "seeds" in protocol:
+        said.append(words.say("protocol_seeds", seeds=words.enumerated([str(seed) for seed in protocol["seeds"]])))
+    if "seed" in protocol:
+        said.append(words.say("protocol_seed", seed=str(protocol["seed"])))
+    return said
 
 
 def _target_slices(slices: Mapping[str, Any], words: Words) -> Sentence:
@@ -67,8 +87,21 @@ def split_settings(settings: Mapping[str, Any] | None, words: Words) -> Block:
     """Return how the data was cleaned and divided."""
     if settings is None:
         return Gap(words.say("gap_split_settings"))
-    source = "split/statistics.json › settings"
-    return Sentences((words.say("split_settings", source, settings=_assigned(settings, words)),))
+    rows = tuple(
+        (words.label(key), Cell(_setting(value, words), source=f"split/statistics.json › settings.{key}"))
+        for key, value in settings.items()
+        if value is not None
+    )
+    columns = (words("setting"), words("value"))
+    return Table(words("split_settings"), columns, rows, source="split/statistics.json › settings")
+
+
+def _setting(value: Any, words: Words) -> str:
+    """Return the value of a setting; of several in one, each with its name."""
+    if isinstance(value, Mapping):
+        parts = [f"{words.label(key)} {words.plain(part)}" for key, part in value.items() if part is not None]
+        return words.enumerated(parts)
+    return words.labels.get(value, value) if isinstance(value, str) else words.plain(value)
 
 
 def model_blocks(models: Mapping[str, Any], not_applicable: Mapping[str, str], words: Words) -> list[Block]:
@@ -99,14 +132,16 @@ def _model_details(about: Mapping[str, Any], words: Words) -> list[Sentence]:
     if settings is None:
         below.append(words.say("gap", what=words("gap_settings")))
     elif settings:
-        below.append(words.say("model_settings", settings=_assigned(settings, words)))
+        below.append(words.say("model_settings", settings=_as_configured(settings)))
     if seeds and about.get("random", True):
         below.append(words.say("model_seeds", seeds=words.enumerated([str(seed) for seed in seeds])))
     return below
 
 
-def _assigned(settings: Mapping[str, Any], words: Words) -> str:
-    return "; ".join(f"{key} = {words.plain(value)}" for key, value in settings.items())
+def _as_configured(settings: Mapping[str, Any]) -> str:
+    """Return settings as a configuration holds them, on one line, without those that are not set."""
+    chosen = {key: value for key, value in settings.items() if value is not None}
+    return yaml.safe_dump(chosen, default_flow_style=True, width=math.inf, allow_unicode=True, sort_keys=False).strip()
 
 
 def environment_blocks(provenance: Mapping[str, Any], words: Words) -> list[Block]:

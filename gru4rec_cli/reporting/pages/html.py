@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from gru4rec_cli.reporting.figures.drawing import COLOURS, COLOURS_ON_DARK
 from gru4rec_cli.reporting.pages.blocks import Section
 from gru4rec_cli.reporting.tables import Cell, Table
 from gru4rec_cli.reporting.text.summary import KeyFigure
@@ -53,11 +54,22 @@ def page_html(
         cells=_cells,
         percent=lambda place: f"{place:.2f}%",
         gap=lambda what: _gap(what, words),
-        style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        style=Markup(_style()),
         script=Markup(script),
         script_hash=_hash(script),
     )
     return page.lstrip()
+
+
+def _style() -> str:
+    """Return the style of the page, the colours of models in figures first."""
+    light, dark = (
+        " ".join(f"--model-{place}: {colour};" for place, colour in enumerate(colours))
+        for colours in (COLOURS, COLOURS_ON_DARK)
+    )
+    scheme = "@media screen and (prefers-color-scheme: dark)"
+    own = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
+    return f":root {{ {light} }}\n{scheme} {{ :root {{ {dark} }} }}\n{own}"
 
 
 def _hash(script: str) -> str:
@@ -97,8 +109,9 @@ def _cell(table: Table, row: int, column: int, text: str) -> dict[str, Any]:
     }
 
 
-# What the page decides; the colours of the models stay.
+# What the page decides, by its colour scheme.
 _PAGE_COLOURS = {"#000000": "currentColor", "#ffffff": "none", "#dddddd": "var(--grid)", "#666666": "var(--axis)"}
+_PAGE_COLOURS |= {colour.lower(): f"var(--model-{place})" for place, colour in enumerate(COLOURS)}
 _LEFT_OUT = re.compile(r"<(metadata|style|title)\b.*?</\1>|<!--.*?-->", re.DOTALL)
 _TAG = re.compile(r"<[a-z][^>]*>", re.DOTALL)  # matplotlib escapes what is between tags and in attributes
 _NAME = re.compile(r'(\bid="|url\(#|href="#)')

@@ -7,7 +7,7 @@ from typing import Any
 
 from gru4rec_cli.evaluation.metrics import METRICS
 from gru4rec_cli.reporting.figures.drawing import Figure
-from gru4rec_cli.reporting.figures.panels import difference_panel, interval_panels
+from gru4rec_cli.reporting.figures.panels import difference_panel, interval_panels, left_out
 from gru4rec_cli.reporting.figures.study import curve_stem
 from gru4rec_cli.reporting.findings.run import Findings
 from gru4rec_cli.reporting.pages.about import (
@@ -34,6 +34,7 @@ from gru4rec_cli.reporting.tables.training import training_table
 from gru4rec_cli.reporting.text.sentences import pair_sentences, sensitivity_sentences
 from gru4rec_cli.reporting.text.summary import caveats, cost_sentence, summary_sentences
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
+from gru4rec_cli.reporting.text.worth import worth_sentences
 
 _MOST_OPEN = 12  # rows of a list of details that stands open
 
@@ -85,7 +86,7 @@ def report_sections(artifacts: Artifacts, words: Words = ENGLISH) -> list[Sectio
 
 
 def summary_blocks(artifacts: Artifacts, words: Words) -> list[Block]:
-    """Return the summary: results, costs, caveats."""
+    """Return the summary: the best model, whether a trained one is worth it, the table of results, caveats."""
     findings = artifacts.findings
     if not findings.found:
         return [Gap(words.say("gap_metrics"))]
@@ -93,8 +94,12 @@ def summary_blocks(artifacts: Artifacts, words: Words) -> list[Block]:
     if not said:
         return [Gap(words.say("gap_headline", metric=findings.label))]
     limits = caveats(findings, artifacts.statistics, words)
+    worth = worth_sentences(findings, words)
+    answer: list[Block] = [Heading(words("worth")), Sentences((*worth, cost_sentence(words)))] if worth else []
     return [
-        Sentences((*said, cost_sentence(words))),
+        Sentences((*said, *([] if worth else [cost_sentence(words)]))),
+        *answer,
+        results_table(findings, words),
         Heading(words("caveats")),
         Sentences(tuple(limits)),
     ]
@@ -105,10 +110,13 @@ def _results(artifacts: Artifacts, words: Words) -> list[Block]:
     if not findings.found:
         return [Gap(words.say("gap_metrics"))]
     level = words.level(findings.confidence)
-    caption = words("intervals_caption", level=level) + (f" {words('seed_ticks')}" if findings.several_seeds else "")
+    caption = [words("intervals_caption", level=level)]
+    caption += [words("seed_ticks")] if findings.several_seeds else []
+    caption += [left_out(findings, words)]
     return [
-        results_table(findings, words),
-        Panels(interval_panels(findings, words), caption, artifacts.picture("intervals").figure),
+        Panels(
+            interval_panels(findings, words), " ".join(filter(None, caption)), artifacts.picture("intervals").figure
+        ),
         all_cutoffs_table(findings, words),
     ]
 
@@ -122,7 +130,8 @@ def _pairs(findings: Findings, words: Words) -> list[Block]:
         blocks.append(Sentences((*said, words.say("yardstick"))))
     panel = difference_panel(findings, words)
     if panel:
-        blocks.append(Panels((panel,), words("difference_caption", level=words.level(findings.confidence))))
+        caption = words("difference_caption", level=words.level(findings.confidence))
+        blocks.append(Panels((panel,), " ".join(filter(None, (caption, left_out(findings, words))))))
     return [*blocks, matrix_table(findings, words), Folded(differences_table(findings, words))]
 
 

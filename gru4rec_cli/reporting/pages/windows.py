@@ -9,14 +9,14 @@ from typing import Any
 from gru4rec_cli.base.names import METRICS_FILE, ORACLE
 from gru4rec_cli.evaluation.metrics import HEADLINE, METRICS
 from gru4rec_cli.evaluation.slices import WHOLE
-from gru4rec_cli.reporting.figures.panels import Panel, Whisker
-from gru4rec_cli.reporting.findings.run import Estimate, Findings, Key, metric_source, model_order
+from gru4rec_cli.reporting.figures.panels import Panel, Whisker, far_below
+from gru4rec_cli.reporting.findings.run import Estimate, Findings, Key, contenders, metric_source, model_order
 from gru4rec_cli.reporting.pages.about import provenance_blocks
 from gru4rec_cli.reporting.pages.blocks import Block, Panels, Section, Sentences
 from gru4rec_cli.reporting.pages.html import page_html
 from gru4rec_cli.reporting.pages.markdown import sections_markdown
 from gru4rec_cli.reporting.tables import Cell, Table
-from gru4rec_cli.reporting.tables.cells import best_cells, marked_note, missing_note, tie_note
+from gru4rec_cli.reporting.tables.cells import best_cells, few_note, marked_note, missing_note, tie_note
 from gru4rec_cli.reporting.text.phrases import model_label
 from gru4rec_cli.reporting.text.words import ENGLISH, Words, page_file, words_of
 
@@ -60,6 +60,12 @@ class JointFindings:
     def means(self) -> dict[Key, Estimate]:
         """The means as estimates without intervals."""
         return {key: Estimate(row["mean"], math.nan, math.nan) for key, row in self.rows.items()}
+
+    @cached_property
+    def ranked(self) -> dict[str, float]:
+        """The mean headline of the models proper, the best first."""
+        keys = {model: self.first.key(model) for model in self.order if model != ORACLE}
+        return {model: self.means[key].value for model, key in keys.items() if key in self.means}
 
     @cached_property
     def order(self) -> list[str]:
@@ -137,13 +143,14 @@ def by_window_table(joint: JointFindings, words: Words = ENGLISH) -> Table:
         for shift, window in enumerate(joint.windows)
         for row, column in best_cells(window.findings.found, [[key] for key in keys], words)
     }
+    few = next(filter(None, (few_note(window.findings.found.values(), words) for window in joint.windows)), [])
     return Table(
         words("by_window", metric=joint.first.label),
         (words("model"), *(str(number) for number in range(1, 1 + len(joint.windows)))),
         rows,
         frozenset(best),
         numeric=frozenset(range(1, 1 + len(joint.windows))),
-        notes=tuple(marked_note(best, words)),
+        notes=(*marked_note(best, words), *few),
         source=f"windows/*/{metric_source(joint.first.key('*'))}",
     )
 
@@ -198,10 +205,12 @@ def joint_pages(
 
 def joint_sections(joint: JointFindings, provenance: Mapping[str, Any], words: Words) -> list[Section]:
     """Return the sections of the page; `provenance` as in `joint_pages`."""
+    shown = contenders(joint.ranked)
+    caption = words("windows_caption"), far_below({m: v for m, v in joint.ranked.items() if m not in shown}, words)
     results: list[Block] = [
         Sentences(tuple(_summary(joint, words))),
         joint_table(joint, words),
-        Panels(tuple(_panel(joint, metric, words) for metric in METRICS), words("windows_caption")),
+        Panels(tuple(_panel(joint, metric, words) for metric in METRICS), " ".join(filter(None, caption))),
     ]
     return [
         Section("results", words("results"), results),
@@ -225,10 +234,11 @@ def _summary(joint: JointFindings, words: Words) -> list[Any]:
 
 def _panel(joint: JointFindings, metric: str, words: Words) -> Panel:
     rows = []
+    shown = contenders(joint.ranked)
     for model in joint.order:
         key = joint.first.key(model, metric)
         row = joint.rows.get(key)
-        if row is not None:
+        if row is not None and (model == ORACLE or model in shown):
             spread = math.nan if row["sd"] is None else row["sd"]
             single = tuple(found.value for found in joint.values(model, metric) if found)
             rows.append(

@@ -1,6 +1,6 @@
 """Cells and notes that several tables share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.evaluation.metrics import TIE_RULES
@@ -10,6 +10,7 @@ from gru4rec_cli.reporting.text.phrases import tie_name, with_interval
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
 
 NO_COST = "–"
+FEWEST_EVENTS = 100  # that a value is marked as the best by: one of few events is chance
 _SHORTEST = 0.05  # seconds; below it a time would be shown as none
 
 
@@ -52,15 +53,29 @@ def _memory(count: float, words: Words) -> str:
 def best_cells(
     found: Mapping[Key, Estimate], keys: Sequence[Sequence[Key]], words: Words
 ) -> frozenset[tuple[int, int]]:
-    """Return cells (row, column + 1) whose value, as shown, is the highest of the column among the real models."""
+    """Return cells (row, column + 1) whose value, as shown, is the highest of the column among the real models; none in
+    a column of few events."""
     best: set[tuple[int, int]] = set()
     for column, cells in enumerate(zip(*keys, strict=True)):
         shown = {
-            row: words.share(found[key].value) for row, key in enumerate(cells) if key in found and key[0] != ORACLE
+            row: words.share(found[key].value)
+            for row, key in enumerate(cells)
+            if key in found and key[0] != ORACLE and not has_few_events(found[key])
         }
         if len(shown) > 1:
             best |= {(row, column + 1) for row, text in shown.items() if text == max(shown.values())}
     return frozenset(best)
+
+
+def has_few_events(estimate: Estimate) -> bool:
+    """Return whether a value is the mean of too few events to be marked."""
+    return estimate.events is not None and estimate.events < FEWEST_EVENTS
+
+
+def few_note(estimates: Iterable[Estimate], words: Words) -> list[str]:
+    """Return a note that nothing is marked where there are few events, if that is so."""
+    few = any(has_few_events(estimate) for estimate in estimates)
+    return [words("few_note", fewest=words.count(FEWEST_EVENTS))] if few else []
 
 
 def tie_note(ties: str, words: Words) -> str:

@@ -6,10 +6,19 @@ from gru4rec_cli.base.names import ORACLE, TEST_FILE, TRAIN_FILE
 from gru4rec_cli.evaluation.metrics import METRICS
 from gru4rec_cli.reporting.findings.run import Estimate, Key, metric_label, metric_source
 from gru4rec_cli.reporting.tables import Cell, Table
-from gru4rec_cli.reporting.tables.cells import cost_cells, interval_note, marked_note, missing_note, tie_note
+from gru4rec_cli.reporting.tables.cells import (
+    cost_cells,
+    few_note,
+    has_few_events,
+    interval_note,
+    marked_note,
+    missing_note,
+    tie_note,
+)
 from gru4rec_cli.reporting.text.comparison import Group, RunResults
 from gru4rec_cli.reporting.text.phrases import model_label, with_interval
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
+from gru4rec_cli.reporting.text.worth import cost_ratio
 
 
 def runs_table(group: Group, words: Words = ENGLISH, heading: str = "") -> Table:
@@ -24,8 +33,13 @@ def runs_table(group: Group, words: Words = ENGLISH, heading: str = "") -> Table
     best = _best(entries, words)
     found: dict[Key, Estimate] = {key: e for run in group.runs for key, e in run.findings.found.items()}
     notes = [interval_note(found, findings.confidence, words), tie_note(findings.ties, words), words("runs_untested")]
-    notes += [*marked_note(best, words), *missing_note(rows, words), *_training_note(group, words)]
-    notes += [words("costs_note_runs")]
+    notes += [
+        *marked_note(best, words),
+        *few_note(found.values(), words),
+        *missing_note(rows, words),
+        *_training_note(group, words),
+    ]
+    notes += [words("costs_note_runs"), *_worth_notes(group, words)]
     title = words("results_at", k=findings.cutoff)
     return Table(
         f"{heading}: {title}" if heading else title,
@@ -63,7 +77,7 @@ def _best(entries: Sequence[tuple[RunResults, str]], words: Words) -> frozenset[
         shown = {}
         for row, (run, model) in enumerate(entries):
             estimate = run.findings.found.get(run.findings.key(model, metric))
-            if estimate and model != ORACLE:
+            if estimate and model != ORACLE and not has_few_events(estimate):
                 shown[row] = words.share(estimate.value)
         if len(shown) > 1:
             best |= {(row, column) for row, text in shown.items() if text == max(shown.values())}
@@ -75,6 +89,12 @@ def _training_note(group: Group, words: Words) -> list[str]:
     alone."""
     hashes = {run.hashes.get(TRAIN_FILE) for run in group.runs}
     return [words("runs_training_differs", runs=words.listed(group.labels))] if len(hashes) > 1 else []
+
+
+def _worth_notes(group: Group, words: Words) -> list[str]:
+    """Return what the best trained model of every run costs and brings beside the best baseline."""
+    ratios = {run.label: cost_ratio(run.findings, run.costs, words) for run in group.runs}
+    return [words("run_says", run=label, told=ratio.plain()) for label, ratio in ratios.items() if ratio is not None]
 
 
 def models_by_run(group: Group, words: Words = ENGLISH) -> Table:

@@ -15,7 +15,7 @@ _LENGTHS = ("mean_session_length", "median_session_length", "max_session_length"
 def data_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
     """Return size, session lengths and time span of what was read and of every part made of it."""
     found = [
-        (words("read_part", name=name), summary, f"input.{name}")
+        (words("read_part", name=words.phrase(name)), summary, f"input.{name}")
         for name, summary in (statistics.get("input") or {}).items()
     ]
     found += [
@@ -35,7 +35,7 @@ def data_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
     notes = (
         words("length_note"),
         *_split_notes(statistics, words),
-        *(words("key_not_available", key=key) for key in ("input", "parts") if not statistics.get(key)),
+        *(words("key_not_available", key=words.label(key)) for key in ("input", "parts") if not statistics.get(key)),
         *missing_note(rows, words),
     )
     return Table(

@@ -54,6 +54,7 @@ def differences_table(findings: Findings, words: Words) -> Table:
     notes = (
         words("difference_note", level=words.level(findings.confidence), permutations=drawn),
         words("holm_note", level=_level(findings, words)),
+        *([words("floor_note")] if any(map(findings.at_floor, entries)) else []),
         *missing_note(rows, words),
     )
     return Table(
@@ -86,7 +87,7 @@ def _difference_row(findings: Findings, entry: Mapping[str, Any], words: Words) 
         number(value, words.signed(value or 0)),
         number(relative, words.percent(relative or 0)) if relative is not None else "–",
         Cell(interval, value=low, source=source),
-        number(p, words.probability(p or 0)),
+        number(p, words.probability(p or 0, at_most=findings.at_floor(entry))),
         Cell(verdict, tone="" if distinct is None else "up" if distinct else "even"),
     )
 

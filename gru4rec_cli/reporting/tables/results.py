@@ -13,6 +13,7 @@ from gru4rec_cli.reporting.tables import Cell, Table
 from gru4rec_cli.reporting.tables.cells import (
     best_cells,
     cost_cells,
+    few_note,
     interval_cell,
     interval_note,
     marked_note,
@@ -43,7 +44,12 @@ def results_table(
     columns = [words("model"), *(metric_label(metric, findings.cutoff) for metric in METRICS)]
     best = best_cells(found, keys, words)
     notes = [interval_note(found, findings.confidence, words), tie_note(findings.ties, words)]
-    notes += [*marked_note(best, words), *mean_note(findings, words), *missing_note(rows, words)]
+    notes += [
+        *marked_note(best, words),
+        *few_note(found.values(), words),
+        *mean_note(findings, words),
+        *missing_note(rows, words),
+    ]
     if costs is not None:
         columns += [words("fit_time"), words("memory")]
         for model, cells in zip([*models, *not_applicable], rows, strict=True):
@@ -76,7 +82,8 @@ def all_cutoffs_table(findings: Findings, words: Words = ENGLISH) -> Table:
             if row
         ]
     columns = (words("metric"), words("model"), *(f"K = {k}" for k in cutoffs))
-    notes = [tie_note(findings.ties, words), *marked_note(best, words), *missing_note(rows, words)]
+    notes = [tie_note(findings.ties, words), *marked_note(best, words), *few_note(found.values(), words)]
+    notes += missing_note(rows, words)
     return Table(
         words("all_cutoffs"),
         columns,
@@ -105,6 +112,7 @@ def ties_table(findings: Findings, words: Words = ENGLISH) -> Table:
         *(f"{tie_name(rule, words).capitalize()}: {words(f'{rule}_rule')}." for rule in TIE_RULES),
         words("gap_note"),
         *marked_note(best, words),
+        *few_note(found.values(), words),
         *missing_note(rows, words),
     ]
     return Table(

@@ -8,7 +8,7 @@ from gru4rec_cli.evaluation.slices import TARGETS
 from gru4rec_cli.evaluation.summary import ALL_SEEDS
 from gru4rec_cli.reporting.findings.run import METRICS_SOURCE, Estimate, Findings, Key, estimates, metric_source
 from gru4rec_cli.reporting.tables import Cell, Table
-from gru4rec_cli.reporting.tables.cells import best_cells, interval_cell, marked_note, missing_note
+from gru4rec_cli.reporting.tables.cells import best_cells, few_note, interval_cell, marked_note, missing_note
 from gru4rec_cli.reporting.text.phrases import model_label
 from gru4rec_cli.reporting.text.words import Words
 
@@ -43,6 +43,7 @@ def slice_table(findings: Findings, group: str, words: Words) -> Table:
         best |= {(row, column + 1) for row, _ in best_cells(found, keys, words)}
     columns = [slice_label(name, words) for name in slices]
     notes = [words(f"slice_{group}_note"), *_event_notes(findings, slices, words)]
+    notes += few_note((estimate for found in slices.values() for estimate in found.values()), words)
     return Table(
         words(f"slice_{group}", metric=findings.label),
         (words("model"), *columns),

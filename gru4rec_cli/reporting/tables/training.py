@@ -17,7 +17,8 @@ def training_table(fits: Mapping[str, Mapping[str, Any]], models: Mapping[str, A
     for fit, found in fits.items():
         losses = [row["loss"] for row in found.get("curve", []) if "loss" in row]
         facts = "; ".join(
-            words("entry", key=key, value=words.plain(value)) for key, value in lasting(found.get("facts", {})).items()
+            words("entry", key=words.label(key), value=words.plain(value))
+            for key, value in lasting(found.get("facts", {})).items()
         )
         if losses or facts:
             stage = models.get(FitName.parse(fit).model, {}).get("stage", "STAGE")

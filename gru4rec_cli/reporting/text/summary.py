@@ -17,7 +17,7 @@ STATISTICS_SOURCE = f"split/{STATISTICS_FILE}"
 
 
 def summary_sentences(findings: Findings, words: Words) -> list[Sentence]:
-    """Return best against next, best trained against best baseline, distance from the bound; in careful words."""
+    """Return the best model, best against next, distance from the bound; in careful words."""
     recall = findings.ranked
     if not recall:
         return []
@@ -28,15 +28,10 @@ def summary_sentences(findings: Findings, words: Words) -> list[Sentence]:
     base = next((base for base in (100, 1_000) if recall[best].value * base >= _FEWEST_HITS), 10_000)
     counts = {"hits": words.fixed(recall[best].value * base, 0), "base": words.count(base)}
     said.append(words.say("in_plain_words", source, k=findings.cutoff, model=best, **counts))
-    compared = [(best, other) for other in others[:1]]
-    pair = (findings.best_of("train"), findings.best_of("baseline"))
-    if pair[0] and pair[1]:
-        first, second = sorted((pair[0], pair[1]), key=list(recall).index)
-        compared += [(first, second)] if (first, second) not in compared else []
-    said += [comparison(findings, first, second, words) for first, second in compared]
+    said += [comparison(findings, best, other, words) for other in others[:1]]
     alone = best_sentence(findings, words)
     said += [alone] if alone else []
-    if compared:
+    if others:
         said.append(words.say("yardstick"))
     return said + _bound(findings, recall, best, words)
 
@@ -73,7 +68,8 @@ def comparison(findings: Findings, first: str, second: str, words: Words) -> Sen
 def _verdict(findings: Findings, first: str, second: str, relative: float | None, words: Words) -> str:
     entry = findings.difference(first, second)
     if entry is not None and entry.get("p_holm") is not None:
-        p, distinct = words.p_value(entry["p_holm"]), bool(entry.get("distinguishable"))
+        p = words.p_value(entry["p_holm"], at_most=findings.at_floor(entry))
+        distinct = bool(entry.get("distinguishable"))
         level = words("and_same_level") if distinct and relative is not None and relative < SAME_LEVEL else ""
         return words("tested_distinct" if distinct else "tested_even", p=p) + level
     better, worse = findings.ranked[first], findings.ranked[second]

@@ -1,10 +1,12 @@
 """Texts by key in the language of the reader, and numbers as that language writes them."""
 
 import json
+import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ def escape_markdown(value: object) -> str:
 
 LANGUAGES = Path(__file__).parent / "languages"  # one file a language, the same keys and gaps in all of them
 _SMALLEST_P = 0.0001
+_MINUS = "\u2212"
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Words:
     language: str
     texts: Mapping[str, str]
     phrases: Mapping[str, str]
+    labels: Mapping[str, str]
     decimal_mark: str
     thousands: str
     leading_zero: bool  # before the decimal mark of a share
@@ -79,12 +83,16 @@ class Words:
         whole = str(text)
         return self.phrases.get(whole) or "; ".join(self.phrases.get(part, part) for part in whole.split("; "))
 
+    def label(self, key: str) -> str:
+        """Return the words for a key of an artifact, such as `kept_epoch`; without any, the key with blanks."""
+        return self.labels.get(key) or key.replace("_", " ")
+
     def share(self, value: float) -> str:
         """Return a share with four decimals: `.4321`, `0,4321`."""
         text = f"{value:.4f}"
         if not self.leading_zero:
             text = text.replace("0.", ".", 1) if abs(value) < 1 and text.lstrip("-")[0] == "0" else text[:-1]
-        return self._marked(text)
+        return self._written(text)
 
     def signed(self, value: float) -> str:
         """Return a difference of shares, always with its sign; what rounds to zero has none."""
@@ -93,12 +101,12 @@ class Words:
 
     def fixed(self, value: float, digits: int) -> str:
         """Return a number with this many decimals."""
-        return self._grouped(f"{value:,.{digits}f}")
+        return self._written(f"{value:,.{digits}f}")
 
     def count(self, value: int) -> str:
         """Return a whole number, its thousands separated."""
         text = f"{value:,}"
-        return text.replace(",", "") if self.language == "es" and abs(value) < 10_000 else self._grouped(text)
+        return self._written(text.replace(",", "") if self.language == "es" and abs(value) < 10_000 else text)
 
     def percent(self, share: float, digits: int = 1) -> str:
         """Return a share as a percentage, a blank that does not break before the sign."""
@@ -106,7 +114,7 @@ class Words:
 
     def level(self, confidence: float) -> str:
         """Return a coverage without needless decimals: `95 %`."""
-        return f"{self._marked(f'{confidence * 100:g}')} %"
+        return f"{self._written(f'{confidence * 100:g}')} %"
 
     def interval(self, low: float, high: float) -> str:
         """Return two shares in brackets. No blank inside: where a terminal is too narrow, the line breaks before
@@ -117,13 +125,16 @@ class Words:
         """Return two differences in brackets; a dash between signs would be read as one of them."""
         return f"[{self.signed(low)};{self.signed(high)}]"
 
-    def probability(self, p: float) -> str:
-        """Return a p-value as a table shows it."""
+    def probability(self, p: float, *, at_most: bool = False) -> str:
+        """Return a p-value as a table shows it; `at_most`, rounded up, where the test can give no smaller one."""
+        if at_most and p < 1:
+            return f"≤ {self.share(math.ceil(p / _SMALLEST_P - 1e-6) * _SMALLEST_P)}"
         return f"< {self.share(_SMALLEST_P)}" if p < _SMALLEST_P else self.share(p)
 
-    def p_value(self, p: float) -> str:
-        """Return a p-value as a sentence shows it: `p = .0300`, `p < .0001`."""
-        return f"p {self.probability(p)}" if p < _SMALLEST_P else f"p = {self.probability(p)}"
+    def p_value(self, p: float, *, at_most: bool = False) -> str:
+        """Return a p-value as a sentence shows it: `p = .0300`, `p < .0001`, `p ≤ .0006`."""
+        shown = self.probability(p, at_most=at_most)
+        return f"p {shown}" if shown[0] in "<≤" else f"p = {shown}"
 
     def versus(self, first: float, second: float) -> str:
         """Return two shares side by side."""
@@ -131,7 +142,7 @@ class Words:
 
     def rounded(self, value: float) -> str:
         """Return a number at an axis, without needless decimals."""
-        return self._grouped(f"{value:,.6g}")
+        return self._written(f"{value:,.6g}")
 
     def factor(self, value: float) -> str:
         """Return a factor, such as `×1.50`."""
@@ -149,7 +160,7 @@ class Words:
         if isinstance(value, int):
             return self.count(value)
         if isinstance(value, float):
-            return self._marked(repr(value))
+            return self._written(f"{Decimal(repr(value)):f}") if math.isfinite(value) else repr(value)
         if isinstance(value, (list, tuple)):
             return self.enumerated([self.plain(entry) for entry in value]) or self("none")
         return self.phrase(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -161,11 +172,12 @@ class Words:
     def _separator(self) -> str:
         return ", " if self.decimal_mark == "." else "; "
 
-    def _marked(self, text: str) -> str:
-        return text.replace(".", self.decimal_mark)
-
-    def _grouped(self, text: str) -> str:
-        return text.replace(",", "\0").replace(".", self.decimal_mark).replace("\0", self.thousands)
+    def _written(self, number: str) -> str:
+        """Return a number that Python formatted as this language writes it, with a minus sign that is none of a
+        hyphen's; zero has no sign."""
+        if number.startswith("-"):
+            number = (_MINUS if number.strip("-0.,") else "") + number[1:]
+        return number.replace(",", "\0").replace(".", self.decimal_mark).replace("\0", self.thousands)
 
 
 @cache
