@@ -29,6 +29,10 @@ of such a model are then those of each seed and their mean.
 `baseline.models` and `train.models` hold the models to fit, as `NAME: {kind: KIND, settings…}`; the kind defaults to
 the name, so that one kind can stand twice with different settings. Any key can be set on the command line:
 `--set train.models.gru4rec.layers=[64]`.
+
+Values that YAML readers understand differently are refused, with line and column: `yes`, `no`, `on`, `off`, `010`,
+`12:30:45`, `1_000`, `.inf`. Write `true` or `false`, plain decimals, and text in quotes. Dates (`2014-09-01`) are text.
+Types such as `!!int` and merge keys (`<<`) are not allowed; aliases are.
 """
 
 

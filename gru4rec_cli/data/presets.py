@@ -57,7 +57,7 @@ def filled(given: Mapping[str, Any]) -> dict[str, Any]:
     name = given.get("preset")
     if name is None:
         return dict(given)
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"preset: {name!r} is unknown; known: {', '.join(PRESETS)}")
     return {**PRESETS[name].values, **given}
 

@@ -4,6 +4,7 @@ Each window is cleaned and divided as if it were the whole log. Ludewig & Jannac
 recommendation algorithms", UMUAI 2018 (arXiv 1803.09587), average results over such windows.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from gru4rec_cli.data.times import iso
 MOST = 100  # windows of one log
 STEP = "window"
 OUTSIDE = "session outside the window"
+_SHARE = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18}|/[0-9]{1,18})?")  # Fraction would take hours over 1e-999999999
 
 
 class WindowSettings(Settings):
@@ -59,7 +61,8 @@ class RecentSettings(Settings):
     @classmethod
     def _is_share(cls, share: float | str | None) -> float | str | None:
         try:
-            fits = share is None or 0 < Fraction(str(share)) <= 1
+            readable = not isinstance(share, str) or _SHARE.fullmatch(share)
+            fits = share is None or bool(readable and 0 < Fraction(str(share)) <= 1)
         except (ValueError, ZeroDivisionError):
             fits = False
         if not fits:

@@ -6,14 +6,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from gru4rec_cli.base.errors import ConfigError, UsageError
 from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.base.settings import ModelSettings, Settings
-from gru4rec_cli.base.yaml_loader import StrictLoader
+from gru4rec_cli.base.yaml_loader import YamlError, load_yaml, read_yaml
 from gru4rec_cli.data.events import SYNTHETIC, DataSettings
 from gru4rec_cli.data.spark import SparkSettings
 from gru4rec_cli.data.split_settings import SplitSettings
@@ -23,7 +22,8 @@ from gru4rec_cli.models import registry
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
 _LONGEST_NAME = 64 - len(".100-of-100")  # of a run with windows, whose own names end like this
-MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_+-]{0,63}$"  # without dots: --set and folders use them
+_MOST_DOTS = 7  # in a key of --set
+MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}"  # without dots: --set and folders use them
 
 
 class ModelSection(Settings):
@@ -104,7 +104,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
         UsageError: the file cannot be read.
         ConfigError: the configuration is wrong; all problems are reported together.
     """
-    raw = _read_yaml(path)
+    raw = _read(path)
     problems = [problem for override in overrides or [] if (problem := _apply(raw, override))]
     config, invalid = _validate(raw)
     problems += invalid
@@ -125,45 +125,38 @@ def resolved(config: StudyConfig) -> dict[str, Any]:
     return plain
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        raw = read_yaml(path)
     except OSError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error.strerror}", "check --config") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the configuration {path} is not UTF-8 text", "check --config") from error
-    try:
-        raw = yaml.load(text, Loader=StrictLoader)
-    except yaml.YAMLError as error:
-        raise ConfigError([f"not valid YAML: {_one_line(error)}"], str(path)) from error
+    except YamlError as error:
+        raise ConfigError([str(error)], str(path)) from error
     if not isinstance(raw, dict):
         raise ConfigError(["the file must hold keys and values, such as `name: demo`"], str(path))
     return raw
 
 
-def _one_line(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-    return f"{getattr(error, 'problem', None) or error}{where}"
-
-
 def _apply(raw: dict[str, Any], override: str) -> str:
     """Set one `a.b.c=VALUE` in `raw`; return what is wrong with it, or an empty text."""
     key, separator, text = override.partition("=")
-    if not separator or not all(key.split(".")):
-        return f"--set {override}: write KEY=VALUE, such as train.models.gru4rec.epochs=5"
-    try:
-        value = yaml.load(text, Loader=StrictLoader)
-    except yaml.YAMLError as error:
-        return f"--set {override}: the value is not valid YAML: {_one_line(error)}"
     *parents, last = key.split(".")
+    shown = f"--set {override if len(override) <= 80 else override[:77] + '...'}"
+    if not separator or not all([*parents, last]):
+        return f"{shown}: write KEY=VALUE, such as train.models.gru4rec.epochs=5"
+    if len(parents) > _MOST_DOTS:
+        return f"{shown}: no key has more than {_MOST_DOTS + 1} parts"
+    try:
+        value = load_yaml(text)
+    except YamlError as error:
+        return f"{shown}: the value: {error}"
     section = raw
     for parent in parents:
         child = section.get(parent)
         if child is None:
             child = section[parent] = {}
         if not isinstance(child, dict):
-            return f"--set {override}: {parent} holds a value, not keys"
+            return f"{shown}: {parent} holds a value, not keys"
         section = child
     section[last] = value
     return ""
@@ -174,9 +167,9 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
     problems: list[str] = []
     config: StudyConfig | None = None
     try:
-        config = StudyConfig.model_validate_json(json.dumps(raw, default=str))
+        config = StudyConfig.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        problems += [_describe(StudyConfig, detail) for detail in error.errors()]
+        problems += _problems_of(StudyConfig, error)
     owners: dict[str, str] = {}
     for section in ("baseline", "train"):
         content = raw.get(section)
@@ -184,11 +177,9 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
         for name, entry in models.items() if isinstance(models, dict) else ():
             where = f"{section}.models.{name}"
             problems += _model_problems(where, name, entry)
-            if name in owners:
-                problems.append(
-                    f"{where}: the name is already used by {owners[name]}; give each model a different name"
-                )
-            owners[name] = where
+            owner = owners.setdefault(name.lower(), where)  # some file systems do not tell a from A
+            if owner != where:
+                problems.append(f"{where}: the name is already used by {owner}; give each model a different name")
     if config is not None and config.split.valid is None:
         problems += [
             f"{section}.models.{name}.validate_on: needs validation sessions; set split.valid, or leave validate_on out"
@@ -233,24 +224,33 @@ def _filled(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model_problems(where: str, name: str, entry: object) -> list[str]:
-    if not re.match(MODEL_NAME, str(name)) or name == ORACLE:
+    if not re.fullmatch(MODEL_NAME, name) or name.lower() == ORACLE:
         return [f"{where}: not a name for a model; letters, digits, _ + - are allowed, and {ORACLE!r} is reserved"]
     if not isinstance(entry, dict):
         return []  # reported already, as a wrong type
     kind = entry.get("kind", name)
     if kind not in registry.kinds():
-        return [
-            f"{where}.kind: given {kind!r}; allowed: {', '.join(registry.kinds())}{_nearest(kind, registry.kinds())}"
-        ]
+        known = f"{', '.join(registry.kinds())}{_nearest(kind, registry.kinds())}"
+        if "kind" in entry:
+            return [f"{where}.kind: given {_short(kind)}; allowed: {known}"]
+        return [f"{where}: {name!r} is no kind of model, and no kind is given; known kinds: {known}"]
     try:
         settings = registry.settings_class(kind)
     except UsageError as error:  # of an installed package
         return [f"{where}: {error.message}; {error.hint}"]
     try:
-        settings.model_validate_json(json.dumps({k: v for k, v in entry.items() if k != "kind"}, default=str))
+        settings.model_validate_json(json.dumps({k: v for k, v in entry.items() if k != "kind"}))
     except ValidationError as error:
-        return [_describe(settings, detail, where) for detail in error.errors()]
+        return _problems_of(settings, error, where)
     return []
+
+
+def _problems_of(model: type[BaseModel], error: ValidationError, prefix: str = "") -> list[str]:
+    """Return every problem but those that follow from another: a list is not too short because its items are wrong."""
+    details = error.errors()
+    wrong_inside = {detail["loc"][:-1] for detail in details}
+    causes = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in wrong_inside]
+    return [_describe(model, detail, prefix) for detail in causes]
 
 
 def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str = "") -> str:
@@ -263,8 +263,7 @@ def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str = "") ->
         return f"{path}: unknown key{_nearest(parts[-1], keys)}; known here: {', '.join(keys) or 'none'}"
     if detail["type"] == "missing":
         return f"{path}: missing; {_about(section, known)}".rstrip("; ")
-    given = json.dumps(detail["input"], default=str, ensure_ascii=False)
-    given = given if len(given) <= 60 else given[:57] + "..."
+    given = _short(detail["input"])
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "string_pattern_mismatch":
         message = "letters, digits, _ . + - are allowed, 64 at most, a letter or digit first"
@@ -311,6 +310,11 @@ def _nested(annotation: object) -> type[BaseModel] | None:
 def _about(section: type[BaseModel], keys: list[str]) -> str:
     field = section.model_fields.get(keys[-1]) if keys else None
     return (field.description or "") if field else ""
+
+
+def _short(given: object) -> str:
+    text = json.dumps(given, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _nearest(given: object, known: list[str]) -> str:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from gru4rec_cli.base.errors import StageError, UsageError
 from gru4rec_cli.base.files import MANIFEST, hash_file, hash_folder, read_json, write_json, write_text
+from gru4rec_cli.base.yaml_loader import YamlError, dump_yaml, read_yaml
 
 CONFIG = "config.yaml"
 _LOCK = ".lock"
@@ -49,9 +49,9 @@ class RunDirectory:
         if not path.exists():
             return
         try:
-            owner = yaml.safe_load(path.read_text(encoding="utf-8"))
+            owner = read_yaml(path)
             other, has_windows = owner["name"], owner.get("split", {}).get("windows") is not None
-        except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, UnicodeDecodeError) as error:
+        except (OSError, YamlError, TypeError, KeyError, AttributeError) as error:
             raise StageError(f"{path} is damaged", "give another --run-dir, or remove that file") from error
         if other != name:
             raise UsageError(
@@ -82,7 +82,7 @@ class RunDirectory:
             ) from None
         try:
             write_json(self.path / _HOLDER, {"pid": os.getpid(), "command": command})
-            write_text(self.path / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+            write_text(self.path / CONFIG, dump_yaml(config))
             self._recover()
             yield
         finally:

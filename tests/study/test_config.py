@@ -1,10 +1,12 @@
 """The configuration: what is accepted, and how everything wrong is told at once."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from gru4rec_cli.base.errors import ConfigError, UsageError
+from gru4rec_cli.base.yaml_loader import dump_yaml
 from gru4rec_cli.study.config import StudyConfig, load_config, resolved
 
 SMALLEST = "name: x\ndata: {source: synth}\nbaseline: {models: {popularity: {}}}\n"
@@ -71,7 +73,7 @@ train: {models: {gru4rec: {layers: 64, epochs: "5", n_samples: 3}}}
         "split.min_item_support: given 0; input should be greater than or equal to 1",
         "split.by: given \"ration\"; input should be 'ratio', 'days' or 'time'",
         "sed: unknown key, did you mean 'seed'?",
-        "baseline.models.popularty.kind: given 'popularty'; allowed: ar, gru4rec, ",
+        "baseline.models.popularty: 'popularty' is no kind of model, and no kind is given; known kinds: ar, gru4rec, ",
         "baseline.models.markov.orders: unknown key, did you mean 'order'?",
         "train.models.gru4rec.layers: given 64; input should be a valid array",
         'train.models.gru4rec.epochs: given "5"; input should be a valid integer',
@@ -108,7 +110,7 @@ train: {models: {gru4rec: {layers: 64, epochs: "5", n_samples: 3}}}
             "name: x\ndata: {source: synth}\nbaseline: {models: {markov: {}, markov: {}}}\n",
             "key 'markov' is given twice",
         ),
-        ("name: x\ndata: {source: synth}\nseed: .nan\nbaseline: {models: {markov: {}}}\n", "seed: given NaN"),
+        ("seed: .nan\n", ".nan is not a number that a setting may have"),
     ],
 )
 def test_each_mistake_has_its_message(tmp_path: Path, text: str, message: str):
@@ -176,6 +178,76 @@ def test_set_overrides_any_key_with_a_yaml_value(tmp_path: Path):
     settings = config.fitted("train")["gru4rec"].as_config()
     assert (settings["layers"], settings["learning_rate"]) == ([64, 32], 0.001)
     assert (config.seed, config.evaluate.ties) == (7, "median")
+
+
+def test_a_kind_that_was_given_is_told_at_its_key(tmp_path: Path):
+    (problem,) = problems(tmp_path, SMALLEST.replace("popularity: {}", "a: {kind: popularty}"))
+    assert problem.startswith('baseline.models.a.kind: given "popularty"; allowed: ar, gru4rec, ')
+    assert problem.endswith("did you mean 'popularity'?")
+
+
+def test_a_wrong_item_of_a_list_is_one_problem(tmp_path: Path):
+    assert problems(tmp_path, SMALLEST + "evaluate: {cutoffs: [0]}\n") == [
+        "evaluate.cutoffs.0: given 0; input should be greater than or equal to 1"
+    ]
+    (problem,) = problems(tmp_path, SMALLEST + "evaluate: {cutoffs: []}\n")
+    assert problem.startswith("evaluate.cutoffs: given []; tuple should have at least 1 item")
+
+
+@pytest.mark.parametrize("name", ["a\\n", "a b", "..", "-a", "ORACLE", "=cmd()", "a\\e[31m"])
+def test_a_name_of_a_model_is_checked_to_its_end(tmp_path: Path, name: str):
+    """Fault 31: a line break at the end passed."""
+    (problem,) = problems(tmp_path, SMALLEST.replace("popularity: {}", f'"{name}": {{kind: markov}}'))
+    assert "not a name for a model" in problem
+
+
+@pytest.mark.parametrize("name", ["x\\n", "..", ".x", "a/b", "=cmd()", "a\\e[31m", "x" * 65])
+def test_a_name_of_a_run_is_checked_to_its_end(tmp_path: Path, name: str):
+    """Fault 31."""
+    (problem,) = problems(tmp_path, SMALLEST.replace("name: x", f'name: "{name}"'))
+    assert "letters, digits, _ . + - are allowed" in problem
+
+
+def test_two_models_may_not_differ_only_in_case(tmp_path: Path):
+    """Fault 31: some file systems hold one folder for both."""
+    (problem,) = problems(tmp_path, SMALLEST + "train: {models: {Popularity: {kind: markov}}}\n")
+    assert "train.models.Popularity: the name is already used by baseline.models.popularity" in problem
+
+
+@pytest.mark.parametrize("text", ["seed: !!int x", "a: " + "[" * 900, "split: {preset: [1]}", "seed: 12:30:45"])
+def test_values_that_cannot_be_are_refused_in_a_file_and_with_set(tmp_path: Path, text: str):
+    """Fault 22."""
+    assert problems(tmp_path, SMALLEST + text)
+    key, value = text.split(": ", 1)
+    assert problems(tmp_path, SMALLEST, f"{key}={value}")
+
+
+def test_a_key_of_set_is_not_longer_than_any_key(tmp_path: Path):
+    """Fault 22: as a chain of 100,000 keys it ended in a recursion error."""
+    (problem,) = problems(tmp_path, SMALLEST, "a." * 100_000 + "a=1")
+    assert problem.endswith("no key has more than 8 parts")
+    assert len(problem) < 200
+
+
+def test_set_changes_one_place_where_an_alias_names_two(tmp_path: Path):
+    text = SMALLEST + "train: {models: {a: &x {kind: gru4rec}, b: *x}}\n"
+    models = load(tmp_path, text, "train.models.a.epochs=3").fitted("train")
+    assert [models[name].as_config()["epochs"] for name in "ab"] == [3, 10]
+
+
+@pytest.mark.parametrize(
+    "title", ["1e3", "yes", "010", "12:30:45", "1_000", "2024-01-08", "null", "a: b", " x", "é\n#"]
+)
+def test_a_text_that_looks_like_something_else_stays_a_text(tmp_path: Path, title: str):
+    config = load(tmp_path, SMALLEST + f"report: {{title: {json.dumps(title)}}}\n")
+    assert config.report.title == title
+    assert resolved(load(tmp_path, dump_yaml(resolved(config)))) == resolved(config)
+
+
+def test_a_share_that_no_fraction_can_hold_is_refused_at_once(tmp_path: Path):
+    """Fault 22: Fraction("1e-999999999") takes hours."""
+    (problem,) = problems(tmp_path, SMALLEST + 'split: {recent: {share: "1e-999999999"}}\n')
+    assert "is not a share in (0, 1]" in problem
 
 
 @pytest.mark.parametrize("override", ["seed", "=3", "a..b=1"])
