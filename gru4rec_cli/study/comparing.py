@@ -19,7 +19,7 @@ from gru4rec_cli.reporting.text.comparison import Group, RunResults, document, g
 from gru4rec_cli.reporting.text.words import ENGLISH, Words, words_of
 from gru4rec_cli.study.run_directory import CONFIG, Manifest, RunDirectory
 from gru4rec_cli.study.stages.showing import costs_by_model
-from gru4rec_cli.study.stages.table import WINDOWS
+from gru4rec_cli.study.stages.table import COMPUTING, WINDOWS
 
 _STAGES = ("split", "evaluate")  # that a run must have finished
 
@@ -117,6 +117,7 @@ def _load_run(path: Path, label: str) -> RunResults:
         costs,
         machine=", ".join(str(device[key]) for key in ("processor", "system") if device.get(key)),
         version=str(versions.get("gru4rec-study", "")),
+        warned=directory.warnings(COMPUTING),
     )
 
 

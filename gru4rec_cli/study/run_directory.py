@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,11 @@ class RunDirectory:
             manifest: Manifest = read_json(path)
             return manifest
         return None
+
+    def warnings(self, names: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+        """Return the warnings of finished stages that have some: id, message and hint of each, by stage."""
+        manifests = {name: self.manifest(name) or {} for name in names}
+        return {name: manifest["warnings"] for name, manifest in manifests.items() if manifest.get("warnings")}
 
     def damage(self, name: str) -> str:
         """Return the first artifact of a finished stage that is not as its manifest says, or an empty text."""

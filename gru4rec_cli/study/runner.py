@@ -18,7 +18,7 @@ from gru4rec_cli.study.config import StudyConfig, resolved
 from gru4rec_cli.study.freshness import Status, code_hash, judge, raw_hashes
 from gru4rec_cli.study.run_directory import RunDirectory
 from gru4rec_cli.study.stage import Outcome, StageWork
-from gru4rec_cli.study.stages.table import STAGES, configured_stages, needed_stages
+from gru4rec_cli.study.stages.table import COMPUTING, STAGES, configured_stages, needed_stages
 
 
 class StageRunner:
@@ -141,6 +141,9 @@ class StageRunner:
         for need in needed_stages(name, self.config):
             manifest = self.directory.manifest(need)
             inputs[need] = hash_json(manifest["outputs"]) if manifest else ""
+        if stage.shows_warnings:
+            runs = {self.directory.stage(need).parent for need in needed_stages(name, self.config)}
+            inputs["warnings"] = hash_json([RunDirectory(run).warnings(COMPUTING) for run in sorted(runs)])
         if stage.reads_raw_files and not self.config.synthetic:
             inputs |= raw_hashes(input_files(self.config.data, recorded or {}), recorded or {})
         config = {section: self.plain[section] for section in stage.sections}

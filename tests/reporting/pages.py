@@ -63,7 +63,7 @@ def draw_figures(folder: Path, metrics: dict[str, Any], fitted: dict[str, Any], 
 
 
 def write_page(
-    folder: Path, metrics: dict[str, Any], language: str = "en", name: str = "demo", *, draw: bool = True
+    folder: Path, metrics: dict[str, Any], language: str = "en", name: str = "demo", *, draw: bool = True, **more: Any
 ) -> Path:
     """The HTML report of `metrics`, with figures or without."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def write_page(
     fitted = fits(*trained)
     drawn = draw_figures(folder, metrics, fitted, words) if draw else []
     provenance = {"run": name, "id": "0123456789ab", "inputs": {"split": {"synth": "a" * 64}}, "versions": {"x": "1"}}
-    artifacts = Artifacts(name, metrics, STATISTICS, fitted, drawn, provenance)
+    artifacts = Artifacts(name, metrics, STATISTICS, fitted, drawn, provenance, **more)
     page = page_html(
         name,
         report_sections(artifacts, words),

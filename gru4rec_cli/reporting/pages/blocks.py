@@ -17,6 +17,14 @@ class Sentences:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Things that a reader must not miss, below a title of their own."""
+
+    title: str
+    said: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True)
 class Heading:
     """Begins a part of a section."""
 
@@ -54,7 +62,7 @@ class Picture:
     figure: Figure | None
 
 
-Block = Sentences | Heading | Gap | Table | Folded | Panels | Picture
+Block = Sentences | Notice | Heading | Gap | Table | Folded | Panels | Picture
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gru4rec_cli.reporting.figures.drawing import Figure
-from gru4rec_cli.reporting.pages.blocks import Block, Folded, Gap, Heading, Panels, Picture, Section, Sentences
+from gru4rec_cli.reporting.pages.blocks import Block, Folded, Gap, Heading, Notice, Panels, Picture, Section, Sentences
 from gru4rec_cli.reporting.pages.report import Artifacts, summary_blocks
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.reporting.text.words import ENGLISH, Sentence, Words
@@ -37,6 +37,8 @@ def block_markdown(block: Block, words: Words, figure_folder: str = "figures") -
     match block:
         case Sentences():
             return "".join(_sentence(sentence) for sentence in block.said)
+        case Notice():
+            return f"### {escape(block.title)}\n\n" + "".join(_sentence(sentence) for sentence in block.said)
         case Heading():
             return f"### {escape(block.text)}\n"
         case Gap():

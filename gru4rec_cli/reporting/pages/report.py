@@ -1,7 +1,7 @@
 """The report as sections, in the language of the reader and without markup; every page is made of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from gru4rec_cli.reporting.pages.about import (
     provenance_blocks,
     split_settings,
 )
-from gru4rec_cli.reporting.pages.blocks import Block, Folded, Gap, Heading, Panels, Picture, Section, Sentences
+from gru4rec_cli.reporting.pages.blocks import Block, Folded, Gap, Heading, Notice, Panels, Picture, Section, Sentences
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.reporting.tables.data import data_table, removals_table
 from gru4rec_cli.reporting.tables.pairs import differences_table, matrix_table
@@ -33,6 +33,7 @@ from gru4rec_cli.reporting.tables.slices import GROUPS, beyond_table, has_beyond
 from gru4rec_cli.reporting.tables.training import training_table
 from gru4rec_cli.reporting.text.sentences import pair_sentences, sensitivity_sentences
 from gru4rec_cli.reporting.text.summary import caveats, cost_sentence, summary_sentences
+from gru4rec_cli.reporting.text.warned import Warned, warning_sentences
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
 from gru4rec_cli.reporting.text.worth import worth_sentences
 
@@ -43,6 +44,7 @@ _MOST_OPEN = 12  # rows of a list of details that stands open
 class Artifacts:
     """Data that a report is made from; if something is missing, the report names the gap.
 
+    `warned` holds the warnings by stage;
     `provenance` holds `run`, `id`, `inputs` (stage: {artifact: hash}) and `versions` (package: version).
     """
 
@@ -52,6 +54,7 @@ class Artifacts:
     fits: Mapping[str, Mapping[str, Any]]
     figures: Sequence[Figure]
     provenance: Mapping[str, Any]
+    warned: Warned = field(default_factory=dict)
 
     @cached_property
     def findings(self) -> Findings:
@@ -86,7 +89,18 @@ def report_sections(artifacts: Artifacts, words: Words = ENGLISH) -> list[Sectio
 
 
 def summary_blocks(artifacts: Artifacts, words: Words) -> list[Block]:
-    """Return the summary: the best model, whether a trained one is worth it, the table of results, caveats."""
+    """Return the summary: warnings, the best model, whether a trained one is worth it, the table of results,
+    caveats."""
+    return [*warning_blocks(artifacts.warned, words), *_main_results(artifacts, words)]
+
+
+def warning_blocks(warned: Warned, words: Words) -> list[Block]:
+    """Return the warnings of a run's stages, where there are some."""
+    said = warning_sentences(warned, words)
+    return [Notice(words("warnings"), tuple(said))] if said else []
+
+
+def _main_results(artifacts: Artifacts, words: Words) -> list[Block]:
     findings = artifacts.findings
     if not findings.found:
         return [Gap(words.say("gap_metrics"))]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,9 +15,11 @@ from gru4rec_cli.reporting.pages.about import provenance_blocks
 from gru4rec_cli.reporting.pages.blocks import Block, Panels, Section, Sentences
 from gru4rec_cli.reporting.pages.html import page_html
 from gru4rec_cli.reporting.pages.markdown import sections_markdown
+from gru4rec_cli.reporting.pages.report import warning_blocks
 from gru4rec_cli.reporting.tables import Cell, Table
 from gru4rec_cli.reporting.tables.cells import best_cells, few_note, marked_note, missing_note, tie_note
 from gru4rec_cli.reporting.text.phrases import model_label
+from gru4rec_cli.reporting.text.warned import Warned
 from gru4rec_cli.reporting.text.words import ENGLISH, Words, page_file, words_of
 
 JOINT = "joint"  # the stage over all windows, and its folder
@@ -44,6 +46,7 @@ class JointFindings:
 
     document: Mapping[str, Any]
     windows: Sequence[WindowFindings]
+    warned: Warned = field(default_factory=dict)  # by stage, with its path in the run directory
 
     @property
     def first(self) -> Findings:
@@ -208,6 +211,7 @@ def joint_sections(joint: JointFindings, provenance: Mapping[str, Any], words: W
     shown = contenders(joint.ranked)
     caption = words("windows_caption"), far_below({m: v for m, v in joint.ranked.items() if m not in shown}, words)
     results: list[Block] = [
+        *warning_blocks(joint.warned, words),
         Sentences(tuple(_summary(joint, words))),
         joint_table(joint, words),
         Panels(tuple(_panel(joint, metric, words) for metric in METRICS), " ".join(filter(None, caption))),

@@ -39,7 +39,7 @@ def runs_table(group: Group, words: Words = ENGLISH, heading: str = "") -> Table
         *missing_note(rows, words),
         *_training_note(group, words),
     ]
-    notes += [words("costs_note_runs"), *_worth_notes(group, words)]
+    notes += [words("costs_note_runs"), *_worth_notes(group, words), *_warning_notes(group, words)]
     title = words("results_at", k=findings.cutoff)
     return Table(
         f"{heading}: {title}" if heading else title,
@@ -95,6 +95,12 @@ def _worth_notes(group: Group, words: Words) -> list[str]:
     """Return what the best trained model of every run costs and brings beside the best baseline."""
     ratios = {run.label: cost_ratio(run.findings, run.costs, words) for run in group.runs}
     return [words("run_says", run=label, told=ratio.plain()) for label, ratio in ratios.items() if ratio is not None]
+
+
+def _warning_notes(group: Group, words: Words) -> list[str]:
+    """Return which warnings the stages of every run gave."""
+    ids = {run.label: {w["id"]: None for warnings in run.warned.values() for w in warnings} for run in group.runs}
+    return [words("run_warned", run=label, ids=", ".join(found)) for label, found in ids.items() if found]
 
 
 def models_by_run(group: Group, words: Words = ENGLISH) -> Table:

@@ -1,12 +1,13 @@
 """Which runs may be in one table, and why others may not."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gru4rec_cli.base.names import ITEMS_FILE, TEST_FILE
 from gru4rec_cli.evaluation.slices import WHOLE
 from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.text.warned import Warned
 from gru4rec_cli.reporting.text.words import ENGLISH
 
 _DIGITS = 12  # of a hash: enough to tell two files apart
@@ -18,7 +19,7 @@ _FREE = {"seed", "seeds", "resamples", "permutations", "test", "slices", "events
 class RunResults:
     """Results of one run that are compared.
 
-    `hashes` are those of its split's files, `costs` what fitting took by model.
+    `hashes` are those of its split's files, `costs` what fitting took by model, `warned` the warnings by stage.
     """
 
     label: str
@@ -28,6 +29,7 @@ class RunResults:
     costs: Mapping[str, Mapping[str, float]]
     machine: str = ""
     version: str = ""
+    warned: Warned = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def document(groups: Sequence[Group]) -> dict[str, Any]:
                         "items": run.hashes.get(ITEMS_FILE),
                         "protocol": dict(run.findings.protocol),
                         "costs": dict(run.costs),
+                        "warnings": dict(run.warned),
                     }
                     for run in group.runs
                 ],

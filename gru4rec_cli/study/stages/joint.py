@@ -10,8 +10,10 @@ from gru4rec_cli.base.names import METRICS_FILE, METRICS_TABLE, STATISTICS_FILE
 from gru4rec_cli.evaluation.windows import over_windows
 from gru4rec_cli.reporting.findings.run import Findings
 from gru4rec_cli.reporting.pages.windows import JOINT, JointFindings, WindowFindings, joint_pages, joint_tables
+from gru4rec_cli.study.run_directory import RunDirectory
 from gru4rec_cli.study.stage import StageResults, StageWork
 from gru4rec_cli.study.stages.showing import IDENTITY_DIGITS, first_page
+from gru4rec_cli.study.stages.table import COMPUTING
 
 _OF_ONE_WINDOW = ("slices", "events", "sessions", "items")  # of the protocol
 
@@ -34,7 +36,8 @@ def run(work: StageWork) -> None:
     inputs = {name: hash_json(read_json(folder / MANIFEST)["outputs"]) for name, folder in work.inputs.items()}
     provenance = {"run": work.config.name, "id": hash_json(inputs)[:IDENTITY_DIGITS], "inputs": {JOINT: inputs}}
     title = work.config.report.title or work.config.name
-    pages = joint_pages(JointFindings(document, windows), provenance, title, work.config.report.languages)
+    joint = JointFindings(document, windows, _warned(work.inputs))
+    pages = joint_pages(joint, provenance, title, work.config.report.languages)
     for file, page in pages.items():
         (work.folder / file).write_text(page, encoding="utf-8")
 
@@ -49,6 +52,18 @@ def _windows(inputs: Mapping[str, Path]) -> list[WindowFindings]:
     """Return the metrics of every window, by its folder in the run directory."""
     evaluated = {name.removesuffix("/evaluate"): folder for name, folder in inputs.items() if folder.name == "evaluate"}
     return [WindowFindings(path, Findings(read_json(folder / METRICS_FILE))) for path, folder in evaluated.items()]
+
+
+def _warned(inputs: Mapping[str, Path]) -> dict[str, list[dict[str, str]]]:
+    """Return the warnings of the stages of every window, by the stage's path in the run directory."""
+    runs = {
+        name.removesuffix("/evaluate"): folder.parent for name, folder in inputs.items() if folder.name == "evaluate"
+    }
+    return {
+        f"{name}/{stage}": warnings
+        for name, run in runs.items()
+        for stage, warnings in RunDirectory(run).warnings(COMPUTING).items()
+    }
 
 
 def _description(number: int, window: WindowFindings, inputs: Mapping[str, Path]) -> dict[str, Any]:

@@ -18,8 +18,10 @@ from gru4rec_cli.reporting.pages.markdown import sections_markdown, summary_mark
 from gru4rec_cli.reporting.pages.report import Artifacts, report_sections
 from gru4rec_cli.reporting.text.summary import key_figures
 from gru4rec_cli.reporting.text.words import ENGLISH, Words, page_file, words_of
+from gru4rec_cli.study.run_directory import RunDirectory
 from gru4rec_cli.study.stage import StageResults, StageWork
 from gru4rec_cli.study.stages.showing import IDENTITY_DIGITS, first_page, metrics_results
+from gru4rec_cli.study.stages.table import COMPUTING
 
 FIGURES_FOLDER = "figures"
 
@@ -81,6 +83,7 @@ def _artifacts(work: StageWork, metrics: Mapping[str, Any], words: Words, figure
         fits=fits,
         figures=drawn,
         provenance=_provenance(work),
+        warned=RunDirectory(work.inputs["evaluate"].parent).warnings(COMPUTING),
     )
 
 

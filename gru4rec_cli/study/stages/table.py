@@ -22,6 +22,7 @@ class Stage:
     models: tuple[str, ...] = ()  # sections whose models it fits (the section of its own name) or uses
     reads_raw_files: bool = False  # those that `data` names
     over_windows: bool = False  # reads its needs of every window of a log
+    shows_warnings: bool = False  # of the stages that compute something
     resumable: bool = False  # an interrupted try is continued, not started again
     condition: "Callable[[StudyConfig], bool] | None" = None  # for a configuration to ask for it
     otherwise: str = ""  # the message where the condition does not hold
@@ -78,6 +79,7 @@ _TABLE = (
         sections=("name", "report"),
         packages=("evaluation", "reporting"),
         needs=("split", "baseline", "train", "evaluate"),
+        shows_warnings=True,
     ),
     Stage(
         "joint",
@@ -86,9 +88,11 @@ _TABLE = (
         packages=("evaluation", "reporting"),
         needs=("split", "evaluate"),
         over_windows=True,
+        shows_warnings=True,
     ),
 )
 STAGES = {stage.name: stage for stage in _TABLE}
+COMPUTING = tuple(stage.name for stage in _TABLE if not stage.shows_warnings)
 
 
 def configured_stages(config: "StudyConfig") -> list[str]:
