@@ -6,7 +6,7 @@ from pydantic import Field
 
 from gru4rec_cli.models.base import FALLBACK
 from gru4rec_cli.models.indexes.neighbour_model import NeighbourModel, NeighbourSettings
-from gru4rec_cli.models.indexes.neighbours import NeighbourIndex, Voting, inverse_frequency
+from gru4rec_cli.models.indexes.neighbours import NeighbourIndex, Voting, rarity_weights
 from gru4rec_cli.models.indexes.weights import Weighting, weights_by_age, weights_by_step
 
 
@@ -32,7 +32,8 @@ class Model(NeighbourModel[Settings]):
     similarity(s, n) = Σ_{i ∈ s ∩ n} w_i, the product of the session's weights with the set n: w is 1 for the last click
     and falls towards the first (`weighting`); v(n) falls with the steps from the last click back to the latest one that
     n holds (`weighting_score`). V-SKNN of Ludewig & Jannach (UMUAI 2018), with the votes and idf of Ludewig et al.
-    (UMUAI 2021, *Empirical analysis of session-based recommendation algorithms*). Equally similar: the more recent.
+    (UMUAI 2021, *Empirical analysis of session-based recommendation algorithms*). Equally similar, in exact arithmetic:
+    the more recent.
     """
 
     description: ClassVar[str] = (
@@ -47,5 +48,5 @@ class Model(NeighbourModel[Settings]):
             click_weights=weights,
             click_power=power,
             vote_weights=weights_by_step(self.settings.weighting_score),
-            item_weights=1.0 + self.settings.idf_weighting * inverse_frequency(index, len(self.order)),
+            item_weights=rarity_weights(index, len(self.order), self.settings.idf_weighting),
         )

@@ -1,5 +1,7 @@
 """S-kNN by hand and against the slow, obvious version."""
 
+from fractions import Fraction
+
 import pytest
 
 from tests.models.plain import assert_proportional, fit_and_score, neighbours
@@ -29,3 +31,25 @@ def test_scores_are_those_of_the_obvious_version(seed: int, k: int, sample_size:
     for history in ([3], [5, 3, 5], [7, 1, 2, 9, 0, 11, 7]):
         expected = neighbours(train, history, k=k, sample_size=sample_size, click=lambda age, length: 1.0, cosine=True)
         assert_proportional(fit_and_score("sknn", train, history, k=k, sample_size=sample_size), expected)
+
+
+def test_similarities_that_differ_by_rounding_are_equal():
+    """Fault 2: 1/√2 = 3/√18, whichever is the more recent."""
+    short, long = [0, 3], [0, 1, 2, *range(4, 19)]
+    for sharing in ([short, long], [long, short]):
+        train = sessions_of(sharing, n_items=19)
+        assert fit_and_score("sknn", train, [0, 1, 2], k=1).keys() == set(sharing[1])
+
+
+def test_all_cosines_are_compared_exactly():
+    """Fault 2: over all small numbers of shared items and of items, the k nearest are those of whole-number squares."""
+    sharing = [(shared, length) for length in range(1, 30) for shared in range(1, min(length, 6) + 1)]
+    sessions = [
+        [*range(shared), *range(100 + n * 40, 100 + n * 40 + length - shared)]
+        for n, (shared, length) in enumerate(sharing)
+    ]
+    train = sessions_of(sessions, n_items=100 + 40 * len(sessions))
+    order = sorted(range(len(sharing)), key=lambda n: (Fraction(sharing[n][0] ** 2, sharing[n][1]), n), reverse=True)
+    for k in range(1, len(sharing)):
+        voted = {item for n in order[:k] for item in sessions[n]}
+        assert fit_and_score("sknn", train, list(range(6)), k=k).keys() == voted

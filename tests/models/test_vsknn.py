@@ -54,3 +54,21 @@ def test_scores_are_those_of_the_obvious_version(weighting: str, weighting_score
         kinds: dict[str, object] = {"weighting": weighting, "weighting_score": weighting_score, "idf_weighting": 2.0}
         found = fit_and_score("vsknn", train, history, k=6, sample_size=11, **kinds)
         assert_proportional(found, {item: max(score, 1e-30) for item, score in expected.items()})
+
+
+@pytest.mark.parametrize("weighting", ["div", "linear"])
+def test_equal_sums_of_weights_are_equal(weighting: str):
+    """Fault 2: of a history of five, 4/5 + 2/5 (.9 + .7) and 5/5 + 1/5 (1 + .6), and the more recent session votes."""
+    for sharing in ([[1, 3, 5], [0, 4, 6]], [[0, 4, 6], [1, 3, 5]]):
+        train = sessions_of([[2, 7], *sharing], n_items=8)
+        found = fit_and_score("vsknn", train, [0, 1, 2, 3, 4], k=1, weighting=weighting)
+        assert found.keys() == set(sharing[1])
+
+
+def test_sessions_are_sampled_also_by_clicks_without_weight():
+    """As in session-rec: sampling comes before similarity; a session of similarity 0 does not vote."""
+    train = sessions_of([[20, 21], [0, 22]], n_items=23)
+    history = [*range(11), 20]  # 0 is eleven clicks old: linear weight 0
+    settings = {"weighting": "linear", "weighting_score": "same"}
+    assert fit_and_score("vsknn", train, history, **settings).keys() == {20, 21}
+    assert fit_and_score("vsknn", train, history, sample_size=1, **settings) == {}

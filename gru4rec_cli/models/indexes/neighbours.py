@@ -36,57 +36,51 @@ class NeighbourIndex(NamedTuple):
 class Voting(NamedTuple):
     """Settings of how a neighbourhood model chooses its neighbours and weighs their votes.
 
-    With s the history, n a training session, a(i) the age of item i in s (0: the last click), i* the most recent item
-    of s that n holds:
+    With s the history, n a training session, a(i) the age of item i in s (0: the last click), i* the item of s ∩ n that
+    was clicked last in s, i° the one that stands last in n, and t_n the time of the last click of n:
 
-    similarity(s, n) = Σ_{i ∈ s ∩ n} w(a(i)) · |n|^(-1/2 if `cosine` else 0) · `session_weights`[n];
-    score_j = `item_weights`[j] · Σ_{n among the k most similar, j ∈ n} similarity(s, n) · `vote_weights`[a(i*)]
-    · `distance_weights`[|position_n(j) - position_n(i*)|].
+    similarity(s, n) = Σ_{i ∈ s ∩ n} w(a(i)) · |n|^(-1/2 if `cosine` else 0) · exp(t_n / `session_decay`);
+    score_j = `item_weights`[j] · Σ_{n among the k most similar, j ∈ n} similarity(s, n) · v(a(i*))
+    · `distance_weights`[|position_n(j) - position_n(i°)|].
 
-    w(a) = `click_weights`[a], or, where `click_power` > 0, (position / |s|)^click_power. Factors that are the same for
-    all n, such as the norm of s, are left out: similarities are shares of the largest one. Empty arrays are factors of
-    1; beyond its end, an array's last weight is used.
+    w(a) = `click_weights`[a], or (|s| - a)^`click_power` if this is above 0. v(a) = `vote_weights`[a], or
+    exp(-a / `vote_decay`) if this is above 0. Factors that are the same for all n, such as the norm of s, are left out:
+    votes are shares of the largest one. So weights may be whole numbers, and equal similarities are then exactly equal.
+    Empty arrays are factors of 1; beyond its end, an array's last weight is used.
     """
 
     k: int  # most similar sessions that vote
     sample_size: int  # most recent sessions among which they are chosen
     cosine: bool = False
     click_weights: Float64Array = _NO_WEIGHTS
-    click_power: float = 0.0
-    session_weights: Float64Array = _NO_WEIGHTS  # (sessions,)
+    click_power: int = 0
+    click_decay: float = 0.0  # λ, if click_weights[a] = exp(-a / λ)
+    session_decay: float = 0.0  # microseconds; only with `click_decay`, otherwise the factor is 1
     vote_weights: Float64Array = _NO_WEIGHTS
+    vote_decay: float = 0.0
     distance_weights: Float64Array = _NO_WEIGHTS
     item_weights: Float64Array = _NO_WEIGHTS  # (V,)
 
 
 class Workspace(NamedTuple):
-    """Arrays that one thread scores in. All but the shared ones are zero between two histories."""
+    """Arrays that one thread scores in, with their values between two histories."""
 
-    similarities: Float64Array  # (sessions,)
-    shared_items: Int32Array  # (sessions,) the most recent item that history and session share
-    shared_ages: Int32Array  # (sessions,) the age of that item's click
-    in_history: BoolArray  # (V,)
-    scores: Float64Array  # (V,)
+    similarities: Float64Array  # (sessions,), -1
+    shared_ages: Int32Array  # (sessions,), any: the age of the latest click that history and session share
+    in_history: BoolArray  # (V,), false
+    scores: Float64Array  # (V,), 0
+    exponents: Float64Array  # (sessions,), any: of the sampled sessions' weights
 
     @classmethod
     def new(cls, n_sessions: int, n_items: int) -> "Workspace":
         """Return the arrays for so many sessions and items."""
-        shared = np.zeros(n_sessions, dtype=np.int32), np.zeros(n_sessions, dtype=np.int32)
-        return cls(np.zeros(n_sessions), *shared, np.zeros(n_items, dtype=np.bool_), np.zeros(n_items))
+        similarities, ages = np.full(n_sessions, -1.0), np.zeros(n_sessions, dtype=np.int32)
+        in_history, scores = np.zeros(n_items, dtype=np.bool_), np.zeros(n_items)
+        return cls(similarities, ages, in_history, scores, np.empty(n_sessions))
 
 
-def inverse_frequency(index: NeighbourIndex, n_items: int) -> Float64Array:
-    """Return idf_j = log(sessions / sessions that hold j), (V,)."""
+def rarity_weights(index: NeighbourIndex, n_items: int, weight: float) -> Float64Array:
+    """Return 1 + λ idf_j, up to a common factor, (V,). λ is `weight`; idf_j = log(sessions / sessions that hold j)."""
     holding = np.bincount(index.items, minlength=n_items)
     idf: Float64Array = np.log(len(index.end_times) / np.maximum(holding, 1))
-    return idf
-
-
-def recency_weights(index: NeighbourIndex, days: float) -> Float64Array:
-    """Return exp(-(T - t_n) / λ) of every training session n, T the last one's time, λ in days, (sessions,).
-
-    Garg et al. (SIGIR 2019) count from the time of the history's session instead of T; that multiplies all
-    weights by the same number, which changes no ranking.
-    """
-    weights: Float64Array = np.exp((index.end_times - index.end_times[-1]) / (86_400_000_000 * days))
-    return weights
+    return 1.0 + weight * idf if weight <= 1.0 else 1.0 / weight + idf

@@ -9,6 +9,8 @@ from gru4rec_cli.base.arrays import Float64Array
 Weighting = Literal["same", "div", "linear", "log", "quadratic"]
 
 FARTHEST = 4096  # clicks; what is farther weighs as much as this
+MICROSECONDS_PER_DAY = 86_400_000_000
+SMALLEST_DECAY = 1e-12  # of clicks or days, so that no quotient overflows
 
 
 def weights_by_step(weighting: Weighting, steps: int = FARTHEST) -> Float64Array:
@@ -24,18 +26,19 @@ def weights_by_step(weighting: Weighting, steps: int = FARTHEST) -> Float64Array
     return 1.0 / np.log10(distance + 1.7) if weighting == "log" else 1.0 / distance**2
 
 
-def weights_by_age(weighting: Weighting) -> tuple[Float64Array, float]:
-    """Return weights of a session's clicks by age (0: the last click), and a power. Where the power is above 0, for div
-    and quadratic, the weights are (position / length)^power instead."""
+def weights_by_age(weighting: Weighting) -> tuple[Float64Array, int]:
+    """Return weights of a session's clicks by age (0: the last click), and a power. If the power is above 0, for div
+    and quadratic, the weights are position^power instead: the length by which the literature divides is a common
+    factor. Linear ones are tenths: whole numbers add up without rounding."""
     if weighting in ("div", "quadratic"):
-        return np.zeros(0), 1.0 if weighting == "div" else 2.0
-    age = np.arange(FARTHEST)
+        return np.zeros(0), 1 if weighting == "div" else 2
+    age = np.arange(FARTHEST, dtype=np.float64)
     tables = {
         "same": np.ones(FARTHEST),
-        "linear": np.maximum(1.0 - 0.1 * age, 0.0),
+        "linear": np.maximum(10.0 - age, 0.0),
         "log": 1.0 / np.log10(age + 1.7),
     }
-    return tables[weighting], 0.0
+    return tables[weighting], 0
 
 
 def exponential(rate: float, steps: int = FARTHEST) -> Float64Array:
