@@ -1,4 +1,8 @@
-"""Compiled loops behind full ranking: how many items rank above each target, and which items rank first."""
+"""How many items rank above each target, and which items rank first: compiled loops behind full ranking.
+
+Memory is allocated, and events are sorted, by NumPy. Inside the loops these would be compiled with them: with numba's
+`argsort`, `searchsorted` and `partition`, the loops took 30 s to compile.
+"""
 
 from typing import NamedTuple
 
@@ -9,18 +13,27 @@ from gru4rec_cli.base.compiling import compiled
 from gru4rec_cli.evaluation.scores import ScoredLists
 
 _SHARED = 4  # events that share a list, from which on sorting it pays
+_RUN = 16  # numbers that are sorted by insertion
 _SETS = 256  # of items whose maximum is taken together
 
 
-@compiled
 def count_dense(scores: FloatingArray, targets: Int32Array, supports: Int64Array) -> Int64Array:
     """Count, for every row of `scores` (events, V), greater, equal, greater_support, equal_support, and NaNs;
     (5, events).
 
     A target below 0 is unknown: all V items count as greater.
     """
+    counts = np.zeros((5, len(scores)), dtype=np.int64)
+    _count_rows(scores, targets, supports, supports.sum(), counts)
+    return counts
+
+
+@compiled
+def _count_rows(
+    scores: FloatingArray, targets: Int32Array, supports: Int64Array, all_support: int, counts: Int64Array
+) -> None:
+    """Fill `counts` (5, events); see `count_dense`."""
     n_events, n_items = scores.shape
-    counts = np.zeros((5, n_events), dtype=np.int64)
     for event in range(n_events):
         row = scores[event]
         target = targets[event]
@@ -37,32 +50,41 @@ def count_dense(scores: FloatingArray, targets: Int32Array, supports: Int64Array
             equal_support += supports[item] * same
         counts[4, event] = n_nan
         if target < 0:
-            counts[0, event], counts[2, event] = n_items, supports.sum()
+            counts[0, event], counts[2, event] = n_items, all_support
             continue
         counts[0, event], counts[1, event] = greater, equal - 1
         counts[2, event], counts[3, event] = greater_support, equal_support - supports[target]
-    return counts
+
+
+def best_dense(scores: FloatingArray, longest: int) -> Int32Array:
+    """Return the `longest` best items of every row, best first, equal scores in index order, (events, longest); no
+    NaN."""
+    n_events, n_items = scores.shape
+    lists = np.empty((n_events, longest), dtype=np.int32)
+    n_sets = min(n_items, max(_SETS, 4 * longest))
+    maxima = np.empty((2, n_sets), dtype=scores.dtype)
+    _fill_lists(scores, maxima, np.empty(longest, dtype=scores.dtype), lists)
+    return lists
 
 
 @compiled
-def best_dense(scores: FloatingArray, longest: int) -> Int32Array:
-    """Return the `longest` best items of every row, best first, equal scores in index order, (events, longest); no NaN.
+def _fill_lists(scores: FloatingArray, maxima: FloatingArray, best: FloatingArray, lists: Int32Array) -> None:
+    """Fill `lists` (events, longest); see `best_dense`. Working memory: `maxima` (2, sets), `best` (longest,).
 
     Set s are the items s, s + sets, s + 2 · sets, …. As many sets as there are places have a maximum of at least `bar`,
     so that only the few sets whose maximum reaches it hold any of the best items.
     """
     n_events, n_items = scores.shape
-    lists = np.empty((n_events, longest), dtype=np.int32)
-    best = np.empty(longest, dtype=scores.dtype)
-    n_sets = min(n_items, max(_SETS, 4 * longest))
-    maxima = np.empty(n_sets, dtype=scores.dtype)
+    n_sets, longest = maxima.shape[1], len(best)
     for event in range(n_events):
         row = scores[event]
-        _maxima(row, maxima)
-        bar = np.partition(maxima, max(n_sets - longest, 0))[max(n_sets - longest, 0)]
+        _maxima(row, maxima[0])
+        for place in range(n_sets):
+            maxima[1, place] = maxima[0, place]
+        bar = _in_order(maxima[1], max(n_sets - longest, 0))
         n_chosen = 0
         for first in range(n_sets):
-            if maxima[first] < bar:
+            if maxima[0, first] < bar:
                 continue
             for item in range(first, n_items, n_sets):
                 score = row[item]
@@ -76,7 +98,6 @@ def best_dense(scores: FloatingArray, longest: int) -> Int32Array:
                     place -= 1
                 best[place] = score
                 lists[event, place] = item
-    return lists
 
 
 @compiled
@@ -89,12 +110,38 @@ def _ahead_of(score: float, item: int, best: FloatingArray, items: Int32Array, p
 def _maxima(row: FloatingArray, maxima: FloatingArray) -> None:
     """Write the highest score of every set into `maxima`. The comparison is vectorised; `max` would not be."""
     n_sets, n_items = len(maxima), len(row)
-    maxima[:] = row[:n_sets]
+    for place in range(n_sets):
+        maxima[place] = row[place]
     for start in range(n_sets, n_items, n_sets):
         scores = row[start : start + n_sets]
         for place in range(len(scores)):
             score, highest = scores[place], maxima[place]
             maxima[place] = score if score > highest else highest
+
+
+@compiled
+def _in_order(values: FloatingArray, place: int) -> float:
+    """Return the value that is at this place in ascending order; `values` are moved (Hoare, *Find*, CACM 1961)."""
+    first, last = 0, len(values) - 1
+    while first < last:
+        pivot = values[(first + last) // 2]
+        left, right = first, last
+        while left <= right:
+            while values[left] < pivot:
+                left += 1
+            while pivot < values[right]:
+                right -= 1
+            if left <= right:
+                values[left], values[right] = values[right], values[left]
+                left += 1
+                right -= 1
+        if place <= right:
+            last = right
+        elif place >= left:
+            first = left
+        else:
+            break
+    return float(values[place])
 
 
 class _Candidates(NamedTuple):
@@ -105,7 +152,22 @@ class _Candidates(NamedTuple):
     key_of: Float64Array  # (V,) the same by item, 0 for items that are no candidates
 
 
-@compiled
+class _AllItems(NamedTuple):
+    """Levels and training events of all items, for those that are no candidates."""
+
+    levels: Int32Array  # (V,)
+    supports: Int64Array  # (V,)
+    items_from: Int64Array  # (levels + 1,) items of at least each level, 0 at the end
+    support_from: Int64Array  # (levels + 1,) their training events
+
+    @classmethod
+    def of(cls, levels: Int32Array, supports: Int64Array) -> "_AllItems":
+        items = np.bincount(levels)
+        support = np.zeros(len(items), dtype=np.int64)
+        np.add.at(support, levels, supports)
+        return cls(levels, supports, *(np.append(np.cumsum(by[::-1])[::-1], 0) for by in (items, support)))
+
+
 def count_candidates(
     rows: Int64Array, lists: ScoredLists, targets: Int32Array, levels: Int32Array, supports: Int64Array
 ) -> Int64Array:
@@ -114,44 +176,68 @@ def count_candidates(
     Events that share a list, as they do where the last click decides, are counted one after the other; where there are
     several, the list is sorted first, and each of them takes logarithmic time.
     """
-    items_from, support_from = _level_totals(levels, supports)
-    n_events, n_items, n_levels = len(rows), len(levels), len(items_from)
-    counts = np.zeros((5, n_events), dtype=np.int64)
-    key_of = np.zeros(n_items, dtype=np.float64)
-    by_row = np.argsort(rows, kind="mergesort")
+    counts = np.zeros((5, len(rows)), dtype=np.int64)
+    by_row = np.argsort(rows, kind="stable")
+    _count_lists(rows, by_row, lists, targets, _AllItems.of(levels, supports), np.zeros(len(levels)), counts)
+    return counts
+
+
+@compiled
+def _count_lists(
+    rows: Int64Array,
+    by_row: Int64Array,
+    lists: ScoredLists,
+    targets: Int32Array,
+    known: _AllItems,
+    key_of: Float64Array,
+    counts: Int64Array,
+) -> None:
+    """Fill `counts` (5, events), which are 0; `by_row` are the events in the order of their `rows`. `key_of` (V,) is 0
+    throughout, before and after."""
+    levels, supports = known.levels, known.supports
+    keys = np.empty(0, dtype=np.float64)
     first = 0
-    while first < n_events:
+    while first < len(rows):
         row = rows[by_row[first]]
         last = first
-        while last < n_events and rows[by_row[last]] == row:
+        while last < len(rows) and rows[by_row[last]] == row:
             last += 1
-        start, stop = (lists.offsets[row], lists.offsets[row + 1]) if row >= 0 else (0, 0)
-        items = lists.items[start:stop]
-        keys, n_nan = _keys(lists.scores[start:stop], levels[items], n_levels)
-        key_of[items] = keys
         events = by_row[first:last]
-        counts[4, events] = n_nan
+        start, stop = (lists.offsets[row], lists.offsets[row + 1]) if row >= 0 else (0, 0)
+        if stop - start > len(keys):
+            keys = np.empty(2 * (stop - start), dtype=np.float64)
+        candidates = _Candidates(lists.items[start:stop], keys[: stop - start], key_of)
+        n_nan = _find_keys(candidates, lists.scores[start:stop], levels, len(known.items_from))
         if last - first < _SHARED:
-            _count_by_scan(counts, events, targets, _Candidates(items, keys, key_of), levels, supports)
+            _count_by_scan(counts, events, targets, candidates, levels, supports)
         else:
-            _count_by_search(counts, events, targets, _Candidates(items, keys, key_of), levels, supports)
+            _count_by_search(counts, events, targets, candidates, levels, supports)
         for event in events:
-            target = targets[event]
-            if target < 0:
-                counts[0, event], counts[1, event] = n_items, 0
-                counts[2, event], counts[3, event] = support_from[0], 0
-            elif key_of[target] == 0.0:
-                # No candidate: so far its counts are the candidates that are not of a higher level, and those of its
-                # level; above it are all candidates and, of the others, those of a higher level.
-                level = levels[target]
-                counts[0, event] += items_from[level + 1]
-                counts[1, event] = items_from[level] - items_from[level + 1] - 1 - counts[1, event]
-                counts[2, event] += support_from[level + 1]
-                same_support = support_from[level] - support_from[level + 1] - supports[target]
-                counts[3, event] = same_support - counts[3, event]
-        key_of[items] = 0.0
+            counts[4, event] = n_nan
+            if targets[event] < 0 or key_of[targets[event]] == 0.0:
+                _count_others(counts[:, event], targets[event], known)
+        for item in candidates.items:
+            key_of[item] = 0.0
         first = last
-    return counts
+
+
+@compiled
+def _count_others(counts: Int64Array, target: np.int32, known: _AllItems) -> None:
+    """Complete the counts (5,) of an event whose target is no candidate.
+
+    So far they are the candidates that are not of a higher level, and those of its level. Above it are all candidates
+    and, of the others, those of a higher level.
+    """
+    items_from, support_from = known.items_from, known.support_from
+    if target < 0:
+        counts[0], counts[1] = items_from[0], 0
+        counts[2], counts[3] = support_from[0], 0
+        return
+    level = known.levels[target]
+    counts[0] += items_from[level + 1]
+    counts[1] = items_from[level] - items_from[level + 1] - 1 - counts[1]
+    counts[2] += support_from[level + 1]
+    counts[3] = support_from[level] - support_from[level + 1] - known.supports[target] - counts[3]
 
 
 @compiled
@@ -191,79 +277,145 @@ def _count_by_search(
     supports: Int64Array,
 ) -> None:
     """Count the same as `_count_by_scan`, by binary search."""
-    items, keys, key_of = candidates.items, candidates.keys, candidates.key_of
-    by_key, by_level = np.argsort(keys), np.argsort(levels[items])
-    sorted_keys, sorted_levels = keys[by_key], levels[items[by_level]]
-    until_key, until_level = _running_sums(supports[items[by_key]]), _running_sums(supports[items[by_level]])
+    items, key_of = candidates.items, candidates.key_of
+    n_candidates = 0
     for event in events:
-        target = max(targets[event], 0)
-        if key_of[target] > 0.0:
-            left = np.searchsorted(sorted_keys, key_of[target], side="left")
-            right = np.searchsorted(sorted_keys, key_of[target], side="right")
-            counts[0, event], counts[1, event] = len(keys) - right, right - left - 1
-            counts[2, event] = until_key[len(keys)] - until_key[right]
-            counts[3, event] = until_key[right] - until_key[left] - supports[target]
-        else:
-            left = np.searchsorted(sorted_levels, levels[target], side="left")
-            right = np.searchsorted(sorted_levels, levels[target], side="right")
-            counts[0, event], counts[1, event] = right, right - left
-            counts[2, event], counts[3, event] = until_level[right], until_level[right] - until_level[left]
+        n_candidates += key_of[max(targets[event], 0)] > 0.0
+    if n_candidates > 0:
+        keys, until = _ascending(candidates.keys, items, supports)
+        for event in events:
+            target = max(targets[event], 0)
+            if key_of[target] > 0.0:
+                left, right = _places(keys, key_of[target])
+                counts[0, event], counts[1, event] = len(keys) - right, right - left - 1
+                counts[2, event], counts[3, event] = until[len(keys)] - until[right], until[right] - until[left]
+                counts[3, event] -= supports[target]
+    if n_candidates < len(events):
+        item_levels = np.empty(len(items), dtype=np.float64)
+        for place in range(len(items)):
+            item_levels[place] = levels[items[place]]
+        item_levels, until = _ascending(item_levels, items, supports)
+        for event in events:
+            target = max(targets[event], 0)
+            if key_of[target] == 0.0:
+                left, right = _places(item_levels, np.float64(levels[target]))
+                counts[0, event], counts[1, event] = right, right - left
+                counts[2, event], counts[3, event] = until[right], until[right] - until[left]
 
 
 @compiled
-def _keys(scores: Float32Array, levels: Int32Array, n_levels: int) -> tuple[Float64Array, int]:
-    """Return numbers that order candidates by score, then level (see `CandidateBlock.dense`), and the number of NaN
-    scores."""
-    keys = np.empty(len(scores), dtype=np.float64)
+def _find_keys(candidates: _Candidates, scores: Float32Array, levels: Int32Array, n_levels: int) -> int:
+    """Fill in the keys, which order candidates by score, then level (see `CandidateBlock.dense`); return the number of
+    NaN scores."""
     n_nan = 0
     for place in range(len(scores)):
+        item = candidates.items[place]
         n_nan += scores[place] != scores[place]
-        keys[place] = np.float64(scores[place]) * (1.0 + 2.0**-25 * (levels[place] + 1.0) / (n_levels + 1.0))
-    return keys, n_nan
+        key = np.float64(scores[place]) * (1.0 + 2.0**-25 * (levels[item] + 1.0) / (n_levels + 1.0))
+        candidates.keys[place] = candidates.key_of[item] = key
+    return n_nan
 
 
 @compiled
-def _running_sums(values: Int64Array) -> Int64Array:
-    """Return 0 and the running sums, (values + 1,)."""
-    sums = np.zeros(len(values) + 1, dtype=np.int64)
-    for place in range(len(values)):
-        sums[place + 1] = sums[place] + values[place]
-    return sums
+def _ascending(numbers: Float64Array, items: Int32Array, supports: Int64Array) -> tuple[Float64Array, Int64Array]:
+    """Return the numbers of some items in ascending order, and the running sums of the items' training events, from 0
+    on (numbers + 1,)."""
+    ascending, until = np.empty(len(numbers), dtype=np.float64), np.empty(len(numbers) + 1, dtype=np.int64)
+    until[0] = 0
+    for place in range(len(numbers)):
+        ascending[place], until[place + 1] = numbers[place], supports[items[place]]
+    _sort(ascending, until[1:])
+    for place in range(len(numbers)):
+        until[place + 1] += until[place]
+    return ascending, until
 
 
 @compiled
-def _level_totals(levels: Int32Array, supports: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """Count the items of at least each level, and their training events, each (levels + 1,) with a 0 at the end."""
-    n_levels = levels.max() + 1
-    items_from = np.zeros(n_levels + 1, dtype=np.int64)
-    support_from = np.zeros(n_levels + 1, dtype=np.int64)
-    for item in range(len(levels)):
-        items_from[levels[item]] += 1
-        support_from[levels[item]] += supports[item]
-    for level in range(n_levels - 1, -1, -1):
-        items_from[level] += items_from[level + 1]
-        support_from[level] += support_from[level + 1]
-    return items_from, support_from
+def _sort(values: Float64Array, others: Int64Array) -> None:
+    """Sort values, and others with them (Hoare, *Quicksort*, 1962); short runs by insertion."""
+    waiting = np.empty((64, 2), dtype=np.int64)  # the larger part waits, so that there are at most log2(values)
+    waiting[0, 0], waiting[0, 1] = 0, len(values) - 1
+    n_waiting = 1
+    while n_waiting > 0:
+        n_waiting -= 1
+        first, last = waiting[n_waiting, 0], waiting[n_waiting, 1]
+        while last - first >= _RUN:
+            pivot = values[(first + last) // 2]
+            left, right = first, last
+            while left <= right:
+                while values[left] < pivot:
+                    left += 1
+                while pivot < values[right]:
+                    right -= 1
+                if left <= right:
+                    values[left], values[right] = values[right], values[left]
+                    others[left], others[right] = others[right], others[left]
+                    left, right = left + 1, right - 1
+            if right - first > last - left:
+                waiting[n_waiting, 0], waiting[n_waiting, 1] = first, right
+                first = left
+            else:
+                waiting[n_waiting, 0], waiting[n_waiting, 1] = left, last
+                last = right
+            n_waiting += 1
+        for place in range(first + 1, last + 1):
+            value, other, free = values[place], others[place], place
+            while free > first and values[free - 1] > value:
+                values[free], others[free] = values[free - 1], others[free - 1]
+                free -= 1
+            values[free], others[free] = value, other
 
 
 @compiled
+def _places(ascending: Float64Array, number: float) -> tuple[int, int]:
+    """Return how many of the ascending numbers are below a number, and how many are not above it."""
+    low, high = 0, len(ascending)
+    while low < high:
+        middle = (low + high) // 2
+        if ascending[middle] < number:
+            low = middle + 1
+        else:
+            high = middle
+    below, high = low, len(ascending)
+    while low < high:
+        middle = (low + high) // 2
+        if ascending[middle] <= number:
+            low = middle + 1
+        else:
+            high = middle
+    return below, low
+
+
 def best_candidates(
     rows: Int64Array, lists: ScoredLists, levels: Int32Array, order: Int32Array, longest: int
 ) -> Int32Array:
     """Return what `best_dense` returns, from the lists of a `CandidateBlock`; `order` (V,) is the items by descending
     level, equal levels in index order. Events that share a list are computed once."""
-    n_events = len(rows)
-    chosen = np.empty((n_events, longest), dtype=np.int32)
+    chosen = np.empty((len(rows), longest), dtype=np.int32)
     best = np.empty(longest, dtype=np.float32)
-    by_row = np.argsort(rows, kind="mergesort")
-    for index in range(n_events):
+    _choose(rows, np.argsort(rows, kind="stable"), lists, levels, order, best, chosen)
+    return chosen
+
+
+@compiled
+def _choose(
+    rows: Int64Array,
+    by_row: Int64Array,
+    lists: ScoredLists,
+    levels: Int32Array,
+    order: Int32Array,
+    best: Float32Array,
+    chosen: Int32Array,
+) -> None:
+    """Fill `chosen` (events, longest); `by_row` are the events in the order of their `rows`."""
+    for index in range(len(rows)):
         event, row = by_row[index], rows[by_row[index]]
         if index > 0 and rows[by_row[index - 1]] == row:
-            chosen[event] = chosen[by_row[index - 1]]
+            for place in range(len(best)):
+                chosen[event, place] = chosen[by_row[index - 1], place]
             continue
         start, stop = (lists.offsets[row], lists.offsets[row + 1]) if row >= 0 else (0, 0)
         _best_of_list(lists.items[start:stop], lists.scores[start:stop], levels, order, best, chosen[event])
-    return chosen
 
 
 @compiled
