@@ -5,7 +5,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 WARNINGS = {  # id → what it says, in one sentence
+    "ids-in-two-forms": "Ids differ only in how they are written: one thing is read as two.",
+    "ids-rounded": "Ids are written as rounded numbers, and different ones may have become one.",
+    "large-share": "One user has far more of the events than all others.",
+    "long-sessions": "A few very long sessions hold most of the pairs of events, and cost most of the time.",
+    "many-bad-rows": "A large part of the rows is skipped as bad.",
+    "missing-value-as-id": "An id looks like a missing value: what lacks an id is read as one session, user or item.",
     "noisy-machine": "Repeated measurements of speed or memory differ much: other work ran on the machine.",
+    "sessions-last-days": "Sessions last for days: their ids may be those of users.",
+    "sessions-of-several-users": "Session ids occur with several users, whose clicks are read as one session.",
+    "test-ids-in-another-form": "Ids of the test are in training in another form, and are read as different ones.",
+    "time-unit": "The times are plausible in another unit than the one as which they were read.",
+    "times-far-apart": "A few dates lie far from all others.",
+    "times-in-the-future": "Times are in the future.",
+    "times-in-two-units": "Some of the times are before 1995, such as seconds among milliseconds, or a missing time.",
+    "train-and-test-exchanged": "Most training events are later than the whole test.",
 }
 
 

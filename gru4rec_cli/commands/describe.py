@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from gru4rec_cli.base.warnings import collected
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import RESULTS, DebugOption, JsonOption, QuietOption, command, errors
 
+OnError = Literal["stop", "skip"]
 Unit = Literal["seconds", "milliseconds", "iso8601"]
 
 
@@ -30,6 +32,24 @@ def describe(
     ] = None,
     time_unit: Annotated[Unit | None, typer.Option(help="Unit of the times.", show_default="detected")] = None,
     separator: Annotated[str | None, typer.Option(help="Separator of a text file.")] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(help="Column of user ids; without --session, sessions are made from the pauses of each user."),
+    ] = None,
+    gap_minutes: Annotated[
+        float | None, typer.Option(help="A session ends after a longer time than this without a click, in minutes.")
+    ] = None,
+    event: Annotated[str | None, typer.Option(help="Column of event types.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="Event type to keep, repeatable; default: all.", show_default=False)
+    ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(help="Text that stands for a missing id, repeatable; its rows are dropped.", show_default=False),
+    ] = None,
+    on_error: Annotated[
+        OnError | None, typer.Option(help="At a bad row: stop, or skip and count it.", show_default="stop")
+    ] = None,
     to: Annotated[Path | None, typer.Option(help="A folder for describe.json and plots.", show_default=False)] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -39,9 +59,14 @@ def describe(
     with errors(debug=debug):
         from gru4rec_cli.study import describing
 
-        options = describing.Options(layout, session, item, time, time_unit, separator)
-        with console.progress(quiet=quiet) as progress:
+        options = describing.Options(
+            format=layout, session=session, item=item, time=time, time_unit=time_unit, separator=separator, user=user,
+            gap_minutes=gap_minutes, event=event, keep=tuple(keep or ()), missing=tuple(missing or ()),
+            on_error=on_error,
+        )  # fmt: skip
+        with console.progress(quiet=quiet) as progress, collected() as warnings:
             description = describing.describe_input(data, config, options, progress)
+        console.show_warnings(warning.as_dict() for warning in warnings)
         written = describing.write(description, to) if to else []
         if json:
             console.show_json(description)

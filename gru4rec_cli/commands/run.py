@@ -83,7 +83,7 @@ def run(
 
 
 @contextmanager
-def open_study(options: StudyOptions) -> "Iterator[Study | WindowedStudy]":
+def open_study(options: StudyOptions, *, needs_models: bool = True) -> "Iterator[Study | WindowedStudy]":
     """Give the study that the options describe; its errors become messages and exit codes."""
     with errors(debug=options.debug):
         if options.threads:
@@ -91,7 +91,7 @@ def open_study(options: StudyOptions) -> "Iterator[Study | WindowedStudy]":
         from gru4rec_cli.study.config import load_config
         from gru4rec_cli.study.windows import study_of
 
-        config = load_config(options.config, options.overrides)
+        config = load_config(options.config, options.overrides, needs_models=needs_models)
         with console.progress(quiet=options.quiet) as progress:
             yield study_of(
                 config,

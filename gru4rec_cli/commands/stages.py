@@ -14,7 +14,7 @@ from gru4rec_cli.commands.run import (
     show_outcome,
     show_results,
 )
-from gru4rec_cli.study.stages.table import STAGES
+from gru4rec_cli.study.stages.table import STAGES, uses_models
 
 
 def _stage_command(name: str) -> Callable[..., None]:
@@ -29,7 +29,7 @@ def _stage_command(name: str) -> Callable[..., None]:
         threads: ThreadsOption = None,
     ) -> None:
         options = StudyOptions(config, run_dir, overrides, json, quiet, debug, threads)
-        with open_study(options) as study:
+        with open_study(options, needs_models=uses_models(name)) as study:
             outcome = study.run_stage(name, force=force)
         show_outcome(outcome, options)
         show_results(outcome, options, {"run_dir": str(study.directory.path), **outcome_row(outcome)})

@@ -18,6 +18,8 @@ from gru4rec_cli.data.layout import GUIDE, Layout
 from gru4rec_cli.data.removals import NONE, Counts
 
 WANTED = "wanted"
+USER = "user"
+_MISSING = "missing"
 _DAY = "day"
 _ROW = "row"
 _EMPTY = "empty: "
@@ -34,6 +36,7 @@ class FileCounts:
     other: Counts = NONE  # events of types that are not wanted
     bad: Counts = NONE
     why_bad: list[BadRows] = field(default_factory=list)
+    missing: Counts = NONE  # events with an id that stands for a missing value
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class EventFile:
     session: str
     separator: str | None
     keep: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()  # texts that stand for a missing id
     skip: bool = False  # bad rows are counted, not refused
     named: bool = False  # the format is not GENERIC: its columns cannot be configured
 
@@ -72,7 +76,13 @@ class EventFile:
         found = rest.counts
         known = [replace(reason, first="") for reason in found.why_bad]  # their lines are those of the copy
         bad = Counts(found.bad.events + lines, *found.bad[1:])
-        return FileEvents(rest.events, FileCounts(found.rows + lines, found.other, bad, [*lost, *known]))
+        return FileEvents(rest.events, replace(found, rows=found.rows + lines, bad=bad, why_bad=[*lost, *known]))
+
+    def owners(self) -> pl.DataFrame:
+        """Return SESSION and USER, the distinct pairs of session and user in the file, as text."""
+        names = {SESSION: self.session, USER: str(self.layout.user)}
+        pairs = self._scan().select(pl.col(column).cast(pl.String).alias(name) for name, column in names.items())
+        return self._attempt(lambda: pairs.unique().collect(engine="streaming"))
 
     def check(self) -> pl.Schema:
         """Return the types of all columns; raises `DataError` where one to be read is missing or of the wrong type."""
@@ -102,7 +112,9 @@ class EventFile:
         if self.layout.day is not None:
             first = pl.col(_DAY).min().over(SESSION)
             events = events.with_columns(pl.when(pl.col(_DAY).is_not_null()).then(first + pl.col(TIME)).alias(TIME))
-        return self._valid_events(events.select(SESSION, ITEM, TIME, WANTED))
+        if _MISSING not in events.columns:
+            events = events.with_columns(pl.lit(value=False).alias(_MISSING))
+        return self._valid_events(events.select(SESSION, ITEM, TIME, WANTED, _MISSING))
 
     def _common_times(self, schema: pl.Schema) -> str | None:
         """The format of the first time, if it is a common one."""
@@ -120,7 +132,13 @@ class EventFile:
 
     def _expressions(self, schema: pl.Schema, common: str | None) -> list[pl.Expr]:
         layout = self.layout
-        exprs = [_integer_id(self.session, schema).alias(SESSION), _integer_id(layout.item, schema).alias(ITEM)]
+        exprs = [
+            _integer_id(self._id(self.session), schema[self.session]).alias(SESSION),
+            _integer_id(self._id(layout.item), schema[layout.item]).alias(ITEM),
+        ]
+        if self.missing:
+            ids = (pl.col(column).cast(pl.String).fill_null("") for column in (self.session, layout.item))
+            exprs.append(pl.any_horizontal(text.is_in(list(self.missing)) for text in ids).alias(_MISSING))
         if layout.time is not None:
             exprs.append(self._time(schema, common))
         if layout.day is not None:
@@ -134,33 +152,41 @@ class EventFile:
             exprs += [pl.col(name).is_null().alias(_EMPTY + name) for name in others]
         return exprs
 
+    def _id(self, column: str) -> pl.Expr:
+        """A column of ids; null where one stands for a missing value."""
+        ids = pl.col(column)
+        return pl.when(~ids.cast(pl.String).is_in(list(self.missing))).then(ids) if self.missing else ids
+
     def _with_text_ids(self, events: pl.DataFrame, name: str, column: str) -> pl.DataFrame:
         """Ids as text if the id of a wanted event is not a plain integer."""
         lacking = events[WANTED] & events[name].is_null()
         if not lacking.any():
             return events
-        text = self._collect([_text_id(column).alias(name)])[name]
+        text = self._collect([_text_id(self._id(column)).alias(name)])[name]
         return events.with_columns(text) if (lacking & text.is_not_null()).any() else events
 
     def _valid_events(self, events: pl.DataFrame) -> FileEvents:
-        """The events without those of other types and without bad rows, which are counted or refused."""
+        """The wanted events that have ids and a time. The others are counted; bad rows may be refused."""
         wanted = events.filter(WANTED) if self.keep else events
         if wanted.is_empty():
             raise DataError(
                 f"{self.path}: none of its {events.height} events is of type {' or '.join(self.keep)}",
                 f"the event types are in column {self.layout.kind!r}; name those to keep in data.events",
             )
-        other = removed(events, wanted)
-        is_bad = pl.any_horizontal(pl.col(SESSION, ITEM, TIME).is_null(), *_line_breaks(wanted)).fill_null(value=True)
-        if not wanted.select(is_bad.any()).item():
-            return FileEvents(wanted.select(SESSION, ITEM, TIME), FileCounts(events.height, other))
-        bad_rows = events.select((pl.col(WANTED) & is_bad).arg_true()).to_series()
+        present = wanted.filter(~pl.col(_MISSING)) if self.missing else wanted
+        if present.is_empty():
+            raise DataError(f"{self.path}: every one of its {wanted.height} events lacks an id", "look at data.missing")
+        counts = FileCounts(events.height, removed(events, wanted), missing=removed(wanted, present))
+        is_bad = pl.any_horizontal(pl.col(SESSION, ITEM, TIME).is_null(), *_line_breaks(present)).fill_null(value=True)
+        if not present.select(is_bad.any()).item():
+            return FileEvents(present.select(SESSION, ITEM, TIME), counts)
+        bad_rows = events.select((pl.col(WANTED) & ~pl.col(_MISSING) & is_bad).arg_true()).to_series()
         if not self.skip:
             self._refuse(events, int(bad_rows[0]))
-        good = wanted.filter(~is_bad)
+        good = present.filter(~is_bad)
         if good.is_empty():
-            raise DataError(f"{self.path}: every one of its {wanted.height} rows is bad", "try data.on_error: stop")
-        counts = FileCounts(events.height, other, removed(wanted, good), self._reasons(events, bad_rows))
+            raise DataError(f"{self.path}: every one of its {present.height} rows is bad", "try data.on_error: stop")
+        counts = replace(counts, bad=removed(present, good), why_bad=self._reasons(events, bad_rows))
         return FileEvents(good.select(SESSION, ITEM, TIME), counts)
 
     def _reasons(self, events: pl.DataFrame, bad_rows: pl.Series) -> list[BadRows]:
@@ -221,16 +247,20 @@ class EventFile:
                 return
         else:
             names = self._attempt(lambda: self._scan().collect_schema()).names()
-        for key, wanted in self.columns().items():
-            if names.count(wanted) > 1:
-                raise DataError(
-                    f"{self.path}: column {wanted!r} occurs {names.count(wanted)} times", "rename all but one"
-                )
-            if wanted not in names:
-                shown = ", ".join(map(repr, names[:_SHOWN_COLUMNS])) + (", …" if len(names) > _SHOWN_COLUMNS else "")
-                message = f"{self.path}: no column {wanted!r}; the file has {shown}"
-                hint = f"is it the file that {GUIDE} names?" if self.named else _hint_for_missing(key, wanted, names)
-                raise DataError(message, hint)
+        wanted = self.columns()
+        if self.layout.user is not None and self.layout.by == "session":  # whose sessions these are is checked
+            wanted["data.columns.user"] = self.layout.user
+        for key, column in wanted.items():
+            self._require_column(key, column, names)
+
+    def _require_column(self, key: str, wanted: str, names: list[str]) -> None:
+        if names.count(wanted) > 1:
+            raise DataError(f"{self.path}: column {wanted!r} occurs {names.count(wanted)} times", "rename all but one")
+        if wanted not in names:
+            shown = ", ".join(map(repr, names[:_SHOWN_COLUMNS])) + (", …" if len(names) > _SHOWN_COLUMNS else "")
+            message = f"{self.path}: no column {wanted!r}; the file has {shown}"
+            hint = f"is it the file that {GUIDE} names?" if self.named else _hint_for_missing(key, wanted, names)
+            raise DataError(message, hint)
 
     def _require_types(self, schema: pl.Schema) -> None:
         for key, column in self.columns().items():
@@ -285,18 +315,17 @@ def _line_breaks(events: pl.DataFrame) -> list[pl.Expr]:
     return [pl.col(name).str.contains("\n", literal=True) for name in texts]
 
 
-def _integer_id(column: str, schema: pl.Schema) -> pl.Expr:
+def _integer_id(ids: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """The id as Int64; null where it is missing or not an integer written plainly ("007" and "+7" are not)."""
-    integer = pl.col(column).cast(pl.Int64, strict=False)
-    if schema[column].is_integer():
-        return integer
-    text = pl.col(column).cast(pl.String)
+    if dtype.is_integer():
+        return ids.cast(pl.Int64, strict=False)
+    text = ids.cast(pl.String)
     integer = text.cast(pl.Int64, strict=False)
     return pl.when(integer.cast(pl.String) == text).then(integer)
 
 
-def _text_id(column: str) -> pl.Expr:
-    text = pl.col(column).cast(pl.String)
+def _text_id(ids: pl.Expr) -> pl.Expr:
+    text = ids.cast(pl.String)
     return pl.when(text != "").then(text)
 
 

@@ -68,6 +68,11 @@ class DataSettings(Settings):
     events: tuple[str, ...] | None = Field(
         None, min_length=1, description="event types to keep; null: default of the format, which for generic is all"
     )
+    missing: tuple[str, ...] = Field(
+        (),
+        description='texts that stand for a missing id of a session, user or item, such as ["NULL", "-1", ""]; rows '
+        "with one are dropped and counted in statistics.json; default: none, and a row with an empty id is a bad row",
+    )
     sessions: SessionSettings = Field(SessionSettings(), description="how sessions are made")
     on_error: Literal["stop", "skip"] = Field(
         "stop",
@@ -110,6 +115,8 @@ class DataSettings(Settings):
             for name in ("columns", "time_unit", "separator"):
                 if getattr(self, name) != fields[name].default:
                     raise ValueError(f"{name}: is only for format: generic; format {self.format} sets it itself")
+            if self.missing and (layout_of(self.format).nested or layout_of(self.format).flat):
+                raise ValueError(f"missing: the ids of format {self.format} have types; leave this key out")
             if self.events is not None and layout_of(self.format).kind is None:
                 raise ValueError(f"events: format {self.format} has no event types; leave this key out")
         elif self.events is not None and self.columns.event is None:
@@ -132,6 +139,8 @@ def _only_on_polars(data: DataSettings) -> str:
     """What the settings ask for that Spark does not do, or an empty text."""
     if data.on_error == "skip":
         return "on_error: skip"
+    if data.missing:
+        return "missing"
     if data.format != GENERIC and layout_of(data.format).separator is None:
         return f"format: {data.format}, which is JSON lines,"
     return "columns.time: null" if data.format == GENERIC and data.columns.time is None else ""

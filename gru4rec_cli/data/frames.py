@@ -10,6 +10,9 @@ from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import cleaning, describing
 from gru4rec_cli.data.cleaning import CleaningSettings
+from gru4rec_cli.data.quality.finding import reworded, warn_of
+from gru4rec_cli.data.quality.log import Origin, findings_of_rows, findings_of_sessions
+from gru4rec_cli.data.quality.sessions import LONG
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import split_log
 from gru4rec_cli.data.times import LATEST, MICROS_PER, TimeUnit
@@ -71,6 +74,7 @@ def split(
     Columns, tables and errors are those of `clean`; `DataError` is also raised where a part would be empty.
     """
     log = _Log(events, {SESSION: session, ITEM: item, TIME: time}, time_unit)
+    log.warn(long_sessions=settings.get("max_session_length") is None)
     made = split_log(log.events, SplitSettings(**settings))
     valid = None if made.valid is None else log.like_it(made.valid)
     return Parts(log.like_it(made.train), valid, log.like_it(made.test), log.like_it(made.items), made.statistics)
@@ -84,8 +88,13 @@ def describe(
     time: str = "Time",
     time_unit: TimeUnit = "seconds",
 ) -> dict[str, Any]:
-    """Describe a log of clicks, as `gru4rec-study describe` does; ready for JSON. Columns are those of `clean`."""
-    return describing.describe(_Log(events, {SESSION: session, ITEM: item, TIME: time}, time_unit).events)
+    """Describe a log of clicks, as `gru4rec-study describe` does; ready for JSON. Columns are those of `clean`.
+
+    Like `split`, it issues a `StudyWarning` of each thing that is probably wrong with the log.
+    """
+    log = _Log(events, {SESSION: session, ITEM: item, TIME: time}, time_unit)
+    log.warn(long_sessions=True)
+    return describing.describe(log.events)
 
 
 class _Log(Generic[Frame]):
@@ -113,6 +122,13 @@ class _Log(Generic[Frame]):
                 raise DataError(f"row {row} of column {column!r} holds no {_MEANING[name]}", "leave such rows out")
         if self.events.is_empty():
             raise DataError("the table holds no events", "give at least one")
+
+    def warn(self, *, long_sessions: bool) -> None:
+        """Warn of what is probably wrong with the log; of long sessions only if asked to."""
+        unit = "iso8601" if isinstance(self._types[TIME], nw.Datetime) else self._unit
+        origin = Origin("the table", unit=unit)
+        found = [*findings_of_rows(self.events, origin), *findings_of_sessions(self.events, origin)]
+        warn_of(reworded((f for f in found if long_sessions or f.id != LONG), _ARGUMENTS))
 
     def like_it(self, events: pl.DataFrame) -> Frame:
         """Return a result as a table of the user's kind, with the user's column names and types."""
@@ -154,6 +170,17 @@ class _Log(Generic[Frame]):
         return micros // int(per_unit) if dtype.is_integer() else micros / per_unit
 
 
+# Settings in hints, as arguments of the functions here.
+_ARGUMENTS = {
+    r"set data\.missing: .* to drop (?:and count these rows|it)": "leave these rows out",
+    r"Set data\.missing: .* to drop it": "Leave its rows out",
+    r"set data\.sessions\.gap_minutes: 30, to end": "make other session ids: end",
+    r"set data\.time_unit: (\w+)": r'give time_unit="\1"',
+    r"data\.time_unit": "time_unit",
+    r"Set split\.max_session_length: (\d+)": r"Give max_session_length=\1",
+    r"split\.overlong: cut": 'overlong="cut"',
+    r"split\.by: days": 'by="days"',
+}
 _MEANING = {SESSION: "id", ITEM: "id", TIME: "time between 1970 and 2200"}
 
 

@@ -1,7 +1,8 @@
 """Raw files of clicks, read into one log of sessions. Events that are left out are counted."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,16 @@ from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.jsonlines import EventLines, SessionLines
 from gru4rec_cli.data.layout import GENERIC, Layout, files_of, layout_of
 from gru4rec_cli.data.memory import require_memory
-from gru4rec_cli.data.removals import BAD, BRIEF, OTHER, Counts, Removal
+from gru4rec_cli.data.quality.finding import Finding
+from gru4rec_cli.data.quality.log import Origin, findings_between, findings_of_rows, findings_of_sessions
+from gru4rec_cli.data.quality.sessions import shared_sessions
+from gru4rec_cli.data.removals import BAD, BRIEF, NO_ID, OTHER, Counts, Removal
 from gru4rec_cli.data.sessionising import SessionSettings, cut_at_gaps, without_brief
 
 STEP = "reading"
 _SOURCE = "data.source"
 _BRIEF = "brief"
+_MANY = 0.1  # of the rows: so many bad ones are more than accidents
 
 
 @dataclass
@@ -31,11 +36,12 @@ class Reading:
     """A log (SESSION, ITEM, TIME) and facts about how it was read, ready for JSON.
 
     `facts["rows"]` less the events of `facts["removals"]` are the events of the log; sessions made by pauses are
-    counted in `facts["sessions"]`.
+    counted in `facts["sessions"]`. `findings` are what is probably wrong with the log.
     """
 
     events: pl.DataFrame
     facts: dict[str, Any]
+    findings: list[Finding] = field(default_factory=list)
 
     def take(self) -> pl.DataFrame:
         """Return the events and drop the reference to them: large logs should not be in memory twice."""
@@ -74,11 +80,54 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
         del found
     log, facts = _joined(events), sessions_as_they_are(layout)
     events.clear()
+    origin = origin_of(source, layout)
+    with progress.task("check ids and times"):
+        findings = [*findings_of_rows(log, origin), *_shared_sessions(paths, layout, settings)]
     if layout.gap_minutes is not None or settings.sessions.min_dwell_seconds is not None:
         with progress.task("make sessions"):
             made, facts = make_sessions(PolarsEngine(), lazy(in_order(log)), layout, settings.sessions)
             log = native(made.select(SESSION, ITEM, TIME))
-    return Reading(log, facts_of(settings, counts, facts))
+    findings += [*findings_of_sessions(log, origin), *_many_bad(counts, origin)]
+    return Reading(log, facts_of(settings, counts, facts), findings)
+
+
+def findings_of(readings: Sequence[Reading], settings: DataSettings) -> list[Finding]:
+    """Return what is probably wrong with a log, or with two that are given as training and test."""
+    found = [finding for reading in readings for finding in reading.findings]
+    if len(readings) > 1:
+        train, test = (reading.events for reading in readings)
+        found += findings_between(train, test, timed=layout_for(settings).time is not None)
+    return found
+
+
+def origin_of(source: str | Path, layout: Layout) -> Origin:
+    """Return what the checks of a log need to know of how it was read."""
+    unit = None if layout.time is None else layout.unit
+    return Origin(Path(source).name, layout.by, unit, layout.gap_minutes is not None)
+
+
+def _many_bad(counts: list[FileCounts], origin: Origin) -> Iterator[Finding]:
+    """With `on_error: skip`, a wrong unit or a second kind of row looks like bad rows."""
+    rows, bad = sum(found.rows for found in counts), sum(found.bad.events for found in counts)
+    if bad > _MANY * rows:
+        reasons = Counter[str]()
+        for why in (why for found in counts for why in found.why_bad):
+            reasons[why.reason] += why.rows
+        reason, most = reasons.most_common(1)[0]
+        message = f"{origin.where}: {bad:,} of {rows:,} rows ({bad / rows:.0%}) are skipped as bad"
+        yield Finding(
+            "many-bad-rows",
+            f"{message}, {most:,} of them for one reason: {reason}",
+            "set data.on_error: stop, which explains the first of them",
+        )
+
+
+def _shared_sessions(paths: list[Path], layout: Layout, settings: DataSettings) -> Iterator[Finding]:
+    """Look for session ids of several users, where the columns of both are known."""
+    if layout.user is None or layout.session is None or layout.by == "user" or layout.nested or layout.flat:
+        return
+    owners = pl.concat([event_file(path, layout, settings).owners() for path in paths])
+    yield from shared_sessions(owners, paths[0].name, layout.session, layout.user)
 
 
 def files_to_read(source: str | Path, settings: DataSettings) -> list[Path]:
@@ -115,7 +164,11 @@ def sessions_as_they_are(layout: Layout) -> dict[str, Any]:
 def facts_of(settings: DataSettings, counts: list[FileCounts], sessions: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of a reading, from those of its files and of its sessions."""
     brief = sessions.pop(_BRIEF, None)
-    removals = [*_summed(OTHER, [f.other for f in counts]), *_summed(BAD, [f.bad for f in counts])]
+    removals = [
+        *_summed(OTHER, [found.other for found in counts]),
+        *_summed(NO_ID, [found.missing for found in counts]),
+        *_summed(BAD, [found.bad for found in counts]),
+    ]
     return {
         "format": settings.format,
         "rows_by_file": [found.rows for found in counts],
@@ -133,7 +186,9 @@ def _counts(events: Table) -> Counts:
 
 def read_as_published(settings: DataSettings) -> bool:
     """Return true if event types, sessions and bad rows are treated as the format says."""
-    plain = settings.model_copy(update={"events": None, "sessions": SessionSettings(), "on_error": "stop"})
+    plain = settings.model_copy(
+        update={"events": None, "missing": (), "sessions": SessionSettings(), "on_error": "stop"}
+    )
     return settings == plain
 
 
@@ -178,7 +233,10 @@ def event_file(path: Path, layout: Layout, settings: DataSettings) -> EventFile:
     named = settings.format != GENERIC
     group = layout.session if layout.by == "session" else layout.user
     separator = layout.separator if named else delimited.separator_of(path, layout.separator)
-    return EventFile(path, layout, str(group), separator, layout.keep, settings.on_error == "skip", named)
+    return EventFile(
+        path, layout, str(group), separator, layout.keep,
+        missing=settings.missing, skip=settings.on_error == "skip", named=named,
+    )  # fmt: skip
 
 
 def _reader(path: Path, layout: Layout, settings: DataSettings) -> EventFile | SessionLines | EventLines:

@@ -14,6 +14,7 @@ EVENTS = "events"  # column of counts
 
 BAD = "bad row"
 OTHER = "other event type"
+NO_ID = "missing id"
 BRIEF = "looked at too briefly"
 DUPLICATE = "exact duplicate"
 REPEAT = "immediate repeat"

@@ -97,8 +97,10 @@ class ModelEntry:
         return {"kind": self.kind, **self.settings.model_dump(mode="json")}
 
 
-def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
+def load_config(path: Path, overrides: list[str] | None = None, *, needs_models: bool = True) -> StudyConfig:
     """Return the configuration in `path` with `KEY=VALUE` overrides applied, every default filled in.
+
+    A configuration without models is wrong only if `needs_models`.
 
     Raises:
         UsageError: the file cannot be read.
@@ -108,6 +110,8 @@ def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
     problems = [problem for override in overrides or [] if (problem := _apply(raw, override))]
     config, invalid = _validate(raw)
     problems += invalid
+    if config is not None and needs_models and not (config.baseline.models or config.train.models):
+        problems.append("baseline.models, train.models: no model is named; give at least one, such as popularity: {}")
     if config is None or problems:
         raise ConfigError(problems, str(path))
     return config
@@ -189,8 +193,6 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
         ]
     if config is not None:
         problems += _window_problems(config)
-    if config is not None and not owners:
-        problems.append("baseline.models, train.models: no model is named; give at least one, such as popularity: {}")
     return config, problems
 
 

@@ -3,20 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import polars as pl
 from polars.exceptions import PolarsError
 from pydantic import ValidationError
 
-from gru4rec_cli.base.errors import DataError, UsageError
+from gru4rec_cli.base.errors import DataError, StudyError, UsageError
 from gru4rec_cli.base.files import write_json
 from gru4rec_cli.base.names import EVENTS_FILE, ITEM, SESSION, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data.describing import describe
 from gru4rec_cli.data.events import SYNTHETIC, DataSettings, read_event_table
 from gru4rec_cli.data.layout import GENERIC, layout_of
-from gru4rec_cli.data.reading import read_log
+from gru4rec_cli.data.quality.finding import Finding, reworded, reworded_text, warn_of
+from gru4rec_cli.data.quality.log import Origin, findings_of_rows, findings_of_sessions
+from gru4rec_cli.data.reading import Reading, findings_of, read_log
 from gru4rec_cli.data.times import TimeUnit
 from gru4rec_cli.reporting.figures.description import write_description_figures
 from gru4rec_cli.reporting.tables import Table
@@ -36,16 +38,58 @@ class Options:
     time: str | None = None  # "none": row numbers
     time_unit: TimeUnit | None = None
     separator: str | None = None
+    user: str | None = None  # without `session`: sessions are made from the pauses of each user
+    gap_minutes: float | None = None
+    event: str | None = None
+    keep: tuple[str, ...] = ()  # event types
+    missing: tuple[str, ...] = ()
+    on_error: Literal["stop", "skip"] | None = None
 
     def given(self) -> dict[str, Any]:
-        """Return them as a `data:` section without its source."""
-        columns: dict[str, Any] = {name: getattr(self, name) for name in ("session", "item", "time")}
-        columns = {name: value for name, value in columns.items() if value is not None}
+        """Return them as a `data:` section without its source.
+
+        Raises:
+            UsageError: they do not say how sessions are made.
+        """
+        columns = self._set("session", "item", "time", "user", "event")
         if columns.get("time") == "none":
             columns["time"] = None
-        fields = {name: getattr(self, name) for name in ("format", "time_unit", "separator")}
-        fields = {name: value for name, value in fields.items() if value is not None}
-        return {**fields, **({"columns": columns} if columns else {})}
+        by_user = self.user is not None and self.session is None
+        if by_user and self.gap_minutes is None:
+            raise UsageError(
+                "--user: sessions made from the clicks of a user need the pause that ends them",
+                "give --gap-minutes 30 as well, or name the column of sessions with --session",
+            )
+        if self.keep and self.event is None and self.format is None:
+            raise UsageError("--keep: the column of event types is not known", "name it with --event")
+        sessions = self._set("gap_minutes") | ({"by": "user"} if by_user else {})
+        fields = self._set("format", "time_unit", "separator", "missing", "on_error")
+        fields |= {"events": self.keep} if self.keep else {}
+        return fields | {name: part for name, part in (("columns", columns), ("sessions", sessions)) if part}
+
+    def _set(self, *names: str) -> dict[str, Any]:
+        """Those of the options that are given."""
+        return {name: getattr(self, name) for name in names if getattr(self, name) not in (None, ())}
+
+
+# Settings in hints, as options of `describe`.
+OPTIONS = {
+    r"data\.columns\.time: null": "--time none",
+    r"data\.columns\.(\w+)": r"--\1",
+    r"data\.sessions: \{by: user, gap_minutes: (\d+)\}": r"--user and --gap-minutes \1 without --session",
+    r"data\.sessions\.gap_minutes:?": "--gap-minutes",
+    r"data\.sessions\.by": "--user",
+    r"data\.time_unit:?": "--time-unit",
+    r"data\.separator:?": "--separator",
+    r"data\.events": "--keep",
+    r"set data\.missing: \[(.*?)\]": r"give --missing \1",
+    r"data\.missing": "--missing",
+    r"data\.on_error: (\w+)": r"--on-error \1",
+    r"data\.format": "--format",
+    r"data\.source, or data\.train and data\.test|data\.source": "the path",
+    r"\bset --": "give --",
+    r"\bSet --": "Give --",
+}
 
 
 def describe_input(
@@ -59,18 +103,44 @@ def describe_input(
         UsageError: neither data nor configuration is given, or options contradict each other.
         DataError: the clicks cannot be read.
     """
-    reading: list[dict[str, Any]] = []
-    unit: TimeUnit | None = None
-    if data is not None and config is None and _is_event_table(data):
-        events, in_order = read_event_table(data), False
-    else:
-        settings = _settings(data, config, options)
-        events, reading, unit = _read(settings, config is None and options.time_unit is None, progress)
-        in_order = all(facts["sessions"]["gap_minutes"] is None for facts in reading)
-        in_order = in_order and settings.sessions.min_dwell_seconds is None
+    words = {} if config is not None else OPTIONS
+    try:
+        log = _log(data, config, options, progress)
+    except StudyError as error:
+        raise type(error)(error.message, reworded_text(error.hint, words)) from None
+    findings = list(reworded(log.findings, words))
+    warn_of(findings)
     with progress.task("describe"):
-        described = describe(events, in_file_order=in_order)
-    return {"source": str(data or config), "time_unit": unit, "reading": reading, **described}
+        described = describe(log.events, in_file_order=log.in_file_order)
+    said = [{"id": finding.id, "message": finding.message, "hint": finding.hint} for finding in findings]
+    return {"source": str(data or config), "time_unit": log.unit, "reading": log.reading, **described, "warnings": said}
+
+
+class _Described(NamedTuple):
+    """The clicks to describe, and how they were read."""
+
+    events: pl.DataFrame
+    findings: list[Finding]
+    reading: list[dict[str, Any]]
+    unit: TimeUnit | None  # None: rows are counted
+    in_file_order: bool
+
+
+def _log(data: Path | None, config: Path | None, options: Options, progress: Progress) -> _Described:
+    if data is not None and config is None and _is_event_table(data):
+        events, origin = read_event_table(data), Origin(data.name)
+        found = [*findings_of_rows(events, origin), *findings_of_sessions(events, origin)]
+        return _Described(events, found, [], None, in_file_order=False)
+    settings = _settings(data, config, options)
+    readings, unit = _read(settings, config is None and options.time_unit is None, progress)
+    findings = findings_of(readings, settings)
+    frames = [reading.take() for reading in readings]
+    mixed = [name for name in (SESSION, ITEM) if len({frame.schema[name] for frame in frames}) > 1]
+    events = pl.concat([frame.with_columns(pl.col(mixed).cast(pl.String)) for frame in frames])
+    facts = [reading.facts for reading in readings]
+    in_order = all(fact["sessions"]["gap_minutes"] is None for fact in facts)
+    in_order = in_order and settings.sessions.min_dwell_seconds is None
+    return _Described(events, findings, facts, unit, in_order)
 
 
 def tables(description: dict[str, Any]) -> list[Table]:
@@ -89,7 +159,7 @@ def _settings(data: Path | None, config: Path | None, options: Options) -> DataS
     if config is not None:
         if options != Options():
             raise UsageError("--config says how the data is laid out", "leave the other options out, or --config")
-        settings = load_config(config).data
+        settings = load_config(config, needs_models=False).data
         if settings.source == SYNTHETIC and data is None:
             raise UsageError("the clicks of this configuration are planted", f"describe RUN/synth/{EVENTS_FILE}")
         return settings if data is None else settings.model_copy(update=_one_source(data))
@@ -106,23 +176,16 @@ def _one_source(data: Path) -> dict[str, Any]:
     return {"source": str(data), "train": None, "test": None}
 
 
-def _read(
-    settings: DataSettings, try_units: bool, progress: Progress
-) -> tuple[pl.DataFrame, list[dict[str, Any]], TimeUnit | None]:
-    """Return the events, how they were read, and the unit of their times; None where rows are counted."""
+def _read(settings: DataSettings, try_units: bool, progress: Progress) -> tuple[list[Reading], TimeUnit | None]:
+    """Return what was read, and the unit of the times; None where rows are counted."""
     sources = [source for source in (settings.source, settings.train, settings.test) if source is not None]
     first: DataError | None = None
     for unit in _units(settings, try_units):
         tried = settings.model_copy(update={"time_unit": unit})
         try:
-            readings = [read_log(source, tried, progress) for source in sources]
+            return [read_log(source, tried, progress) for source in sources], _unit_read(tried)
         except DataError as error:
             first = first or error
-            continue
-        frames = [reading.events for reading in readings]
-        mixed = [name for name in (SESSION, ITEM) if len({frame.schema[name] for frame in frames}) > 1]
-        events = pl.concat([frame.with_columns(pl.col(mixed).cast(pl.String)) for frame in frames])
-        return events, [reading.facts for reading in readings], _unit_read(tried)
     raise cast(DataError, first)
 
 

@@ -9,10 +9,13 @@ from gru4rec_cli.base.files import read_json
 from gru4rec_cli.base.names import EVENTS_FILE, ITEMS_FILE, STATISTICS_FILE
 from gru4rec_cli.data.events import DataSettings, read_event_table, write_table
 from gru4rec_cli.data.presets import check_fingerprint
-from gru4rec_cli.data.reading import Reading, read_as_published, read_log
+from gru4rec_cli.data.quality.finding import warn_of
+from gru4rec_cli.data.quality.sessions import LONG
+from gru4rec_cli.data.reading import Reading, findings_of, read_as_published, read_log
 from gru4rec_cli.data.split_folder import PART_FILES, verify_split, write_split, write_statistics
 from gru4rec_cli.data.splitting import divide_given, divide_log, given_logs, item_table, split_given, split_log
 from gru4rec_cli.reporting.tables.data import data_table, removals_table
+from gru4rec_cli.study.config import StudyConfig
 from gru4rec_cli.study.stage import StageResults, StageWork
 
 
@@ -30,15 +33,24 @@ def _run_on_polars(work: StageWork) -> None:
     readings: dict[str, Reading] = {}
     if data.train is not None and data.test is not None:
         readings = {part: read_log(str(getattr(data, part)), data, work.progress) for part in ("train", "test")}
+        _warn(readings, work.config)
         split = split_given(readings["train"].take(), readings["test"].take(), settings, work.progress)
     elif work.config.synthetic:
         split = split_log(read_event_table(work.inputs["synth"] / EVENTS_FILE), settings, work.progress)
     else:
         readings = {"log": read_log(str(data.source), data, work.progress)}
+        _warn(readings, work.config)
         split = split_log(readings["log"].take(), settings, work.progress)
     facts = {part: reading.facts for part, reading in readings.items()}
     with work.progress.task("writing the split"):
         write_split(replace(split, statistics=_complete(split.statistics, facts, data)), work.folder)
+
+
+def _warn(readings: Mapping[str, Reading], config: StudyConfig) -> None:
+    """Warn of what is probably wrong with the input; of long sessions only if nothing limits them."""
+    limited = config.split.max_session_length is not None
+    found = findings_of(list(readings.values()), config.data)
+    warn_of(finding for finding in found if not (limited and finding.id == LONG))
 
 
 def _run_on_spark(work: StageWork) -> None:

@@ -95,6 +95,11 @@ STAGES = {stage.name: stage for stage in _TABLE}
 COMPUTING = tuple(stage.name for stage in _TABLE if not stage.shows_warnings)
 
 
+def uses_models(name: str) -> bool:
+    """Return true if a stage, or one that it needs, fits models or uses them."""
+    return bool(STAGES[name].models) or any(uses_models(need) for need in STAGES[name].needs)
+
+
 def configured_stages(config: "StudyConfig") -> list[str]:
     """Return the stages that a configuration asks for in its own run directory, in order.
 

@@ -1,0 +1,34 @@
+"""What a check has to say, and how it is said as a warning."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from gru4rec_cli.base.warnings import warn
+
+
+class Finding(NamedTuple):
+    """One thing that is probably wrong with a log: the id of a warning, what and where, and what to do about it."""
+
+    id: str
+    message: str
+    hint: str
+
+
+def warn_of(findings: Iterable[Finding]) -> None:
+    """Give each finding as a warning, in their order."""
+    for finding in findings:
+        warn(finding.id, finding.message, finding.hint)
+
+
+def reworded(findings: Iterable[Finding], words: Mapping[str, str]) -> Iterator[Finding]:
+    """Give findings with other words in their hints: `words` has patterns, and what replaces each of them."""
+    for finding in findings:
+        yield finding._replace(hint=reworded_text(finding.hint, words))
+
+
+def reworded_text(text: str, words: Mapping[str, str]) -> str:
+    """Return a text with each of the patterns in `words` replaced."""
+    for pattern, replacement in words.items():
+        text = re.sub(pattern, replacement, text)
+    return text

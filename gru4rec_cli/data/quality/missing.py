@@ -1,0 +1,121 @@
+"""Checks for ids that stand for a missing value, and for a session or user with an unusual share of the log."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from gru4rec_cli.base.names import ITEM, SESSION
+from gru4rec_cli.data.quality.finding import Finding
+
+MISSING_VALUE, LARGE_SHARE = "missing-value-as-id", "large-share"
+
+WORDS = (
+    "null", "(null)", "<null>", "nan", "<nan>", "nat", "none", "(none)", "<none>", "nil", "na", "n/a", "n.a.", "#n/a",
+    "<na>", "\\n", "undefined", "[object object]", "unknown", "(unknown)", "<unknown>", "not set", "(not set)",
+    "not available", "missing", "(missing)", "empty", "(empty)", "(blank)", "anonymous", "anon", "guest",
+    "-", "--", "_", "?", ".", "00000000-0000-0000-0000-000000000000",
+)  # fmt: skip
+_NUMBERS = ("0", "-1", "-9", "-99", "-999", "0.0", "-1.0", "999999999", "2147483647", "-2147483648")
+
+_SHARE = 0.02  # of the events: an id of a session or user that has more is looked at
+_TIMES = 20  # and more than this many times the 95th percentile
+_FEWEST = 100  # events
+_ITEM_TIMES = 5  # an item whose id is such a number, against the item with most events but it
+_LENGTH = "len"
+
+
+def missing_values(log: pl.DataFrame, column: str, what: str, where: str, distinct: pl.Series) -> Iterator[Finding]:
+    """Find ids of a column that probably stand for a missing value.
+
+    Words such as NULL are found wherever they stand; numbers such as 0 or -1 only with an unusual number of events.
+
+    Args:
+        log: SESSION, ITEM.
+        column: SESSION or ITEM.
+        what: "item", "session" or "user": the kind of ids in it.
+        where: the file, for messages.
+        distinct: the distinct ids, if they are text.
+    """
+    found = _looking_missing(log, column, distinct)
+    if found.is_empty():
+        return
+    ids = found[column].cast(pl.String).to_list()
+    events = int(found[_LENGTH].sum())
+    yield Finding(
+        MISSING_VALUE,
+        f"{where}: {_share(events, log.height)} events have the {what} id {_listed(ids)}, which looks like a missing "
+        f"value; all of them count as one {what}" + (" each" if len(ids) > 1 else ""),
+        f"set data.missing: [{', '.join(map(_quoted, ids[:5]))}] to drop and count these rows",
+    )
+
+
+def _looking_missing(log: pl.DataFrame, column: str, distinct: pl.Series) -> pl.DataFrame:
+    """The ids of a column that look like missing values, with their numbers of events."""
+    if distinct.dtype == pl.String:
+        candidates = distinct.filter(looks_missing(distinct))
+    else:
+        candidates = pl.Series(_NUMBERS).cast(pl.Int64, strict=False).drop_nulls()
+    counts = _counts(log.filter(pl.col(column).is_in(candidates.implode())), column)
+    word = _is_word(counts[column])
+    large = (counts[_LENGTH] >= _FEWEST) & (counts[_LENGTH] > _SHARE * log.height)
+    if (~word & large).any():  # only then is it worth counting all ids
+        everything = _counts(log, column)
+        large &= counts[column].is_in(everything.filter(_stands_out(everything, column))[column].implode())
+    return counts.filter(word | large).sort(_LENGTH, column, descending=[True, False])
+
+
+def large_shares(log: pl.DataFrame, group: str, where: str) -> Iterator[Finding]:
+    """Find the session or user whose share of the events is far above all others', if its id is no missing value."""
+    counts = _counts(log, SESSION)
+    found = counts.filter(_stands_out(counts, SESSION) & ~looks_missing(counts[SESSION])).sort(_LENGTH, descending=True)
+    if found.is_empty():
+        return
+    name, events = found.row(0)
+    yield Finding(
+        LARGE_SHARE,
+        f"{where}: the {group} {name!r} has {_share(events, log.height)} events; the {group}s after it have at most "
+        f"{int(counts[_LENGTH].sort(descending=True)[found.height]):,}",
+        f"is it a robot, or an id that stands for a missing value? Set data.missing: [{_quoted(str(name))}] to drop it",
+    )
+
+
+def looks_missing(ids: pl.Series) -> pl.Series:
+    """Return true for each id that often stands for a missing value."""
+    return _is_word(ids) | ids.cast(pl.String).is_in(list(_NUMBERS))
+
+
+def _is_word(ids: pl.Series) -> pl.Series:
+    if ids.dtype != pl.String:
+        return pl.repeat(value=False, n=len(ids), eager=True)
+    return ids.str.strip_chars().str.to_lowercase().is_in(list(WORDS))
+
+
+def _counts(log: pl.DataFrame, column: str) -> pl.DataFrame:
+    return log.group_by(column).len(_LENGTH)
+
+
+def _stands_out(counts: pl.DataFrame, column: str) -> pl.Series:
+    """True for ids with an unusual number of events."""
+    lengths = counts[_LENGTH].cast(pl.Int64)
+    events = int(lengths.sum())
+    if column == ITEM:
+        usual = int(lengths.sort(descending=True)[1]) if len(lengths) > 1 else events
+        return (lengths >= _FEWEST) & (lengths > _SHARE * events) & (lengths > _ITEM_TIMES * usual)
+    usual = int(lengths.quantile(0.95, interpolation="lower") or 0)
+    return (lengths >= _FEWEST) & (lengths > _SHARE * events) & (lengths > _TIMES * usual)
+
+
+def _share(events: int, of: int) -> str:
+    percent = f"{100 * events / of:.1f} %" if events >= 0.001 * of else "less than 0.1 %"
+    return f"{events:,} of {of:,} ({percent})"
+
+
+def _listed(ids: list[str]) -> str:
+    shown = [repr(text) for text in ids[:5]] + ([f"{len(ids) - 5} others"] if len(ids) > 5 else [])
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
+
+
+def _quoted(text: str) -> str:
+    """The text as YAML, in quotes: NULL and -1 without them would not be text."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
