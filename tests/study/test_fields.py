@@ -100,6 +100,7 @@ DATA: dict[str, Any] = {
     "events": {"events": ["view", "cart"]},
     "sessions": {"sessions": {"by": "user", "gap_minutes": 600.0}},
     "on_error": {"source": "bad.csv", "on_error": "skip"},
+    "missing": {"source": "bad.csv", "missing": [""]},
     "columns.user": {"columns": {"user": "Cookie"}},
     "columns.event": {"columns": {"event": "Step"}},
     "sessions.by": {"sessions": {"by": "session", "gap_minutes": 60.0}},
