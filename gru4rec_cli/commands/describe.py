@@ -10,7 +10,7 @@ from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import RESULTS, DebugOption, JsonOption, QuietOption, command, errors
 
 OnError = Literal["stop", "skip"]
-Unit = Literal["seconds", "milliseconds", "iso8601"]
+Unit = Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "iso8601"]
 
 
 @command(RESULTS)

@@ -15,7 +15,7 @@ from gru4rec_cli.data.quality.log import Origin, findings_of_rows, findings_of_s
 from gru4rec_cli.data.quality.sessions import LONG
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import split_log
-from gru4rec_cli.data.times import LATEST, MICROS_PER, TimeUnit
+from gru4rec_cli.data.times import LATEST, MICROS_PER, NANOSECONDS_PER_MICROSECOND, TimeUnit
 
 Frame = TypeVar("Frame")  # a table of pandas, Polars (also lazy) or PyArrow
 
@@ -159,7 +159,10 @@ class _Log(Generic[Frame]):
             return nw.col(column).dt.timestamp("us").alias(TIME)
         if not dtype.is_numeric() or self._unit == "iso8601":
             raise DataError(f"column {column!r} is of type {dtype}, times must be numbers or moments", "convert it")
-        micros = (nw.col(column).cast(nw.Float64) * MICROS_PER[self._unit]).round()
+        if self._unit == "nanoseconds" and dtype.is_integer():  # a float would lose some of their digits
+            micros = nw.col(column).cast(nw.Int64) // NANOSECONDS_PER_MICROSECOND
+        else:
+            micros = (nw.col(column).cast(nw.Float64) * MICROS_PER[self._unit]).round()
         return nw.when((micros >= 0) & (micros <= LATEST)).then(micros).cast(nw.Int64).alias(TIME)
 
     def _time(self, micros: pl.Series) -> pl.Series:
@@ -167,7 +170,9 @@ class _Log(Generic[Frame]):
         if isinstance(dtype, nw.Datetime):
             return micros.cast(pl.Datetime("us"))
         per_unit = MICROS_PER[self._unit]
-        return micros // int(per_unit) if dtype.is_integer() else micros / per_unit
+        if not dtype.is_integer():
+            return micros / per_unit
+        return micros * round(1 / per_unit) if per_unit < 1 else micros // int(per_unit)
 
 
 # Settings in hints, as arguments of the functions here.
