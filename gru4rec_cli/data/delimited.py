@@ -1,23 +1,61 @@
-"""Delimited text files: their header, and the first line that is not a record."""
+"""Delimited text files: their header, their size, and the first line that is not a record."""
 
 import csv
 import gzip
 import itertools
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import numpy as np
 
 from gru4rec_cli.base.errors import DataError
 
-_GZIP = b"\x1f\x8b"
+COMPRESS_AGAIN = "make the file again: gunzip --stdout FILE | gzip > NEW, and read the new one"
+LONGEST_LINE = 100_000_000  # bytes; a longer line, or a longer quoted field, is no record of a click
+
+_BATCH = 8 << 20  # bytes
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_SEPARATORS = {".tsv": "\t", ".csv": ","}
+_GZIP = b"\x1f\x8b"
+_SEPARATORS = {".tsv": "\t", ".csv": ",", ".inter": "\t"}
+_OTHER_KINDS = {
+    b"PK\x03\x04": ("a zip archive", "unpack it, and name a file of the archive"),
+    b"BZh": ("bzip2 data", "unpack it (bunzip2), or compress it with gzip and name it .gz"),
+    b"\xfd7zXZ": ("xz data", "unpack it (unxz), or compress it with gzip and name it .gz"),
+    b"\x28\xb5\x2f\xfd": ("zstd data", "unpack it (unzstd), or compress it with gzip and name it .gz"),
+    b"7z\xbc\xaf": ("a 7z archive", "unpack it, and name a file of the archive"),
+    b"PAR1": ("a Parquet file", "rename it to end in .parquet"),
+    b"\xff\xfe": ("text in UTF-16", "convert it to UTF-8, for instance with iconv -f UTF-16 -t UTF-8"),
+    b"\xfe\xff": ("text in UTF-16", "convert it to UTF-8, for instance with iconv -f UTF-16 -t UTF-8"),
+}
 
 
 class RecordError(DataError):
     """Raised where a line is not a record; the lines around it may be."""
+
+
+class Dialect(NamedTuple):
+    """The characters that separate and quote the fields of a line; without `quote`, a quote is a plain character."""
+
+    separator: str
+    quote: str | None = '"'
+
+
+class Batch(NamedTuple):
+    """Whole lines of a file, the first of them with its number, from 1."""
+
+    first_line: int
+    text: bytes
+
+
+class Survey(NamedTuple):
+    """The number of records of a text file, the header among them, and what is odd about it."""
+
+    records: int
+    lone_returns: bool  # a \\r that does not stand before \\n
 
 
 @dataclass(frozen=True)
@@ -47,19 +85,62 @@ def separator_of(path: Path, configured: str | None) -> str | None:
     return separator
 
 
-def read_header(path: Path, separator: str) -> list[str]:
+def read_header(path: Path, dialect: Dialect) -> list[str]:
     """Return the column names on the first line.
 
     Raises:
-        DataError: the file is empty, not compressed as its name says, or its first line cannot be read.
+        DataError: the file is empty, of another kind than its name says, or its first line cannot be read.
     """
-    _check_compression(path)
-    for _, fields in _records(path, separator):
+    require_plain_text(path)
+    for _, fields in _records(path, dialect):
+        if not fields:
+            raise DataError(f"{path}: line 1 is empty", "remove it; is this the right file?")
         return fields
     raise DataError(f"{path}: the file is empty", "it needs a header line with the column names, then one event a line")
 
 
-def check_records(path: Path, separator: str, width: int = 0) -> None:
+def require_plain_text(path: Path) -> None:
+    """Look at the first bytes of a file.
+
+    Raises:
+        DataError: it cannot be opened, or is not text, or gzip data where its name ends in .gz.
+    """
+    with _explained(path), path.open("rb") as stream:
+        start = stream.read(8)
+    compressed = path.suffix.lower() == ".gz"
+    for mark, (what, hint) in _OTHER_KINDS.items():
+        if start.startswith(mark):
+            raise DataError(f"{path}: is {what}, not {'gzip data' if compressed else 'text in UTF-8'}", hint)
+    if compressed and start and not start.startswith(_GZIP):
+        raise DataError(f"{path}: not gzip data although the name ends in .gz", "rename it, or compress it with gzip")
+    if not compressed and start.startswith(_GZIP):
+        raise DataError(f"{path}: gzip data although the name does not end in .gz", f"rename it to {path.name}.gz")
+
+
+def survey(path: Path, dialect: Dialect, most: int) -> Survey:
+    """Look at all bytes of a text file; only at those of its first records if it has more than `most`.
+
+    Raises:
+        DataError: a line is longer than LONGEST_LINE, the compressed file is damaged, or the file cannot be read.
+    """
+    quote = dialect.quote.encode() if dialect.quote else None
+    records, in_quotes, ended, lone_returns = 0, False, True, False
+    for batch in batches(path):
+        ended = batch.text.endswith(b"\n")
+        lone_returns = lone_returns or batch.text.count(b"\r") > batch.text.count(b"\r\n")
+        if quote is None or not (in_quotes or quote in batch.text):
+            records += batch.text.count(b"\n")
+        else:  # a line break in quotes does not end a record
+            characters = np.frombuffer(batch.text, dtype=np.uint8)
+            odd = np.bitwise_xor.accumulate(characters == ord(quote)) ^ in_quotes
+            records += int(np.count_nonzero((characters == ord("\n")) & ~odd))
+            in_quotes = bool(odd[-1])
+        if records > most:
+            break
+    return Survey(records + (not ended), lone_returns)
+
+
+def check_records(path: Path, dialect: Dialect, width: int = 0) -> None:
     """Read the whole file slowly and name the first line that is not well formed, if one is not.
 
     `width` is the number of fields of a file without header.
@@ -70,7 +151,7 @@ def check_records(path: Path, separator: str, width: int = 0) -> None:
         DataError: the compressed file is damaged.
     """
     source = "format" if width else "header"
-    for line, fields in _records(path, separator):
+    for line, fields in _records(path, dialect):
         width = width or len(fields)
         if not fields:
             raise RecordError(f"{path}: line {line} is empty", "remove it: every line after the header is one event")
@@ -82,55 +163,89 @@ def check_records(path: Path, separator: str, width: int = 0) -> None:
             )
 
 
-def line_of_row(path: Path, separator: str, row: int, *, header: bool = True) -> int:
+def line_of_row(path: Path, dialect: Dialect, row: int, *, header: bool = True) -> int:
     """Return the line number, from 1, of a data row, from 0 (quoted fields may hold line breaks)."""
-    return next(itertools.islice(_records(path, separator), row + header, None))[0]
+    return next(itertools.islice(_records(path, dialect), row + header, None))[0]
 
 
-def salvage(path: Path, separator: str, width: int, target: Path) -> list[BadRows]:
+def salvage(path: Path, dialect: Dialect, width: int, target: Path) -> list[BadRows]:
     """Copy every line that is a record by itself to `target`; count the others by what is wrong with them.
 
     `width` is the number of fields of a file without header, 0 where the first line is one. A record with line
     breaks in quotes counts as several bad lines: among broken lines it is unknown which of them belong together.
     """
     found: dict[str, tuple[int, int]] = {}  # reason → lines, first line
-    with _open(path) as stream, target.open("w", encoding="utf-8", newline="") as copy:
-        writer = csv.writer(copy, delimiter=separator, lineterminator="\n")
-        for number, line in enumerate(_intact_lines(path, stream), start=1):
-            fields, reason = _fields(line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line, separator, width)
+    with target.open("w", encoding="utf-8", newline="") as copy:
+        for number, line in numbered_lines(path):
+            text, fields, reason = _fields(line.rstrip(b"\r\n"), dialect, width)
+            if reason and not width:
+                raise RecordError(f"{path}: line {number}, which must hold the column names: {reason}", "correct it")
             if reason:
                 lines, first = found.get(reason, (0, number))
                 found[reason] = (lines + 1, first)
                 continue
-            width = width or len(fields)
-            writer.writerow(fields)
+            width = width or fields
+            copy.write(text + "\n")
     return [BadRows(reason, lines, f"{path.name}, line {first}") for reason, (lines, first) in found.items()]
 
 
-def _fields(line: bytes, separator: str, width: int) -> tuple[list[str], str]:
-    """The fields of a line, and what is wrong with it, if anything is."""
+def _fields(line: bytes, dialect: Dialect, width: int) -> tuple[str, int, str]:
+    """A line as text, the number of its fields, and what is wrong with it, if anything is."""
     try:
         text = line.decode("utf-8")
-        records = list(csv.reader([text], delimiter=separator, strict=True))
+        records = list(_reader([text], dialect))
     except UnicodeDecodeError:
-        return [], "not UTF-8"
+        return "", 0, "not UTF-8"
     except csv.Error:
-        return [], "broken quotes"
+        return "", 0, "broken quotes" if dialect.quote and dialect.quote.encode() in line else "line end in the middle"
     if not records or not records[0]:
-        return [], "empty line"
-    if text.count('"') % 2:
-        return [], "broken quotes"
-    return records[0], "wrong number of fields" if width and len(records[0]) != width else ""
+        return "", 0, "empty line"
+    if dialect.quote and text.count(dialect.quote) % 2:
+        return "", 0, "broken quotes"
+    fields = len(records[0])
+    return text, fields, "wrong number of fields" if width and fields != width else ""
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield every line with its number, from 1.
+    """Yield every line with its number, from 1, without a byte order mark.
 
     Raises:
-        DataError: the compressed file is damaged.
+        DataError: a line is longer than LONGEST_LINE, or the compressed file is damaged.
     """
-    with _open(path) as stream:
-        yield from enumerate(_intact_lines(path, stream), start=1)
+    for batch in batches(path):
+        text = batch.text.removeprefix(_BYTE_ORDER_MARK) if batch.first_line == 1 else batch.text
+        yield from enumerate(_split(text), start=batch.first_line)
+
+
+def _split(text: bytes) -> Iterator[bytes]:
+    """The lines of a batch, each with its end."""
+    begin = 0
+    while begin < len(text):
+        end = text.find(b"\n", begin) + 1 or len(text)
+        yield text[begin:end]
+        begin = end
+
+
+def batches(path: Path) -> Iterator[Batch]:
+    """Yield the lines of a text file in batches of about 8 MB.
+
+    Raises:
+        DataError: a line is longer than LONGEST_LINE, the compressed file is damaged, or the file cannot be read.
+    """
+    line = 1
+    with _explained(path), _open(path) as stream:
+        while text := stream.read(_BATCH):
+            if not text.endswith(b"\n"):
+                text += stream.readline(LONGEST_LINE)
+            lines, complete = text.count(b"\n"), text.endswith(b"\n")
+            if len(text) - text.rfind(b"\n", 0, -1) > LONGEST_LINE:
+                raise DataError(
+                    f"{path}: line {line + lines - complete} has more than {LONGEST_LINE:,} bytes, "
+                    "the most that a line may have",
+                    "is this the right file? Shorten the line, or end lines with \\n or \\r\\n",
+                )
+            yield Batch(line, text)
+            line += lines
 
 
 def lone_quote_line(path: Path) -> int | None:
@@ -138,9 +253,9 @@ def lone_quote_line(path: Path) -> int | None:
     return next((number for number, line in enumerate(_lines(path), start=1) if line.count('"') % 2), None)
 
 
-def _records(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Each record with the number of its first line; a blank line is a record without fields."""
-    reader = csv.reader(_lines(path), delimiter=separator, strict=True)
+    reader = _reader(_lines(path), dialect)
     line = 1
     try:
         for fields in reader:
@@ -148,6 +263,8 @@ def _records(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         reason = str(error).replace("\t", "\\t")
+        if "new-line character" in reason:
+            reason = "it holds a \\r that is not followed by \\n"
         raise RecordError(
             f"{path}: line {line}: the record does not end as it should ({reason})",
             'close every quote at the end of its field, write a quote inside a quoted field twice (""), '
@@ -155,17 +272,30 @@ def _records(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
         ) from None
 
 
+def _reader(lines: Iterator[str] | list[str], dialect: Dialect) -> Any:
+    """A reader of records; the limit of the csv module on the length of a field is raised, for the whole process."""
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
+    if dialect.quote is None:
+        return csv.reader(lines, delimiter=dialect.separator, quoting=csv.QUOTE_NONE, strict=True)
+    return csv.reader(lines, delimiter=dialect.separator, quotechar=dialect.quote, strict=True)
+
+
 def _lines(path: Path) -> Iterator[str]:
-    with _open(path) as stream:
-        for number, line in enumerate(_intact_lines(path, stream), start=1):
-            yield _decode(path, number, line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line)
+    for number, line in numbered_lines(path):
+        yield _decode(path, number, line)
 
 
-def _intact_lines(path: Path, stream: BinaryIO) -> Iterator[bytes]:
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Damage to compressed data, and what the system refuses, as a `DataError`."""
     try:
-        yield from stream
+        yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        if "Not a gzipped file" in str(error):
+            raise DataError(f"{path}: other bytes follow the gzip data ({error})", COMPRESS_AGAIN) from None
         raise DataError(f"{path}: the gzip data is damaged or cut off ({error})", "copy or download it again") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})", "check its permissions") from None
 
 
 def _open(path: Path) -> BinaryIO:
@@ -180,12 +310,3 @@ def _decode(path: Path, number: int, line: bytes) -> str:
             f"{path}: line {number}: byte 0x{line[error.start]:02x} at position {error.start + 1} is not UTF-8",
             "convert the file to UTF-8, for instance with iconv",
         ) from None
-
-
-def _check_compression(path: Path) -> None:
-    with path.open("rb") as stream:
-        start = stream.read(2)
-    if path.suffix.lower() == ".gz" and start and start != _GZIP:
-        raise DataError(f"{path}: not gzip data although the name ends in .gz", "rename it, or compress it with gzip")
-    if path.suffix.lower() != ".gz" and start == _GZIP:
-        raise DataError(f"{path}: gzip data although the name does not end in .gz", f"rename it to {path.name}.gz")

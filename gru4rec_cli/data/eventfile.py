@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
@@ -13,7 +14,7 @@ from polars.exceptions import PanicException, PolarsError
 from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
-from gru4rec_cli.data.delimited import BadRows
+from gru4rec_cli.data.delimited import BadRows, Dialect, Survey
 from gru4rec_cli.data.layout import GUIDE, Layout
 from gru4rec_cli.data.removals import NONE, Counts
 
@@ -49,29 +50,34 @@ class FileEvents:
 
 @dataclass(frozen=True)
 class EventFile:
-    """A file and its layout; `separator` is None for Parquet, `session` the column of sessions, or of users."""
+    """A file and its layout; `dialect` is None for Parquet, `session` the column of sessions, or of users."""
 
     path: Path
     layout: Layout
     session: str
-    separator: str | None
+    dialect: Dialect | None
     keep: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()  # texts that stand for a missing id
     skip: bool = False  # bad rows are counted, not refused
     named: bool = False  # the format is not GENERIC: its columns cannot be configured
+    most: int = 1 << 62  # events that fit into memory; a text file is not looked at beyond
 
     def read(self) -> FileEvents:
         """Return SESSION, ITEM, TIME in file order; raises `DataError` (see `read_log`)."""
         try:
             return self._read()
         except delimited.RecordError:
-            if not self.skip or self.separator is None:
+            if not self.skip or self.dialect is None:
                 raise
-            separator = self.separator
+            dialect = self.dialect
         with TemporaryDirectory() as folder:
             copy = Path(folder) / "records.csv"
-            lost = delimited.salvage(self.path, separator, len(self.layout.header), copy)
-            rest = replace(self, path=copy)._read()
+            lost = delimited.salvage(self.path, dialect, len(self.layout.header), copy)
+            try:
+                rest = replace(self, path=copy)._read()
+            except DataError as error:  # the copy is gone when this is read
+                message = error.message.replace(str(copy), f"{self.path}, without its broken lines", 1)
+                raise DataError(message, error.hint) from None
         lines = sum(reason.rows for reason in lost)
         found = rest.counts
         known = [replace(reason, first="") for reason in found.why_bad]  # their lines are those of the copy
@@ -84,6 +90,21 @@ class EventFile:
         pairs = self._scan().select(pl.col(column).cast(pl.String).alias(name) for name, column in names.items())
         return self._attempt(lambda: pairs.unique().collect(engine="streaming"))
 
+    def size(self) -> int:
+        """Return the number of events of all types; if there are more than `most`, some number above it.
+
+        Raises:
+            DataError: the file is damaged, is not a table of the kind that its name says, or has a line too long.
+        """
+        if self.dialect is None:
+            return int(self._attempt(lambda: self._scan().select(pl.len()).collect()).item())
+        delimited.require_plain_text(self.path)
+        return max(self._survey.records - (not self.layout.header), 0)
+
+    @cached_property
+    def _survey(self) -> Survey:
+        return delimited.survey(self.path, self.dialect or Dialect(","), self.most)
+
     def check(self) -> pl.Schema:
         """Return the types of all columns; raises `DataError` where one to be read is missing or of the wrong type."""
         self._require_columns()
@@ -93,6 +114,8 @@ class EventFile:
 
     def _read(self) -> FileEvents:
         schema = self.check()
+        if self.dialect is not None and self._survey.lone_returns:  # Polars drops them from fields
+            self._check_records(self.dialect)
         common = self._common_times(schema)
         events = self._collect(self._expressions(schema, common))
         if common and events[TIME].has_nulls():  # some are written in another way, or are no times
@@ -100,8 +123,8 @@ class EventFile:
         if events.is_empty():
             raise DataError(f"{self.path}: has column names but no events", "is this the right file?")
         last = _EMPTY + schema.names()[-1]
-        if self.separator is not None and last in events.columns and events[last].any():
-            self._check_records(self.separator)
+        if self.dialect is not None and last in events.columns and events[last].any():
+            self._check_records(self.dialect)
         if WANTED not in events.columns:
             events = events.with_columns(pl.lit(value=True).alias(WANTED))
         for name, column in ((SESSION, self.session), (ITEM, self.layout.item)):
@@ -146,7 +169,7 @@ class EventFile:
         if layout.kind is not None and self.keep:
             kinds = pl.col(layout.kind).cast(pl.String)
             exprs.append(kinds.is_in(list(self.keep)).fill_null(value=False).alias(WANTED))
-        if self.separator is not None:
+        if self.dialect is not None:
             # Polars fills up rows that are too short, and notices those too long only where it reads every column.
             others = [name for name in schema.names() if name not in self.columns().values()]
             exprs += [pl.col(name).is_null().alias(_EMPTY + name) for name in others]
@@ -198,12 +221,12 @@ class EventFile:
         return [BadRows(r, n, f"{self.path.name}, {self._place(first)}") for r, n, first in groups.iter_rows()]
 
     def _place(self, row: int) -> str:
-        if self.separator is None:
+        if self.dialect is None:
             return f"row {row + 1}"
-        return f"line {delimited.line_of_row(self.path, self.separator, row, header=not self.layout.header)}"
+        return f"line {delimited.line_of_row(self.path, self.dialect, row, header=not self.layout.header)}"
 
-    def _check_records(self, separator: str) -> None:
-        delimited.check_records(self.path, separator, len(self.layout.header))
+    def _check_records(self, dialect: Dialect) -> None:
+        delimited.check_records(self.path, dialect, len(self.layout.header))
 
     def columns(self) -> dict[str, str]:
         """Return the columns to read, by the key that names each in the configuration."""
@@ -215,12 +238,15 @@ class EventFile:
         return columns | ({} if self.layout.day is None else {"data.columns.day": self.layout.day})
 
     def _scan(self) -> pl.LazyFrame:
-        if self.separator is None:
+        if self.dialect is None:
             return pl.scan_parquet(self.path, glob=False, hive_partitioning=False)
+        separator, quote = self.dialect
         if self.layout.header:
             schema = dict.fromkeys(self.layout.header, pl.String)
-            return pl.scan_csv(self.path, separator=self.separator, has_header=False, schema=schema, glob=False)
-        return pl.scan_csv(self.path, separator=self.separator, infer_schema=False, glob=False)
+            return pl.scan_csv(
+                self.path, separator=separator, quote_char=quote, has_header=False, schema=schema, glob=False
+            )
+        return pl.scan_csv(self.path, separator=separator, quote_char=quote, infer_schema=False, glob=False)
 
     def _collect(self, exprs: list[pl.Expr]) -> pl.DataFrame:
         return self._attempt(lambda: self._scan().select(exprs).collect(engine="streaming"))
@@ -230,19 +256,27 @@ class EventFile:
             return action()
         except (PolarsError, PanicException, OSError) as error:
             reason = str(error).partition("\n")[0]
-        if self.separator is None:
-            raise DataError(f"{self.path}: not a readable Parquet file ({reason})", "is it complete? Write it again")
-        self._check_records(self.separator)
-        line = delimited.lone_quote_line(self.path)
+        if self.dialect is None:
+            if "more than one occurrence" in reason:
+                raise DataError(f"{self.path}: two columns have one name ({reason})", "rename or leave out one of them")
+            raise DataError(
+                f"{self.path}: not a readable Parquet file ({reason})",
+                "is it complete? Write it again, with columns of integers, text and times",
+            )
+        self._check_records(self.dialect)
+        if "gzip" in reason:  # Python's reader does not mind what follows the data
+            raise DataError(f"{self.path}: other bytes follow the gzip data ({reason})", delimited.COMPRESS_AGAIN)
+        line = delimited.lone_quote_line(self.path) if self.dialect.quote else None
         place = f"line {line} holds a lone quote" if line else reason
         raise delimited.RecordError(
-            f"{self.path}: cannot be read as text separated by {self.separator!r}: {place}",
-            'a field that holds a quote must be quoted as a whole, with its own quotes written twice ("")',
+            f"{self.path}: cannot be read as text separated by {self.dialect.separator!r}: {place}",
+            'a field that holds a quote must be quoted as a whole, with its own quotes written twice (""); '
+            "set data.quote: null if this file does not quote fields",
         )
 
     def _require_columns(self) -> None:
-        if self.separator is not None:
-            names = delimited.read_header(self.path, self.separator)
+        if self.dialect is not None:
+            names = delimited.read_header(self.path, self.dialect)
             if self.layout.header:  # what was read is the first event; its fields are counted with all others'
                 return
         else:
@@ -271,10 +305,9 @@ class EventFile:
             if column == self.layout.time:
                 unit = self.layout.unit
                 if not times.accepts(dtype, unit):
-                    other = "seconds or milliseconds" if unit == "iso8601" else "iso8601"
                     raise DataError(
                         f"{message}, which cannot hold times with time_unit: {unit}",
-                        f"set data.time_unit: {other}, or name another column in {key}",
+                        f"{times.advice_for(dtype)}, or name another column in {key}",
                     )
             elif not (dtype.is_integer() or dtype.base_type() in (pl.String, pl.Categorical, pl.Enum)):
                 why = " (missing ids turn integers into floats)" if dtype.is_float() else ""
@@ -284,11 +317,11 @@ class EventFile:
 
     def _refuse(self, events: pl.DataFrame, row: int) -> None:
         """Report a row that lacks an id or a time, or that an unclosed quote has swallowed lines into."""
-        if self.separator is not None:
-            self._check_records(self.separator)
+        if self.dialect is not None:
+            self._check_records(self.dialect)
         layout, place = self.layout, self._place(row)
         columns = {SESSION: self.session, ITEM: layout.item, TIME: layout.time}
-        given = self._attempt(lambda: self._scan().slice(row, 1).collect()).row(0, named=True)
+        given = self._values(row)
         for name, column in columns.items():
             read = events[name][row]
             if column is None or not (read is None or (isinstance(read, str) and "\n" in read)):
@@ -298,6 +331,14 @@ class EventFile:
                 column, value, unit = layout.day, given[layout.day], "iso8601"
             what, hint = times.explain(value, unit) if name == TIME else _explain_id(value)
             raise DataError(f"{self.path}: {place}, column {column!r}: {what}", hint)
+
+    def _values(self, row: int) -> dict[str, Any]:
+        """What a row holds in the columns that are read."""
+        names = list(dict.fromkeys(self.columns().values()))
+        frame = self._attempt(lambda: self._scan().select(names).slice(row, 1).collect())
+        moments = [name for name in names if frame.schema[name].is_temporal()]  # maybe too large for Python's
+        given = frame.with_columns(pl.col(moments).to_physical().cast(pl.Int64)).row(0, named=True)
+        return given | {name: times.plain(given[name], frame.schema[name]) for name in moments}
 
 
 def removed(before: pl.DataFrame, after: pl.DataFrame) -> Counts:
@@ -336,6 +377,8 @@ def _explain_id(value: object) -> tuple[str, str]:
 
 
 def _hint_for_missing(key: str, wanted: str, names: list[str]) -> str:
+    if any(name.startswith("sep=") for name in names[:1]):
+        return "the first line is one that spreadsheet programs write: remove it, and set data.separator"
     if len(names) == 1:
         for separator, name in {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}.items():
             if separator in names[0]:

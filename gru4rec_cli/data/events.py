@@ -59,11 +59,16 @@ class DataSettings(Settings):
     columns: ColumnSettings = Field(ColumnSettings(), description="names of the columns of the files")
     time_unit: TimeUnit = Field(
         "seconds",
-        description="unit of the times: seconds or milliseconds since 1970-01-01 UTC, fractions allowed, "
-        "or iso8601, read as UTC if no zone is given",
+        description="unit of the times: seconds, milliseconds, microseconds or nanoseconds since 1970-01-01 UTC, "
+        "fractions allowed, or iso8601, read as UTC if no zone is given; times are kept to the microsecond",
     )
     separator: str | None = Field(
         None, description="separator of text files, one character; null: tab for .tsv, comma for .csv"
+    )
+    quote: Literal['"'] | None = Field(
+        '"',
+        description="character around fields of text files that hold separators, line breaks or quotes; null: fields "
+        "are not quoted, and a quote is a character like any other",
     )
     events: tuple[str, ...] | None = Field(
         None, min_length=1, description="event types to keep; null: default of the format, which for generic is all"

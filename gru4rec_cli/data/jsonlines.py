@@ -1,13 +1,16 @@
 """JSON lines with a session each, its events in a list, or with an event each.
 
-They are read fast by Polars, and line by line to explain what is wrong.
+They are read in batches of lines: fast by Polars, and line by line where Polars might read something else than stands
+there, or to explain what is wrong.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
@@ -15,13 +18,17 @@ from polars.exceptions import PanicException, PolarsError
 from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
-from gru4rec_cli.data.delimited import BadRows, RecordError
+from gru4rec_cli.data.delimited import BadRows, Batch, RecordError
 from gru4rec_cli.data.eventfile import FileCounts, FileEvents, removed
 from gru4rec_cli.data.layout import Layout
+from gru4rec_cli.data.memory import Room
 from gru4rec_cli.data.removals import Counts
 
 _LATEST_SECOND, _LATEST_MILLISECOND = times.LATEST // times.MICROSECONDS_PER_SECOND, times.LATEST // 1000
 _KIND = "kind"
+_LARGEST = 2**63 - 1
+Schema = dict[str, type[pl.DataType]]
+_HALF_A_CHARACTER = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})")  # Polars makes \0
 
 
 @dataclass(frozen=True)
@@ -32,18 +39,16 @@ class SessionLines:
     layout: Layout
     keep: tuple[str, ...]
     skip: bool = False
+    schema: ClassVar[Schema] = {SESSION: pl.Int64, ITEM: pl.Int64, TIME: pl.Int64, _KIND: pl.String}
 
-    def read(self) -> FileEvents:
+    def read(self, room: Room | None = None) -> FileEvents:
         """Return SESSION, ITEM, TIME in file order. A bad line counts as one bad row, however many events it holds.
 
         Raises:
             DataError: a line is not a session, or one of its events is not an event; names the line.
+            UsageError: the events do not fit into memory.
         """
-        lost: dict[str, BadRows] = {}
-        events = self._fast()
-        if events is None or any(events[name].has_nulls() for name in events.columns):
-            rows = list(self._slow(lost))
-            events = pl.DataFrame(rows, schema=[SESSION, ITEM, TIME, _KIND], orient="row")
+        events, lost = _read(self, room or Room())
         if events.is_empty():
             raise DataError(f"{self.path}: holds no events", "is this the right file?")
         micros = times.to_microseconds(pl.col(TIME), events.schema[TIME], self.layout.unit).alias(TIME)
@@ -53,30 +58,30 @@ class SessionLines:
                 f"{self.path}: none of its {events.height} events is of type {' or '.join(self.keep)}",
                 "name the types to keep in data.events",
             )
-        bad = Counts(sum(reason.rows for reason in lost.values()), 0, 0)
-        table = wanted.select(SESSION, ITEM, micros)
-        counts = FileCounts(events.height + bad.events, removed(events, wanted), bad, list(lost.values()))
-        return FileEvents(table, counts)
+        return _found(events, wanted, wanted.select(SESSION, ITEM, micros), lost)
 
-    def _fast(self) -> pl.DataFrame | None:
-        """The events, or None where Polars cannot read them; a value of another type than expected may be null."""
+    def fast(self, text: bytes) -> pl.DataFrame | None:
+        """Return the events of whole lines, or None where they must be looked at one by one."""
         layout = self.layout
         event = pl.Struct({layout.item: pl.Int64, str(layout.time): pl.Int64, str(layout.kind): pl.String})
         try:
-            lines = pl.scan_ndjson(self.path, schema={str(layout.session): pl.Int64, "events": pl.List(event)})
+            lines = pl.read_ndjson(BytesIO(text), schema={str(layout.session): pl.Int64, "events": pl.List(event)})
             inner = lines.select(pl.col(str(layout.session)).alias(SESSION), "events").explode("events")
             fields = pl.col("events").struct
             columns = {ITEM: layout.item, TIME: str(layout.time), _KIND: str(layout.kind)}
-            events = inner.select(SESSION, *(fields.field(column).alias(name) for name, column in columns.items()))
-            read = events.collect()
+            read = inner.select(SESSION, *(fields.field(column).alias(name) for name, column in columns.items()))
         except (PolarsError, PanicException, OSError):
             return None
         within = read.select((pl.col(TIME).is_between(0, _LATEST_MILLISECOND)).all()).item()
-        return read if within else None
+        if not within or any(column.has_nulls() for column in read):
+            return None
+        rows = dict.fromkeys((layout.item, str(layout.time), str(layout.kind)), read.height)
+        rows |= dict.fromkeys((str(layout.session), "events"), lines.height)
+        return read if all(_count(text, key) == count for key, count in rows.items()) else None
 
-    def _slow(self, lost: dict[str, BadRows]) -> Iterator[tuple[int, int, int, str]]:
-        """Every good event; bad ones are counted in `lost`, or refused."""
-        for number, line in delimited.numbered_lines(self.path):
+    def slow(self, batch: Batch, lost: dict[str, BadRows]) -> Iterator[tuple[int, int, int, str]]:
+        """Yield every good event; bad ones are counted in `lost`, or refused."""
+        for number, line in _filled_lines(batch):
             try:
                 session, events = self._session(line)
             except ValueError as error:
@@ -88,21 +93,31 @@ class SessionLines:
                 except ValueError as error:
                     _count_bad(self, lost, number, str(error))
 
+    def names(self) -> frozenset[str]:
+        """Return the keys that are read: none of them may occur twice in an object."""
+        layout = self.layout
+        return frozenset((str(layout.session), "events", layout.item, str(layout.time), str(layout.kind)))
+
     def _session(self, line: bytes) -> tuple[int, list[Any]]:
-        found = _parsed(line)
+        found = _parsed(line, self.names())
         events = found.get("events") if isinstance(found, dict) else None
-        if not isinstance(events, list) or not _integer(found.get(self.layout.session)):
+        session = found.get(self.layout.session) if isinstance(found, dict) else None
+        if not isinstance(events, list) or not isinstance(session, int) or not _integer(session):
             raise ValueError("not a session: an integer id and a list of events are needed")
-        return found[self.layout.session], events
+        if not -_LARGEST <= session <= _LARGEST:
+            raise ValueError(f"a session id beyond {_LARGEST}")
+        return session, events
 
     def _event(self, event: Any) -> tuple[int, int, str]:
         found: dict[Any, Any] = event if isinstance(event, dict) else {}
         item, time, kind = (found.get(name) for name in (self.layout.item, self.layout.time, self.layout.kind))
         if not isinstance(item, int) or not _integer(item):
             raise ValueError("an event without an integer item id")
+        if not -_LARGEST <= item <= _LARGEST:
+            raise ValueError(f"an item id beyond {_LARGEST}")
         if not isinstance(time, int) or not _integer(time) or not 0 <= time <= _LATEST_MILLISECOND:
             raise ValueError("an event whose time is not one in milliseconds")
-        if not isinstance(kind, str):
+        if not isinstance(kind, str) or not _is_text(kind):
             raise ValueError("an event without a type")
         return item, time, kind
 
@@ -114,56 +129,55 @@ class EventLines:
     path: Path
     layout: Layout
     skip: bool = False
+    schema: ClassVar[Schema] = {SESSION: pl.String, ITEM: pl.String, TIME: pl.Int64}
 
-    def read(self) -> FileEvents:
+    def read(self, room: Room | None = None) -> FileEvents:
         """Return SESSION (the user), ITEM, TIME in file order; events without an item are counted as others.
 
         Raises:
             DataError: a line is not an event, or no event names an item; names the line.
+            UsageError: the events do not fit into memory.
         """
-        lost: dict[str, BadRows] = {}
-        events = self._fast()
-        if events is None:
-            events = pl.DataFrame(
-                list(self._slow(lost)), schema={SESSION: pl.String, ITEM: pl.String, TIME: pl.Int64}, orient="row"
-            )
+        events, lost = _read(self, room or Room())
         wanted = events.drop_nulls(ITEM)
         if wanted.is_empty():
             raise DataError(
                 f"{self.path}: none of its {events.height} events names an item in {self.layout.item!r}",
                 "is this the right file?",
             )
-        bad = Counts(sum(reason.rows for reason in lost.values()), 0, 0)
-        table = wanted.with_columns(pl.col(TIME) * times.MICROSECONDS_PER_SECOND)
-        return FileEvents(
-            table, FileCounts(events.height + bad.events, removed(events, wanted), bad, list(lost.values()))
-        )
+        return _found(events, wanted, wanted.with_columns(pl.col(TIME) * times.MICROSECONDS_PER_SECOND), lost)
 
-    def _fast(self) -> pl.DataFrame | None:
-        """The events, or None where one must be looked at: Polars makes text of ids of any type."""
+    def fast(self, text: bytes) -> pl.DataFrame | None:
+        """Return the events of whole lines, or None where one must be looked at: Polars makes text of any id."""
         layout = self.layout
         columns = {SESSION: str(layout.user), ITEM: layout.item, TIME: str(layout.time)}
+        if re.search(rf'"(?:{layout.user}|{layout.item})"\s*:\s*[^"\s]'.encode(), text):
+            return None
         types = (pl.String, pl.String, pl.Int64)
         try:
-            lines = pl.scan_ndjson(self.path, schema=dict(zip(columns.values(), types, strict=True)))
-            read = lines.select(pl.col(column).alias(name) for name, column in columns.items()).collect()
+            lines = pl.read_ndjson(BytesIO(text), schema=dict(zip(columns.values(), types, strict=True)))
+            read = lines.select(pl.col(column).alias(name) for name, column in columns.items())
         except (PolarsError, PanicException, OSError):
             return None
-        unusual = pl.any_horizontal(pl.col(SESSION, ITEM).str.contains(r"^([\[{]|true$|false$|$)")).fill_null(
-            value=False
-        )
+        unusual = pl.any_horizontal(pl.col(SESSION, ITEM).str.contains("^$|[\n\r]")).fill_null(value=False)
         bad_time = ~pl.col(TIME).is_between(0, _LATEST_SECOND).fill_null(value=False)
         bad = pl.col(ITEM).is_not_null() & (pl.col(SESSION).is_null() | bad_time)
-        return None if read.select((unusual | bad).any()).item() else read
+        if read.select((unusual | bad).any()).item():
+            return None
+        once = all(_count(text, key) == read[name].count() for name, key in columns.items())
+        return read if once else None
 
-    def _slow(self, lost: dict[str, BadRows]) -> Iterator[tuple[str | None, str | None, int | None]]:
-        """Every good event; bad ones are counted in `lost`, or refused."""
-        for number, line in delimited.numbered_lines(self.path):
-            if line.strip():
-                try:
-                    yield self._event(_parsed(line))
-                except ValueError as error:
-                    _count_bad(self, lost, number, str(error))
+    def slow(self, batch: Batch, lost: dict[str, BadRows]) -> Iterator[tuple[str | None, str | None, int | None]]:
+        """Yield every good event; bad ones are counted in `lost`, or refused."""
+        for number, line in _filled_lines(batch):
+            try:
+                yield self._event(_parsed(line, self.names()))
+            except ValueError as error:
+                _count_bad(self, lost, number, str(error))
+
+    def names(self) -> frozenset[str]:
+        """Return the keys that are read: none of them may occur twice in an object."""
+        return frozenset((str(self.layout.user), self.layout.item, str(self.layout.time)))
 
     def _event(self, found: Any) -> tuple[str | None, str | None, int | None]:
         if not isinstance(found, dict):
@@ -180,16 +194,68 @@ class EventLines:
         return _id(user), _id(item), time
 
 
+def _read(file: SessionLines | EventLines, room: Room) -> tuple[pl.DataFrame, list[BadRows]]:
+    """All events of a file, and what was left out."""
+    delimited.require_plain_text(file.path)
+    tables, lost = [pl.DataFrame(schema=file.schema)], dict[str, BadRows]()
+    for batch in delimited.batches(file.path):
+        events = None if _HALF_A_CHARACTER.search(batch.text) else file.fast(batch.text)
+        if events is None:
+            events = pl.DataFrame(list(file.slow(batch, lost)), schema=file.schema, orient="row")
+        room.take(file.path, events.height)
+        tables.append(events)
+    return pl.concat(tables), list(lost.values())
+
+
+def _found(events: pl.DataFrame, wanted: pl.DataFrame, table: pl.DataFrame, lost: list[BadRows]) -> FileEvents:
+    bad = Counts(sum(reason.rows for reason in lost), 0, 0)
+    return FileEvents(table, FileCounts(events.height + bad.events, removed(events, wanted), bad, lost))
+
+
+def _count(text: bytes, key: str) -> int:
+    """How often a key may occur; a value or a key of another object can look like it."""
+    return text.count(f'"{key}"'.encode())
+
+
+def _filled_lines(batch: Batch) -> Iterator[tuple[int, bytes]]:
+    return ((number, line) for number, line in enumerate(batch.text.split(b"\n"), batch.first_line) if line.strip())
+
+
 def _id(value: object) -> str | None:
     """An id as text, None where it is none."""
-    return str(value) if value != "" and (isinstance(value, str) or _integer(value)) else None
+    if isinstance(value, str):
+        return value if value and _is_text(value) and "\n" not in value else None
+    return str(value) if _integer(value) else None
 
 
-def _parsed(line: bytes) -> Any:
+def _is_text(value: str) -> bool:
+    """Whether all characters are whole: JSON can hold half of a pair of surrogates."""
+    return value.isascii() or not re.search("[\ud800-\udfff]", value)
+
+
+def _parsed(line: bytes, names: frozenset[str]) -> Any:
+    """A line as Python objects. Raises `ValueError` with the reason why it is none."""
+
+    twice: list[str] = []
+
+    def noted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice.extend(key for key in found if key in names and keys.count(key) > 1)
+        return found
+
     try:
-        return json.loads(line)
-    except ValueError:
+        parsed = json.loads(line.decode("utf-8").removeprefix("\ufeff"), object_pairs_hook=noted, strict=False)
+    except (json.JSONDecodeError, UnicodeDecodeError):
         raise ValueError("not JSON in UTF-8") from None
+    except RecursionError:
+        raise ValueError("lists or objects nested too deeply") from None
+    except ValueError:
+        raise ValueError("a number of thousands of digits") from None
+    if twice:
+        raise ValueError(f"the key {twice[0]!r} occurs twice in one object")
+    return parsed
 
 
 def _count_bad(file: SessionLines | EventLines, lost: dict[str, BadRows], number: int, reason: str) -> None:

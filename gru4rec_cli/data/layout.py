@@ -24,6 +24,7 @@ class Layout:
     time: str | None  # None: the row number is the time, in seconds
     unit: TimeUnit
     separator: str | None = ","  # of text files; None: by the name of the file
+    quote: str | None = '"'  # of text files; None: a quote is a character like any other
     files: tuple[tuple[str, ...], ...] = ()  # patterns in the folder; of each group one pattern must have a file
     header: tuple[str, ...] = ()  # column names of files that begin with data
     user: str | None = None

@@ -1,35 +1,40 @@
-"""A check that a log fits into memory, before it is read: a process that the system kills cannot explain itself."""
+"""A check that a log fits into memory, before or while it is read: a process that is killed cannot explain itself."""
 
-import gzip
 import os
 import resource
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import polars as pl
-from polars.exceptions import PolarsError
-
 from gru4rec_cli.base.errors import UsageError
-from gru4rec_cli.data.layout import Layout
 
 BYTES_PER_EVENT = 38  # at the peak, with integer ids: docs/data.md; text takes more
-_SAMPLE = 1 << 20
 _MAPPED = 3  # the allocator of Polars maps so many times what it uses, and a ulimit counts what is mapped
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
-def require_memory(paths: list[Path], layout: Layout) -> None:
-    """Raise `UsageError` where the events of these files do not fit into the memory that this process may use."""
-    needed = BYTES_PER_EVENT * sum(_events(path, layout) for path in paths)
-    available, limit = min(headroom())
-    if needed > available:
-        raise UsageError(
-            f"{paths[0].parent if len(paths) > 1 else paths[0]}: reading and cleaning needs at least "
-            f"{needed / 1e9:.1f} GB, and {limit} leaves this process {max(available, 0) / 1e9:.1f} GB",
-            "set data.engine: pyspark, which stores on disk what does not fit, or allow more memory",
-        )
+class Room:
+    """The memory that this process may still use, and the events that are to share it."""
+
+    def __init__(self) -> None:
+        self._available, self._limit = min(headroom())
+        self._events = 0
+
+    @property
+    def left(self) -> int:
+        """Number of events for which there is room still."""
+        return max(self._available // BYTES_PER_EVENT - self._events, 0)
+
+    def take(self, path: Path, events: int) -> None:
+        """Count further events, those of a file. Raises `UsageError` where they do not fit beside those before."""
+        self._events += events
+        needed = BYTES_PER_EVENT * self._events
+        if needed > self._available:
+            raise UsageError(
+                f"{path}: reading and cleaning needs at least {needed / 1e9:.1f} GB ({self._events:,} events or more), "
+                f"and {self._limit} leaves this process {max(self._available, 0) / 1e9:.1f} GB",
+                "set data.engine: pyspark, which stores on disk what does not fit, or allow more memory",
+            )
 
 
 def headroom() -> Iterator[tuple[int, str]]:
@@ -65,18 +70,3 @@ def _numbers(path: Path) -> dict[str, int]:
         lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
         return {words[0].rstrip(":"): int(words[1]) for words in lines if len(words) == 3 and words[2] == "kB"}
     return {}
-
-
-def _events(path: Path, layout: Layout) -> int:
-    """The approximate number of events of a file; 0 where it is unknown."""
-    try:
-        if path.suffix.lower() == ".parquet":
-            return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
-        with path.open("rb") as raw:
-            stream = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
-            sample = stream.read(_SAMPLE)
-            read = raw.tell()
-    except (OSError, EOFError, zlib.error, PolarsError):
-        return 0
-    mark = f'"{layout.item}"'.encode() if layout.nested else b"\n"
-    return sample.count(mark) * path.stat().st_size // max(read, 1)

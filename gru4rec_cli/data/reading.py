@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data import delimited
+from gru4rec_cli.data.delimited import Dialect
 from gru4rec_cli.data.engine import Engine, PolarsEngine, Table, in_order, lazy, native
 from gru4rec_cli.data.eventfile import EventFile, FileCounts
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.jsonlines import EventLines, SessionLines
 from gru4rec_cli.data.layout import GENERIC, Layout, files_of, layout_of
-from gru4rec_cli.data.memory import require_memory
+from gru4rec_cli.data.memory import Room
 from gru4rec_cli.data.quality.finding import Finding
 from gru4rec_cli.data.quality.log import Origin, findings_between, findings_of_rows, findings_of_sessions
 from gru4rec_cli.data.quality.sessions import shared_sessions
@@ -70,11 +71,14 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
     layout = layout_for(settings)
     events: list[pl.DataFrame] = []
     counts: list[FileCounts] = []
+    room, readers = Room(), list[EventFile | SessionLines | EventLines]()
     paths = files_to_read(source, settings)
-    require_memory(paths, layout)
     for path in paths:
-        with progress.task(f"read {path.name}"):
-            found = _reader(path, layout, settings).read()
+        with progress.task(f"look at {path.name}"):
+            readers.append(_reader(path, layout, settings, room))
+    for reader in readers:
+        with progress.task(f"read {reader.path.name}"):
+            found = reader.read() if isinstance(reader, EventFile) else reader.read(room)
         events.append(found.events)
         counts.append(found.counts)
         del found
@@ -133,11 +137,19 @@ def _shared_sessions(paths: list[Path], layout: Layout, settings: DataSettings) 
 def files_to_read(source: str | Path, settings: DataSettings) -> list[Path]:
     """Return the files of a source. Raises `DataError` where there is none."""
     source = Path(source)
-    if source.is_dir() and settings.format == GENERIC:
-        raise DataError(f"{source}: is a folder, not a file of events", "give the path of one file, or a data.format")
-    if not source.exists():
-        raise DataError(f"{source}: no such file", "check data.source, or data.train and data.test")
-    return files_of(settings.format, source)
+    try:
+        if source.is_dir() and settings.format == GENERIC:
+            hint = "give the path of one file, or a data.format"
+            raise DataError(f"{source}: is a folder, not a file of events", hint)
+        if not source.exists():
+            raise DataError(f"{source}: no such file", "check data.source, or data.train and data.test")
+        paths = files_of(settings.format, source)
+    except OSError as error:
+        raise DataError(f"{source}: cannot be looked at ({error.strerror})", "check path and permissions") from None
+    special = [path for path in paths if not path.is_file()]
+    if special:
+        raise DataError(f"{special[0]}: is a pipe or a device, not a file", "save what it gives as a file first")
+    return paths
 
 
 def make_sessions(
@@ -225,7 +237,8 @@ def layout_for(settings: DataSettings) -> Layout:
         message = "sessions cannot be made by pauses in files that are already split: they would get the same ids"
         raise DataError(message, "give the whole log as data.source, or leave data.sessions out")
     keep = layout.keep if settings.events is None else settings.events
-    return Layout(**{**vars(layout), "by": by, "gap_minutes": gap, "keep": tuple(keep)})
+    changed = {"by": by, "gap_minutes": gap, "keep": tuple(keep), "quote": settings.quote}
+    return Layout(**{**vars(layout), **changed})
 
 
 def event_file(path: Path, layout: Layout, settings: DataSettings) -> EventFile:
@@ -233,18 +246,22 @@ def event_file(path: Path, layout: Layout, settings: DataSettings) -> EventFile:
     named = settings.format != GENERIC
     group = layout.session if layout.by == "session" else layout.user
     separator = layout.separator if named else delimited.separator_of(path, layout.separator)
+    dialect = None if separator is None else Dialect(separator, layout.quote)
     return EventFile(
-        path, layout, str(group), separator, layout.keep,
+        path, layout, str(group), dialect, layout.keep,
         missing=settings.missing, skip=settings.on_error == "skip", named=named,
     )  # fmt: skip
 
 
-def _reader(path: Path, layout: Layout, settings: DataSettings) -> EventFile | SessionLines | EventLines:
+def _reader(path: Path, layout: Layout, settings: DataSettings, room: Room) -> EventFile | SessionLines | EventLines:
+    """The reader of a file; where its events can be counted before they are read, they take their room."""
     if layout.nested:
         return SessionLines(path, layout, layout.keep, settings.on_error == "skip")
     if layout.flat:
         return EventLines(path, layout, settings.on_error == "skip")
-    return event_file(path, layout, settings)
+    file = replace(event_file(path, layout, settings), most=room.left)
+    room.take(path, file.size())
+    return file
 
 
 def _joined(tables: list[pl.DataFrame]) -> pl.DataFrame:

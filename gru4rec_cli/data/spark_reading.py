@@ -14,6 +14,7 @@ import polars as pl
 from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
+from gru4rec_cli.data.delimited import Dialect
 from gru4rec_cli.data.engine import ROW, Table
 from gru4rec_cli.data.eventfile import EventFile, FileCounts
 from gru4rec_cli.data.events import DataSettings
@@ -64,7 +65,7 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
     from pyspark.sql import functions as sf
 
     schema = file.check()
-    raw = _text(session, file) if file.separator is not None else _parquet(session, file)
+    raw = _text(session, file) if file.dialect is not None else _parquet(session, file)
     ids = {SESSION: sf.col(_quoted(file.session)), ITEM: sf.col(_quoted(layout.item))}
     keeps = sf.lit(True)
     if layout.kind is not None and file.keep:
@@ -132,8 +133,8 @@ def _text(session: "SparkSession", file: EventFile) -> "DataFrame":
     """Every line as a record: columns of the header, _BAD, _LINE, ROW."""
     from pyspark.sql import functions as sf
 
-    separator, header = str(file.separator), file.layout.header
-    names = header or delimited.read_header(file.path, separator)
+    dialect, header = file.dialect or Dialect(","), file.layout.header
+    names = header or delimited.read_header(file.path, dialect)
     lines = session.read.text(location(file.path), lineSep="\n").select(
         sf.regexp_replace("value", "\r$", "").alias(_LINE),
         (sf.col("_metadata.file_block_start") + _row_of_split()).alias(ROW),
@@ -142,16 +143,25 @@ def _text(session: "SparkSession", file: EventFile) -> "DataFrame":
         lines = lines.filter(sf.col(ROW) != 0)
     record = ", ".join(f"c{number} STRING" for number in range(len(names)))
     options = {
-        "sep": separator,
-        "escape": '"',
+        "sep": dialect.separator,
+        "quote": dialect.quote or "",
+        "escape": dialect.quote or "",
         "nullValue": "",
         "emptyValue": "",
         "columnNameOfCorruptRecord": "corrupt",
     }
     parsed = lines.select("*", sf.from_csv(_LINE, f"{record}, corrupt STRING", options).alias("record"))
-    bad = (sf.col(_LINE) == "") | sf.col("record.corrupt").isNotNull() | sf.col(_LINE).contains("\ufffd")
+    bad = (
+        (sf.col(_LINE) == "")
+        | sf.col(_LINE).contains("\r")
+        | sf.col("record.corrupt").isNotNull()
+        | sf.col(_LINE).contains("\ufffd")
+    )
     fields = [sf.col(f"record.c{number}").alias(name) for number, name in enumerate(names)]
-    well_formed = ~sf.col(_LINE).contains('"') | sf.col(_LINE).rlike(_record_pattern(separator))
+    well_formed = sf.lit(True)
+    if dialect.quote:
+        pattern = _record_pattern(dialect.separator)
+        well_formed = ~sf.col(_LINE).contains(dialect.quote) | sf.col(_LINE).rlike(pattern)
     return parsed.select(*fields, (bad | ~well_formed).alias(_BAD), _LINE, ROW)
 
 
@@ -212,6 +222,9 @@ def _micros(time: "Column", dtype: Any, layout: Layout) -> "Column":
         micros = _instant(time) if dtype == pl.String else sf.unix_micros(time.cast("timestamp"))
     else:
         micros = _as_number(time, times.MICROS_PER[layout.unit])
+        if layout.unit == "nanoseconds" and not dtype.is_float():
+            whole = sf.floor(time.cast("string").try_cast("bigint") / sf.lit(times.NANOSECONDS_PER_MICROSECOND))
+            micros = sf.coalesce(whole, micros)
     return sf.when(micros.between(0, times.LATEST), micros)
 
 
@@ -229,5 +242,6 @@ def _instant(text: "Column") -> "Column":
     text = sf.regexp_replace(text.cast("string"), " UTC$", "")
     text = sf.regexp_replace(text, "^([^ ]*) ", "$1T")
     text = sf.when(sf.length(text) == len("2014-04-07"), sf.concat(text, sf.lit("T00:00:00"))).otherwise(text)
+    text = sf.regexp_replace(text, times.WITHOUT_SECONDS, "$1:00$2")
     text = sf.when(text.rlike(r"T.*(Z|[+-]\d\d(:?\d\d)?)$"), text).otherwise(sf.concat(text, sf.lit("Z")))
     return sf.unix_micros(sf.when(text.rlike(_ISO), text).try_cast("timestamp"))
