@@ -100,6 +100,15 @@ def test_both_schemes_are_their_own_and_all_text_has_the_contrast_that_wcag_asks
         brightness = sum(map(int, re.findall(r"\d+", page["ground"])[:3])) / 3
         assert brightness < 60 if scheme == "dark" else brightness > 200
         assert page["contrast"][0] >= 4.5, page["contrast"]
+        assert (4.5 if scheme == "dark" else 3) <= page["lines"][0] < 21, page["lines"]  # popularity's blue had 3.2
+
+
+def test_what_is_wider_than_the_screen_says_so(found: tuple[str, list[dict[str, Any]], list[str]]):
+    # screen and page: figures scrolled sideways on a phone without a sign
+    for page in found[1]:
+        assert all(wide == said for wide, said in page["scrolled"])
+    desktop, *phones = (sum(wide for wide, _ in page["scrolled"]) for page in found[1])
+    assert all(wide > max(3, desktop) for wide in phones)
 
 
 def test_a_column_sorts_when_its_heading_is_pressed(found: tuple[str, list[dict[str, Any]], list[str]]):

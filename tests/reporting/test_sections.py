@@ -153,6 +153,10 @@ def test_a_model_far_below_is_left_out_of_the_figures_of_intervals_by_name():
     two = findings(metrics=[row("gru4rec", 0.4), row("popularity", 0.1), row("random", 0.01)], differences=[])
     assert two.contenders == ["gru4rec", "popularity"]  # the best alone would have nothing beside it
     assert left_out(findings(metrics=[row("gru4rec", 0.4)]), ENGLISH) == ""
+    far = findings(metrics=[row("oracle", 0.81), row("gru4rec", 0.4), row("knn", 0.3)], differences=[])
+    assert [each.label for each in interval_panels(far, ENGLISH)[0].rows] == ["gru4rec", "knn"]
+    told = "The bound (oracle), .8100, is more than twice the best model and is left out."
+    assert left_out(far, ENGLISH) == told
 
 
 @pytest.mark.parametrize("half", [0.05, 0.01, 0.004])

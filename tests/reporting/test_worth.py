@@ -62,6 +62,16 @@ def test_the_difference_is_that_of_the_trained_model_with_its_interval_and_a_p_t
     )
 
 
+def test_a_p_that_holm_raised_to_the_smallest_possible_is_a_bound_too():
+    # three pairs, 10,000 exchanges: p = 1/10,001 times 3; the second, 1.1/10,001 times 2, is raised to it
+    floor = 3 / 10_001
+    entries = [pair("gru4rec", second, 0.1, 0.5, floor) for second in ("markov", "sasrec", "popularity")]
+    entries[1]["p"] = 1.1 / 10_001
+    entries[2] |= {"p": 0.01, "p_holm": 0.01}
+    found = findings(ABOVE, entries)
+    assert [found.at_floor(entry) for entry in entries] == [True, True, False]
+
+
 def test_every_metric_has_its_own_best_models():
     document = findings(ABOVE).document
     rows = [row | {"value": 0.9} if (row["model"], row["metric"]) in (("sasrec", "mrr"), ("popularity", "mrr")) else row

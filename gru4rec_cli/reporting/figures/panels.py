@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.evaluation.metrics import HEADLINE, METRICS
-from gru4rec_cli.reporting.findings.run import Findings, metric_source, source_path
+from gru4rec_cli.reporting.findings.run import Findings, contenders, is_near, metric_source, source_path
 from gru4rec_cli.reporting.text.phrases import model_label, with_interval
 from gru4rec_cli.reporting.text.words import Words
 
@@ -100,21 +100,26 @@ def interval_panel(findings: Findings, metric: str, words: Words) -> Panel:
 
 
 def shown_models(findings: Findings) -> list[str]:
-    """Return the models that a figure of intervals shows, in order. One far below the others would stretch the scale
-    until no interval could be seen."""
-    return [model for model in findings.order if model == ORACLE or model in findings.contenders]
+    """Return the models that a figure of intervals shows, in order, and the bound where it is near. One far from the
+    others would stretch the scale until no interval could be seen."""
+    bound = findings.oracle is not None and is_near(findings.oracle.value, findings.headlines)
+    return [model for model in findings.order if model in findings.contenders or (model == ORACLE and bound)]
 
 
 def left_out(findings: Findings, words: Words) -> str:
-    """Return a sentence on the models that are not contenders, or an empty text."""
-    others = {model: estimate for model, estimate in findings.ranked.items() if model not in findings.contenders}
-    return far_below({model: estimate.value for model, estimate in others.items()}, words)
+    """Return what a figure of intervals leaves out, in words; an empty text where it shows all."""
+    return what_is_far(findings.headlines, findings.oracle.value if findings.oracle else None, words)
 
 
-def far_below(models: Mapping[str, float], words: Words) -> str:
-    """Return a sentence on models that a figure leaves out, with the headline of each, or an empty text."""
-    told = [f"{model} {words.share(value)}" for model, value in models.items()]
-    return words("left_out", models=words.enumerated(told)) if told else ""
+def what_is_far(ranked: Mapping[str, float], bound: float | None, words: Words) -> str:
+    """Return the models far below the best, given by their headlines with the best first, and a bound far above, in
+    words."""
+    near = contenders(ranked)
+    far = [f"{model} {words.share(value)}" for model, value in ranked.items() if model not in near]
+    said = [words("left_out", models=words.enumerated(far))] if far else []
+    if bound is not None and not is_near(bound, ranked):
+        said.append(words("left_out_bound", oracle=ORACLE, value=words.share(bound)))
+    return " ".join(said)
 
 
 def difference_panel(findings: Findings, words: Words) -> Panel | None:

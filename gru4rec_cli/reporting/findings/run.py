@@ -72,6 +72,11 @@ def contenders(ranked: Mapping[str, float]) -> list[str]:
     return near if len(near) > 1 else list(ranked)[:2]
 
 
+def is_near(bound: float, ranked: Mapping[str, float]) -> bool:
+    """Return whether the best model reaches at least half of the bound, so that one scale can show both."""
+    return not ranked or next(iter(ranked.values())) >= _CONTENDER * bound
+
+
 def metric_label(metric: str, cutoff: object) -> str:
     """Return the label of a metric at a cutoff, such as `Recall@20`."""
     return f"{METRICS[metric].label if metric in METRICS else metric}@{cutoff}"
@@ -157,7 +162,12 @@ class Findings:
     @cached_property
     def contenders(self) -> list[str]:
         """The models whose headline is at least half of the best one's, and the next best where that is one alone."""
-        return contenders({model: estimate.value for model, estimate in self.ranked.items()})
+        return contenders(self.headlines)
+
+    @cached_property
+    def headlines(self) -> dict[str, float]:
+        """The headline values of the models proper, the best first."""
+        return {model: estimate.value for model, estimate in self.ranked.items()}
 
     @property
     def oracle(self) -> Estimate | None:
@@ -202,9 +212,14 @@ class Findings:
         return self.document.get("differences")
 
     def at_floor(self, entry: Mapping[str, Any]) -> bool:
-        """Return whether the p-value of a comparison is the smallest that its number of permutations can give."""
-        p, permutations = entry.get("p"), self.protocol.get("permutations")
-        return bool(p is not None and permutations and p * (1 + permutations) < 1.5)
+        """Return whether the corrected p-value of a pair is the smallest that the permutations can give.
+
+        The smallest p is 1 / (1 + permutations). Holm's correction multiplies it by the number of pairs, and no other
+        pair of the metric falls below that.
+        """
+        p, permutations = entry.get("p_holm"), self.protocol.get("permutations")
+        pairs = sum(other.get("metric") == entry.get("metric") for other in self.differences or ())
+        return bool(p is not None and permutations and p * (1 + permutations) < pairs + 0.5)
 
     def difference(self, first: str, second: str, metric: str = HEADLINE) -> Mapping[str, Any] | None:
         """Return the comparison of two models, whichever stands first."""

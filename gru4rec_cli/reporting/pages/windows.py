@@ -9,8 +9,8 @@ from typing import Any
 from gru4rec_cli.base.names import METRICS_FILE, ORACLE
 from gru4rec_cli.evaluation.metrics import HEADLINE, METRICS
 from gru4rec_cli.evaluation.slices import WHOLE
-from gru4rec_cli.reporting.figures.panels import Panel, Whisker, far_below
-from gru4rec_cli.reporting.findings.run import Estimate, Findings, Key, contenders, metric_source, model_order
+from gru4rec_cli.reporting.figures.panels import Panel, Whisker, what_is_far
+from gru4rec_cli.reporting.findings.run import Estimate, Findings, Key, contenders, is_near, metric_source, model_order
 from gru4rec_cli.reporting.pages.about import provenance_blocks
 from gru4rec_cli.reporting.pages.blocks import Block, Panels, Section, Sentences
 from gru4rec_cli.reporting.pages.html import page_html
@@ -63,6 +63,12 @@ class JointFindings:
     def means(self) -> dict[Key, Estimate]:
         """The means as estimates without intervals."""
         return {key: Estimate(row["mean"], math.nan, math.nan) for key, row in self.rows.items()}
+
+    @property
+    def bound(self) -> float | None:
+        """The mean headline of the oracle."""
+        found = self.means.get(self.first.key(ORACLE))
+        return found.value if found else None
 
     @cached_property
     def ranked(self) -> dict[str, float]:
@@ -208,8 +214,7 @@ def joint_pages(
 
 def joint_sections(joint: JointFindings, provenance: Mapping[str, Any], words: Words) -> list[Section]:
     """Return the sections of the page; `provenance` as in `joint_pages`."""
-    shown = contenders(joint.ranked)
-    caption = words("windows_caption"), far_below({m: v for m, v in joint.ranked.items() if m not in shown}, words)
+    caption = words("windows_caption"), what_is_far(joint.ranked, joint.bound, words)
     results: list[Block] = [
         *warning_blocks(joint.warned, words),
         Sentences(tuple(_summary(joint, words))),
@@ -238,11 +243,12 @@ def _summary(joint: JointFindings, words: Words) -> list[Any]:
 
 def _panel(joint: JointFindings, metric: str, words: Words) -> Panel:
     rows = []
-    shown = contenders(joint.ranked)
+    bound = [ORACLE] if joint.bound is not None and is_near(joint.bound, joint.ranked) else []
+    shown = [*bound, *contenders(joint.ranked)]
     for model in joint.order:
         key = joint.first.key(model, metric)
         row = joint.rows.get(key)
-        if row is not None and (model == ORACLE or model in shown):
+        if row is not None and model in shown:
             spread = math.nan if row["sd"] is None else row["sd"]
             single = tuple(found.value for found in joint.values(model, metric) if found)
             rows.append(

@@ -29,6 +29,12 @@ function key(cell, numeric) {
   return cell.dataset.value === undefined ? null : Number(cell.dataset.value);
 }
 
+// What is wider than the screen says so.
+const fits = new ResizeObserver((changed) => {
+  for (const { target } of changed) target.previousElementSibling.hidden = target.scrollWidth <= target.clientWidth + 1;
+});
+for (const each of document.querySelectorAll(".scroll")) fits.observe(each);
+
 // Folded tables are printed open; on a narrow screen the contents begin folded.
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => (each.open = true)));
 if (matchMedia("(max-width: 68rem)").matches) document.querySelector("nav details")?.removeAttribute("open");
