@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from gru4rec_cli.base.errors import StageError
 
 MANIFEST = "manifest.json"
+_DIGEST = "digest"
 
 
 def hash_json(value: object) -> str:
@@ -36,7 +38,7 @@ def hash_folder(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): hash_file(path)
         for path in files
-        if path.name != MANIFEST and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.name != MANIFEST and not is_hidden(path.relative_to(folder))
     }
 
 
@@ -54,18 +56,54 @@ def by_table(hashes: Mapping[str, str]) -> dict[str, str]:
     return {table: found.get("") or hash_json(found) for table, found in parts.items()}
 
 
+def hash_manifests(folder: Path) -> dict[str, str]:
+    """Hash of every manifest below `folder` but its own, by relative path, sorted.
+
+    They hold costs, which differ from run to run: they count for damage, but not for what later stages are made from.
+    """
+    found = sorted(path.relative_to(folder) for path in folder.glob(f"*/**/{MANIFEST}"))
+    return {path.as_posix(): hash_file(folder / path) for path in found if not is_hidden(path)}
+
+
+def is_hidden(path: Path) -> bool:
+    """Return whether a relative path, or a folder that it goes through, has a name that begins with a dot."""
+    return any(part.startswith(".") for part in path.parts)
+
+
 def read_json(path: Path) -> Any:
-    """A JSON file that this program wrote; damaged is a `StageError`."""
+    """A JSON file that this program wrote; damaged or unreadable is a `StageError`."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise StageError(f"{path} cannot be read: {error.strerror}", "run its stage again with --force") from error
+    except (ValueError, RecursionError) as error:
         raise StageError(f"{path} is damaged: {error}", "run its stage again with --force") from error
 
 
+def read_manifest(path: Path) -> dict[str, Any]:
+    """A manifest that `write_manifest` wrote; any other content is a `StageError`."""
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or manifest.get(_DIGEST) != _digest(manifest):
+        message = f"{path} is damaged: its content does not have the {_DIGEST} that it names"
+        raise StageError(message, "run its stage again with --force")
+    return manifest
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a manifest with a hash of its own content."""
+    write_json(path, {**manifest, _DIGEST: _digest(manifest)})
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    return hash_json({key: value for key, value in manifest.items() if key != _DIGEST})
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write text so that a crash leaves either the old file or the new one."""
+    """Write text so that a crash leaves either the old file or the new one; links are replaced, not followed."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - Path has no way to refuse a link
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -75,3 +113,11 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write JSON, as `write_text` does."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -126,12 +126,19 @@ def show_results(outcome: "Outcome", options: StudyOptions, head: dict[str, Any]
 
 
 def _show_plan(study: "Study | WindowedStudy", options: StudyOptions) -> None:
+    """Show the plan, then what a run would fail at; the first of it, damage before all else, is the exit code."""
     from gru4rec_cli.reporting.tables import Table
 
     rows = [(name, status.state, status.reason) for name, status in study.plan()]
+    obstacles = study.obstacles()
     columns = ("stage", "state", "reason")
     if options.json:
         plan = [dict(zip(columns, row, strict=True)) for row in rows]
-        console.show_json({"run_dir": str(study.directory.path), "plan": plan})
+        problems = [{"message": error.message, "hint": error.hint} for error in obstacles]
+        console.show_json({"run_dir": str(study.directory.path), "plan": plan, "problems": problems})
     else:
         console.show_table(Table(f"Plan for {study.directory.path}", columns, tuple(rows)))
+    for error in obstacles[1:]:
+        console.show_error(error)
+    if obstacles:
+        raise obstacles[0]

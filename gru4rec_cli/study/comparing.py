@@ -22,6 +22,7 @@ from gru4rec_cli.study.stages.showing import costs_by_model
 from gru4rec_cli.study.stages.table import COMPUTING, WINDOWS
 
 _STAGES = ("split", "evaluate")  # that a run must have finished
+_FITTED = ("baseline", "train")  # where the costs of the models are
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,9 @@ def _load_run(path: Path, label: str) -> RunResults:
     if manifests["evaluate"]["inputs"].get("split") != hash_json(manifests["split"]["outputs"]):
         message = f"{path}: evaluate was made from another split than the one that is there"
         raise StageError(message, _command(path, "evaluate"))
-    costs = costs_by_model([path / section for section in ("baseline", "train")])
+    for section in _FITTED:
+        _require_whole(directory, section)
+    costs = costs_by_model([path / section for section in _FITTED])
     device, versions = (manifests["evaluate"].get(key) or {} for key in ("device", "versions"))
     return RunResults(
         label,
@@ -122,16 +125,17 @@ def _load_run(path: Path, label: str) -> RunResults:
 
 
 def _finished(directory: RunDirectory, stage: str) -> Manifest:
+    _require_whole(directory, stage)
     manifest = directory.manifest(stage)
     if manifest is None:
         raise StageError(f"{directory.path} holds no finished {stage} stage", _command(directory.path, "run"))
-    if not isinstance(manifest, dict) or not {"inputs", "outputs"} <= set(manifest):
-        hint = f"{_command(directory.path, stage)} --force"
-        raise StageError(f"{directory.stage(stage)} is damaged: its manifest lacks inputs or outputs", hint)
+    return manifest
+
+
+def _require_whole(directory: RunDirectory, stage: str) -> None:
     damage = directory.damage(stage)
     if damage:
         raise StageError(damage, f"{_command(directory.path, stage)} --force")
-    return manifest
 
 
 def _command(path: Path, command: str) -> str:

@@ -3,9 +3,19 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gru4rec_cli.base.files import MANIFEST, hash_file, hash_folder, hash_json, hash_table, read_json, write_json
+from gru4rec_cli.base.errors import StageError
+from gru4rec_cli.base.files import (
+    MANIFEST,
+    hash_file,
+    hash_folder,
+    hash_json,
+    hash_table,
+    read_json,
+    read_manifest,
+    write_json,
+    write_manifest,
+)
 from gru4rec_cli.base.measuring import measured
 from gru4rec_cli.base.names import FIT_FILE, ITEMS_FILE, TRAIN_FILE, VALID_FILE, FitName
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
@@ -83,7 +93,7 @@ def _fit(work: StageWork, fit: Fit, key: str, train: Sessions, valid: Sessions |
     write_json(fresh / FIT_FILE, {"curve": report.curve, "facts": report.facts})
     package = registry.package(entry.kind)
     made_by = {"package": package} if package else {}
-    write_json(fresh / MANIFEST, {"key": key, **made_by, "outputs": hash_folder(fresh), "cost": cost.as_dict()})
+    write_manifest(fresh / MANIFEST, {"key": key, **made_by, "outputs": hash_folder(fresh), "cost": cost.as_dict()})
     _publish(fresh, work.folder / fit.name)
 
 
@@ -102,8 +112,12 @@ def _made_before(stages: list[Path | None], key: str) -> Path | None:
 
 
 def _finished(folder: Path, key: str) -> bool:
-    manifest: dict[str, Any] = read_json(folder / MANIFEST) if (folder / MANIFEST).exists() else {}
-    return manifest.get("key") == key and hash_folder(folder) == manifest["outputs"]
+    """Return whether a folder holds the fit, whole; one whose manifest cannot be read does not."""
+    try:
+        manifest = read_manifest(folder / MANIFEST)
+    except StageError:
+        return False
+    return manifest.get("key") == key and hash_folder(folder) == manifest.get("outputs")
 
 
 def _fresh_copy(folder: Path, copy: Path) -> Path:

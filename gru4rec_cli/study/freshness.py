@@ -28,12 +28,12 @@ class Status:
 
 def judge(directory: RunDirectory, name: str, made_from: Mapping[str, Any]) -> Status:
     """Return whether a stage is there, whole, and made from this `config`, these `inputs` and this `code`."""
-    manifest = directory.manifest(name)
-    if manifest is None:
-        return Status("to run", "it has not run yet")
     damage = directory.damage(name)
     if damage:
         return Status("damaged", damage)
+    manifest = directory.manifest(name)
+    if manifest is None:
+        return Status("to run", "it has not run yet")
     changed = differences(manifest["config"], made_from["config"])
     if changed:
         return Status("to run", f"the configuration changed: {'; '.join(changed)}")

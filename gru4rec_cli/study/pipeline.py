@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterator
 
-from gru4rec_cli.base.errors import UsageError
+from gru4rec_cli.base.errors import StudyError, UsageError
 from gru4rec_cli.study.freshness import Status
 from gru4rec_cli.study.runner import StageRunner
 from gru4rec_cli.study.stage import Outcome
@@ -52,3 +52,7 @@ class Study:
     def plan(self) -> list[tuple[str, Status]]:
         """Return what `run` would do, and why; nothing is written."""
         return self.runner.plan()
+
+    def obstacles(self) -> list[StudyError]:
+        """Return what `run` would fail at before any stage runs, damaged stages first; nothing is written."""
+        return self.runner.obstacles()

@@ -1,8 +1,6 @@
 """The run directory: stages that appear whole or not at all, and manifests that prove what is in them."""
 
-import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +8,20 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from gru4rec_cli.base.errors import StageError, UsageError
-from gru4rec_cli.base.files import MANIFEST, hash_file, hash_folder, read_json, write_json, write_text
+from gru4rec_cli.base.errors import StageError, StudyError, UsageError
+from gru4rec_cli.base.files import (
+    MANIFEST,
+    hash_file,
+    hash_folder,
+    hash_manifests,
+    is_hidden,
+    read_json,
+    read_manifest,
+    remove,
+    write_json,
+    write_manifest,
+    write_text,
+)
 from gru4rec_cli.base.yaml_loader import YamlError, dump_yaml, read_yaml
 
 CONFIG = "config.yaml"
@@ -85,6 +95,10 @@ class RunDirectory:
             write_text(self.path / CONFIG, dump_yaml(config))
             self._recover()
             yield
+        except Exception as error:
+            if not isinstance(error, StudyError) and not (self.path / _LOCK).exists():
+                raise StageError(f"{self.path} was removed while the command ran", "run it again") from error
+            raise
         finally:
             (self.path / _HOLDER).unlink(missing_ok=True)
             lock.release()
@@ -96,6 +110,8 @@ class RunDirectory:
             raise UsageError(
                 f"{self.path} holds files but is not a run directory", "give an empty or new folder as --run-dir"
             )
+        if (self.path / _LOCK).is_symlink():
+            raise UsageError(f"{self.path / _LOCK} is a link, which is not followed", "remove it")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             (self.path / _LOCK).touch()
@@ -106,56 +122,57 @@ class RunDirectory:
 
     def _holder(self) -> str:
         try:
-            holder = json.loads((self.path / _HOLDER).read_text(encoding="utf-8"))
+            holder = read_json(self.path / _HOLDER)
             return f"process {holder['pid']} ({holder['command']})"
-        except (OSError, ValueError, KeyError):
+        except (StageError, KeyError, TypeError):
             return "another process"
 
     def _recover(self) -> None:
-        """Finish what a killed process left between its manifest and its rename."""
+        """Finish what a killed process left between its manifest and its rename; what is not whole replaces nothing."""
         for partial in self.path.glob(".*.partial"):
-            if (partial / MANIFEST).exists():
-                self._publish(partial.name[1 : -len(".partial")])
+            name = partial.name[1 : -len(".partial")]
+            if (partial / MANIFEST).exists() and _damage(partial):
+                remove(partial / MANIFEST)
+            elif (partial / MANIFEST).exists():
+                self._publish(name)
         for old in self.path.glob(".*.old"):
-            shutil.rmtree(old)
+            stage = self.stage(old.name[1 : -len(".old")])
+            if stage.exists():
+                remove(old)
+            else:
+                old.rename(stage)
 
     def manifest(self, name: str) -> Manifest | None:
-        """Return the manifest of a finished stage, or None where it has not run."""
+        """Return the manifest of a finished stage, or None where it has not run.
+
+        Raises:
+            StageError: it is damaged.
+        """
         path = self.stage(name) / MANIFEST
-        if path.exists():
-            manifest: Manifest = read_json(path)
-            return manifest
-        return None
+        return read_manifest(path) if path.exists() else None
 
     def warnings(self, names: Iterable[str]) -> dict[str, list[dict[str, str]]]:
-        """Return the warnings of finished stages that have some: id, message and hint of each, by stage."""
-        manifests = {name: self.manifest(name) or {} for name in names}
+        """Return the warnings of whole stages that have some: id, message and hint of each, by stage."""
+        manifests = {name: (None if self.damage(name) else self.manifest(name)) or {} for name in names}
         return {name: manifest["warnings"] for name, manifest in manifests.items() if manifest.get("warnings")}
 
     def damage(self, name: str) -> str:
-        """Return the first artifact of a finished stage that is not as its manifest says, or an empty text."""
-        manifest = self.manifest(name)
-        expected: dict[str, str] = manifest["outputs"] if manifest else {}
-        for file, digest in expected.items():
-            path = self.stage(name) / file
-            if not path.is_file():
-                return f"{path} is missing"
-            if hash_file(path) != digest:
-                return f"{path} is damaged: its bytes are not those that the stage wrote"
-        return ""
+        """Return the first thing in a finished stage that is not as its manifest says, or an empty text."""
+        return _damage(self.stage(name)) if (self.stage(name) / MANIFEST).exists() else ""
 
     def begin(self, name: str, *, fresh: bool) -> Path:
         """Return the folder to work in: as an interrupted try left it, or empty where `fresh`."""
         partial = self.partial(name)
-        if fresh and partial.exists():
-            shutil.rmtree(partial)
+        if fresh or not partial.is_dir() or partial.is_symlink():
+            remove(partial)
         partial.mkdir(exist_ok=True)
         return partial
 
     def finish(self, name: str, manifest: Manifest) -> None:
         """Make the partial folder the stage: the manifest last, with the hash of every artifact, then the rename."""
         partial = self.partial(name)
-        write_json(partial / MANIFEST, {**manifest, "outputs": hash_folder(partial)})
+        hashes = {"outputs": hash_folder(partial), "manifests": hash_manifests(partial)}
+        write_manifest(partial / MANIFEST, {**manifest, **hashes})
         self._publish(name)
 
     def _publish(self, name: str) -> None:
@@ -166,7 +183,39 @@ class RunDirectory:
                 path.chmod(0o666 & ~_UMASK)  # safetensors writes files that only their owner may read
         stage, partial, old = self.stage(name), self.partial(name), self.path / f".{name}.old"
         if stage.exists():
-            shutil.rmtree(old, ignore_errors=True)
+            remove(old)
             stage.rename(old)
         partial.rename(stage)
-        shutil.rmtree(old, ignore_errors=True)
+        remove(old)
+
+
+def is_working_file(name: str) -> bool:
+    """Return whether a file or folder of this name in a run directory holds work under way, not results."""
+    return name in (_LOCK, _HOLDER) or (name.startswith(".") and name.endswith((".partial", ".old", ".tmp")))
+
+
+def _damage(folder: Path) -> str:
+    return next(damages(folder), "")
+
+
+def damages(folder: Path) -> Iterator[str]:
+    """Yield what is not as the manifest of a stage's folder says: missing, damaged and foreign files."""
+    try:
+        manifest = read_manifest(folder / MANIFEST)
+    except StageError as error:
+        yield error.message
+        return
+    expected: dict[str, str] = {**manifest["outputs"], **manifest["manifests"]}
+    for file, digest in expected.items():
+        path = folder / file
+        try:
+            if hash_file(path) != digest:
+                yield f"{path} is damaged: its bytes are not those that the stage wrote"
+        except FileNotFoundError:
+            yield f"{path} is missing"
+        except OSError as error:
+            yield f"{path} cannot be read: {error.strerror}"
+    for path in sorted(folder.rglob("*")):
+        below = path.relative_to(folder)
+        if path.is_file() and not is_hidden(below) and below.as_posix() not in {*expected, MANIFEST}:
+            yield f"{path} is foreign: the stage did not write it"

@@ -1,12 +1,12 @@
 """The one way in which any stage is judged and run."""
 
 import importlib
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from gru4rec_cli.base.errors import StageError
+from gru4rec_cli.base.errors import StageError, StudyError
 from gru4rec_cli.base.files import hash_json
 from gru4rec_cli.base.machine import device, versions
 from gru4rec_cli.base.measuring import measured
@@ -68,6 +68,9 @@ class StageRunner:
 
     def status(self, name: str) -> Status:
         """Return whether a stage's artifacts are what this configuration asks for."""
+        damage = self.directory.damage(name)
+        if damage:
+            return Status("damaged", damage)
         manifest = self.directory.manifest(name)
         return judge(self.directory, name, self._made_from(name, manifest["inputs"] if manifest else {}))
 
@@ -82,8 +85,9 @@ class StageRunner:
         made_from, inputs, folder = self._made_from(name), self._inputs(name), self.directory.stage(name)
         previous = folder if folder.exists() and not force else None
         partial = self.directory.begin(name, fresh=force or not stage.resumable)
-        with self.progress.task(name), measured() as cost, collected() as warnings:
-            module.run(StageWork(self.config, partial, inputs, previous, self.progress))
+        work = StageWork(self.config, partial, inputs, previous, self.progress)
+        with self.progress.task(name), measured() as cost, collected() as warnings, _still_there(work):
+            module.run(work)
         circumstances = {"seed": self.config.seed, "versions": versions(), "device": device(), **cost.as_dict()}
         said = {"warnings": [warning.as_dict() for warning in warnings], "command": self.command}
         self.directory.finish(name, {"stage": name, **made_from, **circumstances, **said})
@@ -112,6 +116,20 @@ class StageRunner:
                     f"run first: {self._command(name)}",
                 )
 
+    def obstacles(self) -> list[StudyError]:
+        """Return what running all configured stages would fail at before any of them runs; nothing is written."""
+        found: list[StudyError] = []
+        for name, status in self.plan():
+            try:
+                if status.state == "damaged":
+                    raise self._damaged(name, status)
+                if status.state == "to run":
+                    self.check_models(name)
+            except StudyError as error:
+                if error.message not in [other.message for other in found]:
+                    found.append(error)
+        return sorted(found, key=lambda error: not isinstance(error, StageError))
+
     def check_models(self, name: str) -> None:
         """Check that this machine has what the models of a stage need.
 
@@ -139,7 +157,7 @@ class StageRunner:
         sources = {source for kind in kinds for source in registry.source_files(kind)}
         inputs: dict[str, str] = {}
         for need in needed_stages(name, self.config):
-            manifest = self.directory.manifest(need)
+            manifest = None if self.directory.damage(need) else self.directory.manifest(need)
             inputs[need] = hash_json(manifest["outputs"]) if manifest else ""
         if stage.shows_warnings:
             runs = {self.directory.stage(need).parent for need in needed_stages(name, self.config)}
@@ -148,3 +166,15 @@ class StageRunner:
             inputs |= raw_hashes(input_files(self.config.data, recorded or {}), recorded or {})
         config = {section: self.plain[section] for section in stage.sections}
         return {"config": config, "inputs": inputs, "code": code_hash(stage.packages, sources)}
+
+
+@contextmanager
+def _still_there(work: StageWork) -> Iterator[None]:
+    """Say so where a stage failed because somebody removed what it reads or writes."""
+    try:
+        yield
+    except Exception as error:
+        gone = [folder for folder in (work.folder, *work.inputs.values()) if not folder.is_dir()]
+        if gone and not isinstance(error, StudyError):
+            raise StageError(f"{gone[0]} was removed while the command ran", "run it again") from error
+        raise

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gru4rec_cli.base.errors import UsageError
+from gru4rec_cli.base.errors import StageError, StudyError, UsageError
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data.windows import WindowSettings
 from gru4rec_cli.study.config import StudyConfig
@@ -52,7 +52,12 @@ class WindowedStudy:
                 f"       or, once this has begun, only {name} of {window}: "
                 f"gru4rec-study {name} {study.runner.options}",
             )
-        for study in self.windows.values():
+        for window, study in self.windows.items():
+            if not (study.directory.path / CONFIG).exists():
+                raise StageError(
+                    f"{name} needs the runs of all {len(self.windows)} windows, but that in {window} has not begun",
+                    f"run first: gru4rec-study run {self.runner.options}",
+                )
             study.runner.require(list(STAGES[name].needs), name)
         with self.runner.lock():
             return self.runner.run(name, force=force)
@@ -83,6 +88,12 @@ class WindowedStudy:
             unless = Status("to run", "unless the windows will give the same again")
             over_all = [(name, unless if status.state == "up to date" else status) for name, status in over_all]
         return plan + over_all
+
+    def obstacles(self) -> list[StudyError]:
+        """Return what `run` would fail at before any stage runs, each once; nothing is written."""
+        parts = [*(study.obstacles() for study in self.windows.values()), self.runner.obstacles()]
+        by_message = {error.message: error for errors in parts for error in errors}
+        return sorted(by_message.values(), key=lambda error: not isinstance(error, StageError))
 
 
 def study_of(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gru4rec_cli.base.files import write_manifest
 from gru4rec_cli.base.warnings import WARNINGS, warn
 from gru4rec_cli.reporting.pages.markdown import block_markdown, summary_markdown
 from gru4rec_cli.reporting.pages.report import Artifacts, report_sections, warning_blocks
@@ -88,7 +89,7 @@ def test_a_report_is_stale_when_a_warning_has_changed_and_nothing_else(run: Path
     states = {name: study.runner.status(name).state for name in ("split", "evaluate", "report")}
     assert set(states.values()) == {"up to date"}
     manifest = json.loads((run / "split" / "manifest.json").read_text())
-    (run / "split" / "manifest.json").write_text(json.dumps({**manifest, "warnings": []}))
+    write_manifest(run / "split" / "manifest.json", {**manifest, "warnings": []})
     assert study.runner.status("evaluate").state == "up to date"
     status = study.runner.status("report")
     assert (status.state, status.reason) == ("to run", "its input changed: warnings")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gru4rec_cli.base.files import MANIFEST, hash_folder, write_json
+from gru4rec_cli.base.files import MANIFEST, hash_folder, write_manifest
 from gru4rec_cli.study import fits
 from tests.small import SMALL, STAGES, artifact_hashes, command, study, write_config
 
@@ -148,5 +148,5 @@ def test_a_copy_that_a_killed_run_was_making_is_not_taken_over(tmp_path: Path):
         fit = tmp_path / name
         fit.mkdir()
         (fit / "model.json").write_text("{}")
-        write_json(fit / MANIFEST, {"key": "the same", "outputs": hash_folder(fit)})
+        write_manifest(fit / MANIFEST, {"key": "the same", "outputs": hash_folder(fit)})
         assert fits._made_before([tmp_path], "the same") == (None if name.startswith(".") else fit)

@@ -1,17 +1,21 @@
 """Run directories: whole stages or none, and proof of what is in them."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gru4rec_cli.base.errors import StageError, UsageError
-from gru4rec_cli.base.files import hash_folder, read_json, write_json
+from gru4rec_cli.base.files import hash_folder, read_json, write_json, write_manifest
 from gru4rec_cli.study.run_directory import RunDirectory
+
+MADE_FROM: dict[str, Any] = {"config": {}, "inputs": {}, "code": ""}
 
 
 def finish(directory: RunDirectory, name: str, content: str) -> None:
     (directory.begin(name, fresh=True) / "artifact.txt").write_text(content)
-    directory.finish(name, {"stage": name})
+    directory.finish(name, {"stage": name, **MADE_FROM})
 
 
 def test_a_finished_stage_stands_under_its_name_with_hashes_in_its_manifest(tmp_path: Path):
@@ -77,7 +81,7 @@ def test_what_a_crash_left_between_manifest_and_rename_is_finished(tmp_path: Pat
         finish(directory, "split", "old")
         (directory.begin("split", fresh=True) / "artifact.txt").write_text("new")
         partial = directory.partial("split")
-        write_json(partial / "manifest.json", {"outputs": hash_folder(partial)})
+        write_manifest(partial / "manifest.json", {**MADE_FROM, "outputs": hash_folder(partial), "manifests": {}})
         if state != "before the old stage moved":
             directory.stage("split").rename(directory.path / ".split.old")
         if state == "before the old was removed":
@@ -105,3 +109,137 @@ def test_json_is_replaced_whole(tmp_path: Path):
         write_json(tmp_path / "a.json", object())
     assert read_json(tmp_path / "a.json") == {"é": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def stage_with(directory: RunDirectory, name: str, content: str) -> None:
+    with directory.lock("test", {"name": "x"}):
+        finish(directory, name, content)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "5", "null", "{}", '{"outputs": []}', '{"outputs": {}}', "", "{", "[" * 9999, "\x00", "9" * 9999]
+)
+def test_a_manifest_that_is_none_is_damage(tmp_path: Path, content: str):
+    """Fault 23."""
+    directory = RunDirectory(tmp_path / "run")
+    stage_with(directory, "split", "one")
+    (directory.stage("split") / "manifest.json").write_text(content)
+    assert "manifest.json is damaged" in directory.damage("split")
+    with pytest.raises(StageError, match="is damaged"):
+        directory.manifest("split")
+
+
+@pytest.mark.parametrize("content", ["[]", "5", "{}", '{"outputs": []}', "{", ""])
+def test_nothing_good_is_replaced_by_what_cannot_be_read(tmp_path: Path, content: str):
+    """Fault 23: `{}` in a partial folder replaced a finished stage."""
+    directory = RunDirectory(tmp_path / "run")
+    stage_with(directory, "train", "good")
+    partial = directory.partial("train")
+    partial.mkdir()
+    (partial / "artifact.txt").write_text("half")
+    (partial / "manifest.json").write_text(content)
+    with directory.lock("test", {"name": "x"}):
+        assert (directory.stage("train") / "artifact.txt").read_text() == "good"
+        assert directory.damage("train") == ""
+        assert not (directory.begin("train", fresh=False) / "manifest.json").exists()
+
+
+def test_a_partial_stage_whose_files_are_not_those_of_its_manifest_replaces_nothing(tmp_path: Path):
+    """Fault 23."""
+    directory = RunDirectory(tmp_path / "run")
+    stage_with(directory, "train", "good")
+    partial = directory.partial("train")
+    partial.mkdir()
+    (partial / "artifact.txt").write_text("new")
+    write_manifest(partial / "manifest.json", {**MADE_FROM, "outputs": hash_folder(partial), "manifests": {}})
+    (partial / "artifact.txt").write_text("nee")
+    with directory.lock("test", {"name": "x"}):
+        assert (directory.stage("train") / "artifact.txt").read_text() == "good"
+
+
+def test_the_old_stage_comes_back_where_the_new_one_cannot_be_read(tmp_path: Path):
+    """Fault 23: killed between the two renames, and then the new one was damaged."""
+    directory = RunDirectory(tmp_path / "run")
+    stage_with(directory, "train", "good")
+    directory.stage("train").rename(directory.path / ".train.old")
+    directory.partial("train").mkdir()
+    (directory.partial("train") / "manifest.json").write_text("{}")
+    with directory.lock("test", {"name": "x"}):
+        assert (directory.stage("train") / "artifact.txt").read_text() == "good"
+
+
+def test_every_file_of_a_stage_is_in_a_hash(tmp_path: Path):
+    """Fault 23: the manifest of a model was not, and nobody saw that it was gone."""
+    directory = RunDirectory(tmp_path / "run")
+    with directory.lock("test", {"name": "x"}):
+        fit = directory.begin("train", fresh=True) / "gru4rec"
+        fit.mkdir()
+        (fit / "manifest.json").write_text('{"cost": 1}')
+        (fit / "weights").write_text("w")
+        directory.finish("train", {"stage": "train", **MADE_FROM})
+    manifest = directory.manifest("train")
+    assert manifest is not None
+    assert list(manifest["outputs"]) == ["gru4rec/weights"]  # costs differ from run to run
+    (directory.stage("train") / "gru4rec" / "manifest.json").write_text('{"cost": 2}')
+    assert "gru4rec/manifest.json is damaged" in directory.damage("train")
+    (directory.stage("train") / "gru4rec" / "manifest.json").unlink()
+    assert "gru4rec/manifest.json is missing" in directory.damage("train")
+
+
+def test_a_foreign_file_in_a_stage_is_seen(tmp_path: Path):
+    """Fault 23: another part of a table would be read as if the stage had written it."""
+    directory = RunDirectory(tmp_path / "run")
+    stage_with(directory, "split", "one")
+    (directory.stage("split") / "part-2.parquet").touch()
+    assert "part-2.parquet is foreign" in directory.damage("split")
+
+
+@pytest.mark.parametrize("name", [".config.yaml.tmp", ".lock-holder.json", "..lock-holder.json.tmp", "config.yaml"])
+def test_links_in_a_run_directory_are_not_followed(tmp_path: Path, name: str):
+    """Fault 31: the file that a link named was overwritten."""
+    directory = RunDirectory(tmp_path / "run")
+    stage_with(directory, "split", "one")
+    (tmp_path / "outside").write_text("name: x\n")
+    (directory.path / name).unlink(missing_ok=True)
+    (directory.path / name).symlink_to(tmp_path / "outside")
+    with directory.lock("test", {"name": "x"}):
+        pass
+    assert (tmp_path / "outside").read_text() == "name: x\n"
+    assert not (directory.path / name).is_symlink()
+
+
+@pytest.mark.parametrize("name", [".train.partial", ".train.old"])
+def test_folders_behind_links_in_a_run_directory_stay_as_they_are(tmp_path: Path, name: str):
+    """Fault 31."""
+    directory = RunDirectory(tmp_path / "run")
+    stage_with(directory, "train", "one")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "thesis.tex").touch()
+    (directory.path / name).symlink_to(tmp_path / "outside")
+    with directory.lock("test", {"name": "x"}):
+        finish(directory, "train", "two")
+    assert [path.name for path in (tmp_path / "outside").iterdir()] == ["thesis.tex"]
+    assert (directory.stage("train") / "artifact.txt").read_text() == "two"
+
+
+def test_a_link_in_place_of_the_lock_is_refused(tmp_path: Path):
+    """Fault 31: locking would empty the file that it names."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "outside").write_text("x")
+    (tmp_path / "run" / ".lock").symlink_to(tmp_path / "outside")
+    with pytest.raises(UsageError, match="is a link"), RunDirectory(tmp_path / "run").lock("t", {}):
+        pass
+    assert (tmp_path / "outside").read_text() == "x"
+
+
+def test_a_directory_that_is_removed_meanwhile_is_told(tmp_path: Path):
+    """Fault 29."""
+    directory = RunDirectory(tmp_path / "run")
+
+    def work() -> None:
+        with directory.lock("t", {"name": "x"}):
+            shutil.rmtree(directory.path)
+            directory.begin("split", fresh=True)
+
+    with pytest.raises(StageError, match="was removed while the command ran"):
+        work()

@@ -9,7 +9,7 @@ import polars as pl
 
 from gru4rec_cli.base import names as names
 from gru4rec_cli.base.arrays import Int64Array
-from gru4rec_cli.base.files import MANIFEST, hash_json, read_json
+from gru4rec_cli.base.files import MANIFEST, hash_json, read_json, read_manifest
 from gru4rec_cli.data.events import parquet_files
 from gru4rec_cli.reporting.figures.study import write_figures
 from gru4rec_cli.reporting.findings.run import Findings
@@ -109,7 +109,7 @@ def _session_lengths(folder: Path) -> dict[str, Int64Array]:
 
 
 def _provenance(work: StageWork) -> dict[str, Any]:
-    manifests = {name: read_json(folder / MANIFEST) for name, folder in work.inputs.items()}
+    manifests = {name: read_manifest(folder / MANIFEST) for name, folder in work.inputs.items()}
     return {
         "run": work.config.name,
         "id": hash_json({name: manifest["outputs"] for name, manifest in manifests.items()})[:IDENTITY_DIGITS],
