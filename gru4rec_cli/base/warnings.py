@@ -15,10 +15,13 @@ WARNINGS = {  # id → what it says, in one sentence
     "sessions-last-days": "Sessions last for days: their ids may be those of users.",
     "sessions-of-several-users": "Session ids occur with several users, whose clicks are read as one session.",
     "test-ids-in-another-form": "Ids of the test are in training in another form, and are read as different ones.",
+    "test-in-train": "Files given as train and test: sessions of the test are also in training, under other ids.",
+    "test-not-later": "Files given as train and test are not divided by time.",
     "time-unit": "The times are plausible in another unit than the one as which they were read.",
     "times-far-apart": "A few dates lie far from all others.",
     "times-in-the-future": "Times are in the future.",
     "times-in-two-units": "Some of the times are before 1995, such as seconds among milliseconds, or a missing time.",
+    "train-after-test": "Files given as train and test: some training events are at or after the first test event.",
     "train-and-test-exchanged": "Most training events are later than the whole test.",
 }
 

@@ -22,7 +22,10 @@ class CleaningSettings(Settings):
     drop_duplicates: bool = Field(True, description="drop events with session, item and time of an earlier event")
     drop_repeats: bool = Field(True, description="drop an event if the previous event of its session has the same item")
     min_session_length: int = Field(
-        2, ge=2, description="drop sessions with fewer events; repeated with min_item_support until both hold"
+        2,
+        ge=1,
+        description="drop sessions with fewer events; repeated with min_item_support until both hold; 1: also keep "
+        "sessions of one event, in which there is nothing to predict",
     )
     min_item_support: int = Field(
         5, ge=1, description="drop items with fewer events; repeated with min_session_length until both hold"

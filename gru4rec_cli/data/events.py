@@ -105,6 +105,11 @@ class DataSettings(Settings):
             raise ValueError('the separator must be one ASCII character, not a quote or a line break ("\\t" is a tab)')
         return separator
 
+    @property
+    def has_times(self) -> bool:
+        """True where events have times; otherwise the row number counts, in every file from 0."""
+        return self.format != GENERIC or self.columns.time is not None
+
     @model_validator(mode="after")
     def _one_origin(self) -> "DataSettings":
         given = [name for name in ("source", "train", "test") if getattr(self, name) is not None]

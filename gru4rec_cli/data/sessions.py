@@ -92,6 +92,11 @@ class Sessions:
         """Number of events of every item, shape (V,)."""
         return np.bincount(self.items[self.items >= 0], minlength=self.n_items).astype(np.int64)
 
+    def with_targets(self) -> "Sessions":
+        """Return the sessions that hold an event to predict: those of two clicks or more."""
+        longer = self.lengths > 1
+        return self if longer.all() else self.select(np.flatnonzero(longer))
+
     def select(self, sessions: Int64Array) -> "Sessions":
         """Return the given sessions (indices), in the given order."""
         lengths = self.lengths[sessions]

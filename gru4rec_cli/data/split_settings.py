@@ -11,6 +11,9 @@ from gru4rec_cli.data.cleaning import CleaningSettings
 from gru4rec_cli.data.times import LATEST, MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND, parse_iso
 from gru4rec_cli.data.windows import MOST, RecentSettings, WindowSettings
 
+# Defaults for files that are already split: they are taken as they are.
+AS_GIVEN = {"drop_duplicates": False, "drop_repeats": False, "min_session_length": 1, "min_item_support": 1}
+
 
 class SplitSettings(CleaningSettings):
     """Rules by which the log is cleaned and then divided by the start time of its sessions."""

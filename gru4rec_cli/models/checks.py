@@ -203,6 +203,16 @@ def check_a_sequential_model_learns_a_chain(kind: str, settings: Values) -> None
         assert recall == 1.0, f"Recall@1 on a deterministic chain is {recall:.3f}, not 1"
 
 
+def check_sessions_of_one_click_teach_no_transition(kind: str, settings: Values) -> None:
+    """Check that a sequential model learns a chain also where sessions of one click stand in between."""
+    if registry.model_class(kind).sequential:
+        whole, rng = chain(seed=0), np.random.default_rng(3)
+        walks = [whole.items[start : start + 5].tolist() for start in whole.offsets[:-1]]
+        train = sessions_of([walk for pair in walks for walk in (pair, [int(rng.integers(0, 8))])], 8)
+        recall = recall_at_1(fitted(kind, settings, train), chain(n_sessions=40, seed=1))
+        assert recall == 1.0, f"with sessions of one click, Recall@1 on a deterministic chain is {recall:.3f}, not 1"
+
+
 def check_unseen_clicks_are_passed_over(kind: str, settings: Values) -> None:
     """Check that clicks on items that training did not hold change nothing."""
     model = fitted(kind, settings, _train())
@@ -248,6 +258,7 @@ def check_an_empty_history_is_refused(kind: str, settings: Values) -> None:
     assert "history is empty" in refusal, "recommend does not refuse an empty history"
 
 
+LEARNING: tuple[Check, ...] = (check_a_sequential_model_learns_a_chain, check_sessions_of_one_click_teach_no_transition)
 CHECKS: list[Check] = [value for name, value in list(globals().items()) if name.startswith("check_")]
 
 
@@ -258,7 +269,7 @@ def check_model(kind: str, settings: Values, long_enough: Values | None = None) 
         AssertionError: one does not hold; the message says which, and how.
     """
     for check in CHECKS:
-        values = {**settings, **(long_enough or {})} if check is check_a_sequential_model_learns_a_chain else settings
+        values = {**settings, **(long_enough or {})} if check in LEARNING else settings
         try:
             check(kind, values)
         except AssertionError as error:

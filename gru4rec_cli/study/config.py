@@ -15,7 +15,7 @@ from gru4rec_cli.base.settings import ModelSettings, Settings
 from gru4rec_cli.base.yaml_loader import YamlError, load_yaml, read_yaml
 from gru4rec_cli.data.events import SYNTHETIC, DataSettings
 from gru4rec_cli.data.spark import SparkSettings
-from gru4rec_cli.data.split_settings import SplitSettings
+from gru4rec_cli.data.split_settings import AS_GIVEN, SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
@@ -213,8 +213,14 @@ def _window_problems(config: StudyConfig) -> list[str]:
 
 
 def _filled(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return `raw` with every default where a key such as `baseline:` has nothing below it."""
+    """Return `raw` with every default where a key such as `baseline:` has nothing below it.
+
+    Files that are already split are taken as they are: rules of cleaning apply where `split` names them, or a preset.
+    """
     filled = {key: value for key, value in raw.items() if value is not None or key not in StudyConfig.model_fields}
+    data, split = filled.get("data"), filled.get("split", {})
+    if isinstance(data, dict) and data.get("train") is not None and isinstance(split, dict):
+        filled["split"] = split if split.get("preset") is not None else {**AS_GIVEN, **split}
     for section in ("baseline", "train"):
         models = filled[section].get("models") if isinstance(filled.get(section), dict) else None
         if isinstance(models, dict):

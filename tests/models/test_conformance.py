@@ -8,10 +8,10 @@ import pytest
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.checks import (
     CHECKS,
+    LEARNING,
     Check,
     all_scores,
     chain,
-    check_a_sequential_model_learns_a_chain,
     check_it_describes_itself,
     check_model,
     fitted,
@@ -47,7 +47,7 @@ def test_every_model_passes_every_check(kind: str, check: Check):
     base = kind.split(":")[0]
     if check is not check_it_describes_itself:
         skip_unless_fetched(kind)
-    longer = LONG_ENOUGH.get(base, {}) if check is check_a_sequential_model_learns_a_chain else {}
+    longer = LONG_ENOUGH.get(base, {}) if check in LEARNING else {}
     check(base, SMALL.get(base, {}) | VARIANTS.get(kind, {}) | longer)
 
 

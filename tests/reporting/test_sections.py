@@ -295,7 +295,7 @@ def test_caveats_follow_from_the_artifacts():
     lines = said(caveats(findings(), {}, ENGLISH))
     assert lines == [
         "Results under other protocols (sampled negatives, other tie rules) were not computed.",
-        "There is one split by time and one test period: another period may order the models differently.",
+        "There is one division into training and test: another may order the models differently.",
     ]
     one_seed = [r for r in DOCUMENT["metrics"] if r["seed"] != "2"] + [row("markov", 0.33, ties="optimistic")]
     told = findings(metrics=one_seed, differences=None, not_applicable={"oracle": "cleaning"}, sensitivity=SENSITIVITY)
@@ -314,7 +314,7 @@ def test_caveats_follow_from_the_artifacts():
         "Pairs of models whose order in Recall@20 changes under another protocol",
         "Cleaning and splitting removed 1",
         "12 events of the test part count as misses",
-        "There is one split by time and one test period",
+        "There is one division into training and test",
     ]
     assert "Only one seed: it is not known how much another would change the results of gru4rec." in lines
     assert "Cleaning and splitting removed 1,000 of 4,000 events (25.0 %)." in lines

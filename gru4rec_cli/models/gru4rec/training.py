@@ -39,9 +39,9 @@ class Training:
         Raises:
             UsageError: the device that the settings name is not there.
         """
-        self.train = train
+        self.train = train.with_targets()  # a walk goes from pair to pair
         self.settings = settings
-        self.n_events = count_events(train, settings)
+        self.n_events = count_events(self.train, settings)
         self.device = find_device("cpu" if settings.step == "compiled" else settings.device)
         self.walk, sampler, supports = walk_sessions, NegativeSampler, train.supports()
         self.step: TorchStep | CompiledStep

@@ -116,6 +116,11 @@ class Findings:
         return self.document.get("protocol") or {}
 
     @property
+    def division(self) -> Mapping[str, Any]:
+        """How training and test came about, as the statistics of the split say it."""
+        return self.document.get("division") or {}
+
+    @property
     def models(self) -> Mapping[str, Mapping[str, Any]]:
         return self.document.get("models") or {}
 

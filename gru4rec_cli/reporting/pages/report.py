@@ -31,6 +31,7 @@ from gru4rec_cli.reporting.tables.results import (
 from gru4rec_cli.reporting.tables.sensitivity import factors_table, flips_table
 from gru4rec_cli.reporting.tables.slices import GROUPS, beyond_table, has_beyond, slice_names, slice_table
 from gru4rec_cli.reporting.tables.training import training_table
+from gru4rec_cli.reporting.text.division import leak_sentences
 from gru4rec_cli.reporting.text.sentences import pair_sentences, sensitivity_sentences
 from gru4rec_cli.reporting.text.summary import caveats, cost_sentence, summary_sentences
 from gru4rec_cli.reporting.text.warned import Warned, warning_sentences
@@ -108,10 +109,10 @@ def _main_results(artifacts: Artifacts, words: Words) -> list[Block]:
     if not said:
         return [Gap(words.say("gap_headline", metric=findings.label))]
     limits = caveats(findings, artifacts.statistics, words)
-    worth = worth_sentences(findings, words)
+    leaks, worth = leak_sentences(artifacts.statistics, words), worth_sentences(findings, words)
     answer: list[Block] = [Heading(words("worth")), Sentences((*worth, cost_sentence(words)))] if worth else []
     return [
-        Sentences((*said, *([] if worth else [cost_sentence(words)]))),
+        Sentences((*leaks, *said, *([] if worth else [cost_sentence(words)]))),
         *answer,
         results_table(findings, words),
         Heading(words("caveats")),

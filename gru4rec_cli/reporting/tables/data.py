@@ -6,6 +6,7 @@ from typing import Any
 from gru4rec_cli.base.names import STATISTICS_FILE
 from gru4rec_cli.reporting.tables import Cell, Table
 from gru4rec_cli.reporting.tables.cells import missing_note
+from gru4rec_cli.reporting.text.division import division_notes, division_sentence
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
 
 _SOURCE = f"split/{STATISTICS_FILE}"
@@ -96,7 +97,12 @@ def _split_notes(statistics: Mapping[str, Any], words: Words) -> list[str]:
             fate = words("kept_as_misses" if unseen.get("kept_as_misses") else "dropped")
             events, items = (_amount(unseen, key, words) for key in ("events", "items"))
             notes.append(words("unseen_note", events=events, items=items, part=words.phrase(part), fate=fate))
-    late = _amount(statistics.get("overlap") or {}, "train_events_at_or_after_first_test_event", words)
+    notes += division_notes(statistics, words)
+    leaks = statistics.get("leaks")
+    if leaks and not leaks["timed"]:
+        return [*notes, division_sentence(statistics, words).plain()]
+    overlap = leaks or statistics.get("overlap") or {}
+    late = _amount(overlap, "late_events" if leaks else "train_events_at_or_after_first_test_event", words)
     return [*notes, words("late_note", late=late)]
 
 

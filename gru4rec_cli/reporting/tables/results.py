@@ -23,6 +23,7 @@ from gru4rec_cli.reporting.tables.cells import (
     number_cell,
     tie_note,
 )
+from gru4rec_cli.reporting.text.division import division_notes
 from gru4rec_cli.reporting.text.phrases import model_label, tie_name, with_interval
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
 
@@ -62,7 +63,7 @@ def results_table(
         best,
         numeric=frozenset(range(1, len(columns))),
         optional=frozenset(range(1 + len(METRICS), len(columns))),
-        notes=(*notes, *model_notes(models, not_applicable, words)),
+        notes=(*division_notes(findings.division, words), *notes, *model_notes(models, not_applicable, words)),
         source=METRICS_SOURCE,
     )
 

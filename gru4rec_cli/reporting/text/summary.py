@@ -7,6 +7,7 @@ from typing import Any
 from gru4rec_cli.base.names import ORACLE, STATISTICS_FILE
 from gru4rec_cli.evaluation.metrics import HEADLINE, TIE_RULES
 from gru4rec_cli.reporting.findings.run import Estimate, Findings, metric_source
+from gru4rec_cli.reporting.text.division import division_sentence
 from gru4rec_cli.reporting.text.phrases import with_interval
 from gru4rec_cli.reporting.text.sentences import SAME_LEVEL, best_sentence, sensitivity_sentences
 from gru4rec_cli.reporting.text.words import Sentence, Words
@@ -104,7 +105,7 @@ def caveats(findings: Findings, statistics: Mapping[str, Any], words: Words) -> 
         said.append(words.say("caveat_no_sensitivity"))
     said += sensitivity_sentences(findings, words)
     said += _data_caveats(statistics, words)
-    return [*said, words.say("caveat_one_period")]
+    return [*said, division_sentence(statistics, words)]
 
 
 def _one_seed_only(findings: Findings, model: str, about: Mapping[str, Any]) -> bool:

@@ -40,7 +40,7 @@ class _Ranked:
 
 def run(work: StageWork) -> None:
     split = work.inputs["split"]
-    test = read_sessions(split / names.TEST_FILE, read_vocabulary(split / names.ITEMS_FILE))
+    test = read_sessions(split / names.TEST_FILE, read_vocabulary(split / names.ITEMS_FILE)).with_targets()
     ranked, not_applicable = _rank_all(work, test)
     settings = work.config.evaluate
     summary = Summary(ranked.fits, test, settings, work.config.seed, progress=work.progress)
@@ -48,6 +48,7 @@ def run(work: StageWork) -> None:
     pd.DataFrame(rows).to_csv(work.folder / names.METRICS_TABLE, index=False)
     document = {
         "protocol": _protocol(work, test),
+        "division": _division(read_json(split / names.STATISTICS_FILE)),
         "models": _models(work, ranked),
         "not_applicable": not_applicable,
         "metrics": rows,
@@ -163,6 +164,11 @@ def _protocol(work: StageWork, test: Sessions) -> dict[str, Any]:
         "sessions": test.n_sessions,
         "items": test.n_items,
     }
+
+
+def _division(statistics: dict[str, Any]) -> dict[str, Any]:
+    """Return how training and test came about, as far as it must stand beside the results."""
+    return {key: statistics[key] for key in ("source", "overlap", "leaks", "removals") if key in statistics}
 
 
 def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:

@@ -5,12 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from gru4rec_cli.base.files import read_json
 from gru4rec_cli.base.names import EVENTS_FILE, ITEMS_FILE, STATISTICS_FILE
 from gru4rec_cli.data.events import DataSettings, read_event_table, write_table
+from gru4rec_cli.data.leaks import find_leaks, warn_of_leaks
 from gru4rec_cli.data.presets import check_fingerprint
 from gru4rec_cli.data.quality.finding import warn_of
 from gru4rec_cli.data.quality.sessions import LONG
+from gru4rec_cli.data.quality.times import EXCHANGED
 from gru4rec_cli.data.reading import Reading, findings_of, read_as_published, read_log
 from gru4rec_cli.data.split_folder import PART_FILES, verify_split, write_split, write_statistics
 from gru4rec_cli.data.splitting import divide_given, divide_log, given_logs, item_table, split_given, split_log
@@ -42,14 +46,19 @@ def _run_on_polars(work: StageWork) -> None:
         _warn(readings, work.config)
         split = split_log(readings["log"].take(), settings, work.progress)
     facts = {part: reading.facts for part, reading in readings.items()}
+    parts = {"train": split.train, "valid": split.valid, "test": split.test}
+    statistics = _complete(split.statistics, facts, data) | _leaks(split.statistics, parts, work)
     with work.progress.task("writing the split"):
-        write_split(replace(split, statistics=_complete(split.statistics, facts, data)), work.folder)
+        write_split(replace(split, statistics=statistics), work.folder)
 
 
 def _warn(readings: Mapping[str, Reading], config: StudyConfig) -> None:
-    """Warn of what is probably wrong with the input; of long sessions only if nothing limits them."""
+    """Warn of what is probably wrong with the input; of long sessions only if nothing limits them.
+
+    Exchanged files are left to `warn_of_leaks`.
+    """
     limited = config.split.max_session_length is not None
-    found = findings_of(list(readings.values()), config.data)
+    found = [finding for finding in findings_of(list(readings.values()), config.data) if finding.id != EXCHANGED]
     warn_of(finding for finding in found if not (limited and finding.id == LONG))
 
 
@@ -73,8 +82,10 @@ def _run_on_spark(work: StageWork) -> None:
         with work.progress.task("writing the split"):
             for part, events in division.parts.items():
                 spark.write_parts(engine.visiting_order(events), work.folder / PART_FILES[part])
-    write_table(item_table(read_event_table(work.folder / PART_FILES["train"])), work.folder / ITEMS_FILE)
-    write_statistics(_complete(division.statistics, facts, data), work.folder)
+    parts = {part: read_event_table(work.folder / PART_FILES[part]) for part in division.parts}
+    write_table(item_table(parts["train"]), work.folder / ITEMS_FILE)
+    statistics = _complete(division.statistics, facts, data) | _leaks(division.statistics, parts, work)
+    write_statistics(statistics, work.folder)
 
 
 def _complete(statistics: dict[str, Any], facts: dict[str, Any], data: DataSettings) -> dict[str, Any]:
@@ -82,6 +93,20 @@ def _complete(statistics: dict[str, Any], facts: dict[str, Any], data: DataSetti
     statistics = {**statistics, "reading": facts}
     fingerprint = check_fingerprint(statistics, data.format, read_as_published(data))
     return statistics | ({} if fingerprint is None else {"preset": fingerprint})
+
+
+def _leaks(
+    statistics: dict[str, Any], parts: Mapping[str, pl.DataFrame | None], work: StageWork
+) -> dict[str, dict[str, Any]]:
+    """Return what training knows of a test that was given, under the key of the statistics, and warn of it."""
+    test = parts["test"]
+    if statistics["source"] != "given" or test is None:
+        return {}
+    with work.progress.task("looking for leaks"):
+        train = pl.concat([part for name in ("train", "valid") if (part := parts.get(name)) is not None])
+        leaks = find_leaks(train, test, timed=work.config.data.has_times)
+    warn_of_leaks(leaks)
+    return {"leaks": leaks}
 
 
 def results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:

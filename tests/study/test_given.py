@@ -1,0 +1,105 @@
+"""Files that are given as train and test: taken as they are (fault 7), their leaks said loudly (fault 6)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gru4rec_cli.study.config import load_config
+from tests.small import study, write_config
+
+pytestmark = pytest.mark.slow
+
+CONFIG: dict[str, Any] = {
+    "name": "given",
+    "baseline": {"models": {"popularity": {}, "markov": {}}},
+    "evaluate": {"resamples": 50, "permutations": 100},
+    "report": {"languages": ["en", "es"]},
+}
+COLUMNS = ["SessionId", "ItemId", "Time"]
+
+
+def clicks(n_sessions: int = 300) -> pl.DataFrame:
+    """Sessions of one to six clicks, one starting every hour; every fifth click repeats the one before."""
+    rng = np.random.default_rng(5)
+    rows = []
+    for session in range(n_sessions):
+        items = rng.integers(0, 40, rng.integers(1, 7)).tolist()
+        items = [items[k - 1] if k and k % 5 == 0 else item for k, item in enumerate(items)]
+        rows += [(session, item, 1_700_000_000 + 3600 * session + 7 * k) for k, item in enumerate(items)]
+    return pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.Int64), orient="row")
+
+
+def write(folder: Path, train: pl.DataFrame, test: pl.DataFrame, **split: Any) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"train": folder / "train.tsv", "test": folder / "test.tsv"}
+    for part, frame in (("train", train), ("test", test)):
+        frame.write_csv(files[part], separator="\t")
+    data = {part: str(path) for part, path in files.items()}
+    return write_config(folder, {**CONFIG, "data": data, **({"split": split} if split else {})})
+
+
+def by_sessions(log: pl.DataFrame, chosen: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
+    inside = pl.col("SessionId").is_in(pl.Series(chosen).implode())
+    return log.filter(~inside), log.filter(inside)
+
+
+def test_a_random_division_is_said_on_screen_beside_the_results_and_in_the_report(tmp_path: Path):
+    """fault 6: no page may call it a division by time."""
+    log = clicks()
+    chosen = np.random.default_rng(0).permutation(300)[:60]
+    config = write(tmp_path, *by_sessions(log, chosen))
+    done = study("run", "--config", config, "--run-dir", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "[test-not-later]" in done.stderr
+    results = done.stdout.split("Results at K")[1]
+    assert "not divided by time" in " ".join(results.split())
+    statistics = json.loads((tmp_path / "run" / "split" / "statistics.json").read_text())
+    late = log.filter(~pl.col("SessionId").is_in(pl.Series(chosen).implode()) & (pl.col("Time") >= 1_700_000_000))
+    first = 1_700_000_000 + 3600 * int(chosen.min())
+    assert statistics["leaks"]["late_events"] == late.filter(pl.col("Time") >= first).height
+    assert 0.4 < statistics["leaks"]["later"] < 0.6
+    for page, claim in (("summary.md", "not divided by time"), ("summary.es.md", "no están divididos por tiempo")):
+        text = (tmp_path / "run" / "report" / page).read_text()
+        assert claim in text.split("| ---")[0]
+        assert "one split by time" not in text
+        assert "Una sola división temporal" not in text
+
+
+def test_given_files_are_taken_as_they_are(tmp_path: Path):
+    """fault 7: repeats, rare items and sessions of one click stay in both parts."""
+    train, test = by_sessions(clicks(), range(240, 300))
+    config = write(tmp_path, train, test)
+    done = study("split", "--config", config, "--run-dir", tmp_path / "run", "--json")
+    assert done.returncode == 0, done.stderr
+    for part, given in (("train", train), ("test", test)):
+        kept = pl.read_parquet(tmp_path / "run" / "split" / f"{part}.parquet")
+        assert kept.height == given.height
+        assert sorted(zip(kept["session_id"], kept["item_id"], kept["time"] // 1_000_000, strict=True)) == sorted(
+            given.iter_rows()
+        )
+    assert "warning" not in done.stderr
+
+
+def test_what_cleaning_changed_in_given_files_stands_beside_the_results(tmp_path: Path):
+    """fault 7: cleaning that is asked for applies, and is told."""
+    train, test = by_sessions(clicks(), range(240, 300))
+    config = write(tmp_path, train, test, drop_repeats=True, min_session_length=2)
+    done = study("run", "--config", config, "--run-dir", tmp_path / "run", "--quiet")
+    assert done.returncode == 0, done.stderr
+    statistics = json.loads((tmp_path / "run" / "split" / "statistics.json").read_text())
+    repeats = {r["step"]: r["events"] for r in statistics["removals"] if r["reason"] == "immediate repeat"}
+    same = (pl.col("ItemId") == pl.col("ItemId").shift()) & (pl.col("SessionId") == pl.col("SessionId").shift())
+    assert repeats == {"cleaning": train.filter(same).height, "test": test.filter(same).height}
+    shown = " ".join(done.stdout.split())
+    assert "were given and then cleaned" in shown
+    assert f"from the test: {repeats['test']} (immediate repeat)" in shown
+
+
+def test_a_preset_of_given_files_cleans_as_it_says(tmp_path: Path):
+    config = write(tmp_path, clicks(), clicks(), preset="yoochoose")
+    assert load_config(config).split.min_item_support == 5
+    assert load_config(write(tmp_path, clicks(), clicks())).split.min_item_support == 1
