@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gru4rec_cli.base.warnings import warn
 
@@ -13,6 +13,7 @@ class Finding(NamedTuple):
     id: str
     message: str
     hint: str
+    value: Any = None  # of the setting that the hint proposes
 
 
 def warn_of(findings: Iterable[Finding]) -> None:

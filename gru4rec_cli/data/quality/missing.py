@@ -46,6 +46,7 @@ def missing_values(log: pl.DataFrame, column: str, what: str, where: str, distin
         f"{where}: {_share(events, log.height)} events have the {what} id {_listed(ids)}, which looks like a missing "
         f"value; all of them count as one {what}" + (" each" if len(ids) > 1 else ""),
         f"set data.missing: [{', '.join(map(_quoted, ids[:5]))}] to drop and count these rows",
+        ids[:5],
     )
 
 
@@ -56,7 +57,7 @@ def _looking_missing(log: pl.DataFrame, column: str, distinct: pl.Series) -> pl.
     else:
         candidates = pl.Series(_NUMBERS).cast(pl.Int64, strict=False).drop_nulls()
     counts = _counts(log.filter(pl.col(column).is_in(candidates.implode())), column)
-    word = _is_word(counts[column])
+    word = is_word(counts[column])
     large = (counts[_LENGTH] >= _FEWEST) & (counts[_LENGTH] > _SHARE * log.height)
     if (~word & large).any():  # only then is it worth counting all ids
         everything = _counts(log, column)
@@ -81,10 +82,11 @@ def large_shares(log: pl.DataFrame, group: str, where: str) -> Iterator[Finding]
 
 def looks_missing(ids: pl.Series) -> pl.Series:
     """Return true for each id that often stands for a missing value."""
-    return _is_word(ids) | ids.cast(pl.String).is_in(list(_NUMBERS))
+    return is_word(ids) | ids.cast(pl.String).is_in(list(_NUMBERS))
 
 
-def _is_word(ids: pl.Series) -> pl.Series:
+def is_word(ids: pl.Series) -> pl.Series:
+    """Return true for each id that is a word for a missing value; numbers such as 0 are none."""
     if ids.dtype != pl.String:
         return pl.repeat(value=False, n=len(ids), eager=True)
     return ids.str.strip_chars().str.to_lowercase().is_in(list(WORDS))

@@ -50,14 +50,16 @@ def _long(log: pl.DataFrame, where: str, *, named: bool) -> Iterator[Finding]:
     name, length, _ = long.row(0)
     begins = int(log.filter(pl.col(SESSION) == name)[TIME].min())  # type: ignore[arg-type]
     which = f"the session {name!r}" if named else f"the session that begins at {iso(begins)}"
+    proposed = max(50, 2 * usual)
     others = f", and {long.height - 1:,} others have more than {limit:,}" if long.height > 1 else ""
     yield Finding(
         LONG,
         f"{where}: {which} has {length:,} events{others}; 95 % of the sessions have at most {usual:,}. "
         f"{share:.0f} % of all pairs of events of a session are there, and models that count pairs, such as ar and "
         "iknn, take as much longer",
-        f"a robot, or an id that stands for a missing value? Set split.max_session_length: {max(50, 2 * usual)}, which "
+        f"a robot, or an id that stands for a missing value? Set split.max_session_length: {proposed}, which "
         "drops longer sessions, or cuts them with split.overlong: cut",
+        proposed,
     )
 
 
