@@ -16,7 +16,7 @@ def compare(
         bool, typer.Option("--apart", help="Show runs that cannot be compared, in separate tables.")
     ] = False,
     to: Annotated[
-        Path | None, typer.Option(help="A folder for comparison.html, .md and .csv.", show_default=False)
+        Path | None, typer.Option(help="A folder for comparison.html, .md, .tex and .csv.", show_default=False)
     ] = None,
     language: Annotated[Language, typer.Option(help="Language of the page: en or es.")] = "en",
     json: JsonOption = False,

@@ -12,6 +12,7 @@ from gru4rec_cli.base.names import METRICS_FILE
 from gru4rec_cli.reporting.findings.run import Findings
 from gru4rec_cli.reporting.pages.comparison import comparison_sections
 from gru4rec_cli.reporting.pages.html import page_html
+from gru4rec_cli.reporting.pages.latex import latex_page
 from gru4rec_cli.reporting.pages.markdown import sections_markdown
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.reporting.tables.comparison import group_heading, models_by_run, runs_table
@@ -64,7 +65,7 @@ def compare(paths: Sequence[Path], *, apart: bool = False) -> Comparison:
 
 
 def write(comparison: Comparison, folder: Path, language: str = "en") -> list[Path]:
-    """Write `comparison.html`, `.md` and `.csv` into `folder`, and return their paths."""
+    """Write `comparison.html`, `.md`, `.tex` and `.csv` into `folder`, and return their paths."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file, not a folder", "give another --to")
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,6 +74,7 @@ def write(comparison: Comparison, folder: Path, language: str = "en") -> list[Pa
     pages = {
         "comparison.html": page_html(title, sections, words, drawings={}),
         "comparison.md": sections_markdown(title, sections, words),
+        "comparison.tex": latex_page(comparison.tables(words)),
     }
     for file, page in pages.items():
         write_text(folder / file, page)

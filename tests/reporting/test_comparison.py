@@ -155,7 +155,7 @@ def test_the_command_shows_comparable_runs_as_tables_json_and_pages(tmp_path: Pa
     ]
     assert group["runs"][0]["costs"]["gru4rec"]["seconds"] == 90
     written = {path.name for path in (tmp_path / "to").iterdir()}
-    assert written == {"comparison.html", "comparison.md", "comparison.csv"}
+    assert written == {"comparison.html", "comparison.md", "comparison.tex", "comparison.csv"}
     assert "| two | gru4rec | **0,5000** |" in (tmp_path / "to" / "comparison.md").read_text(encoding="utf-8")
     assert '<html lang="es">' in (tmp_path / "to" / "comparison.html").read_text(encoding="utf-8")
     with (tmp_path / "to" / "comparison.csv").open(encoding="utf-8") as file:

@@ -20,7 +20,7 @@ from gru4rec_cli.reporting.pages.about import (
 from gru4rec_cli.reporting.pages.blocks import Block, Folded, Gap, Heading, Notice, Panels, Picture, Section, Sentences
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.reporting.tables.data import data_table, removals_table
-from gru4rec_cli.reporting.tables.pairs import differences_table, matrix_table
+from gru4rec_cli.reporting.tables.pairs import differences_table, from_best_table, matrix_table
 from gru4rec_cli.reporting.tables.results import (
     all_cutoffs_table,
     every_seed_table,
@@ -118,6 +118,13 @@ def _main_results(artifacts: Artifacts, words: Words) -> list[Block]:
         Heading(words("caveats")),
         Sentences(tuple(limits)),
     ]
+
+
+def paper_tables(artifacts: Artifacts, words: Words) -> dict[str, Table]:
+    """Return the tables that a paper would take over, by file name."""
+    findings = artifacts.findings
+    tables = {"results": results_table(findings, words), "pairs": from_best_table(findings, words)}
+    return {name: table for name, table in tables.items() if table.rows}
 
 
 def _results(artifacts: Artifacts, words: Words) -> list[Block]:

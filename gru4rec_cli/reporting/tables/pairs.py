@@ -1,6 +1,6 @@
 """Every model against every other: differences with intervals and verdicts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gru4rec_cli.reporting.findings.run import Findings, source_path
@@ -49,14 +49,7 @@ def differences_table(findings: Findings, words: Words) -> Table:
     entries = findings.differences or []
     rows = tuple(_difference_row(findings, entry, words) for entry in entries)
     columns = ("metric", "higher", "lower", "difference", "relative", "interval", "p_holm", "verdict")
-    permutations = findings.protocol.get("permutations")
-    drawn = words("missing") if permutations is None else words.count(permutations)
-    notes = (
-        words("difference_note", level=words.level(findings.confidence), permutations=drawn),
-        words("holm_note", level=_level(findings, words)),
-        *([words("floor_note")] if any(map(findings.at_floor, entries)) else []),
-        *missing_note(rows, words),
-    )
+    notes = (*_difference_notes(findings, entries, words), *missing_note(rows, words))
     return Table(
         words("differences_title"),
         tuple(words(column) for column in columns),
@@ -65,6 +58,55 @@ def differences_table(findings: Findings, words: Words) -> Table:
         notes=notes,
         source=source_path("differences"),
     )
+
+
+def _difference_notes(findings: Findings, entries: Sequence[Mapping[str, Any]], words: Words) -> tuple[str, ...]:
+    """Return how intervals and p-values were made."""
+    permutations = findings.protocol.get("permutations")
+    drawn = words("missing") if permutations is None else words.count(permutations)
+    return (
+        words("difference_note", level=words.level(findings.confidence), permutations=drawn),
+        words("holm_note", level=_level(findings, words)),
+        *([words("floor_note")] if any(map(findings.at_floor, entries)) else []),
+    )
+
+
+def from_best_table(findings: Findings, words: Words) -> Table:
+    """Return how far the best model is above every other one in the headline metric."""
+    best = next(iter(findings.ranked), "")
+    pairs = [(other, findings.difference(best, other)) for other in findings.ranked if other != best]
+    entries = [(other, entry) for other, entry in pairs if entry is not None]
+    rows = tuple((other, *_from_first(_difference_row(findings, _turned(e, best), words))) for other, e in entries)
+    columns = ("model", "difference_from_best", "relative", "interval", "p_holm", "verdict")
+    return Table(
+        words("best_minus_others", best=best, metric=findings.label),
+        tuple(words(column) for column in columns),
+        rows,
+        numeric=frozenset({1, 2, 3, 4}),
+        notes=_difference_notes(findings, [entry for _, entry in entries], words),
+        source=source_path("differences"),
+    )
+
+
+def _from_first(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the cells of a pair without metric and models."""
+    return cells[3:]
+
+
+def _turned(entry: Mapping[str, Any], first: str) -> Mapping[str, Any]:
+    """Return the comparison with `first` first. The relative difference refers to the other and is not known then."""
+    if entry.get("first") == first:
+        return entry
+    value, low, high = (None if entry.get(key) is None else -entry[key] for key in ("value", "high", "low"))
+    return {
+        **entry,
+        "first": first,
+        "second": entry["first"],
+        "value": value,
+        "low": low,
+        "high": high,
+        "relative": None,
+    }
 
 
 def _difference_row(findings: Findings, entry: Mapping[str, Any], words: Words) -> tuple[str, ...]:

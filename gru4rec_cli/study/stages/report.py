@@ -14,8 +14,9 @@ from gru4rec_cli.data.events import parquet_files
 from gru4rec_cli.reporting.figures.study import write_figures
 from gru4rec_cli.reporting.findings.run import Findings
 from gru4rec_cli.reporting.pages.html import inline_svg, page_html
+from gru4rec_cli.reporting.pages.latex import latex_page
 from gru4rec_cli.reporting.pages.markdown import sections_markdown, summary_markdown
-from gru4rec_cli.reporting.pages.report import Artifacts, report_sections
+from gru4rec_cli.reporting.pages.report import Artifacts, paper_tables, report_sections
 from gru4rec_cli.reporting.text.summary import key_figures
 from gru4rec_cli.reporting.text.words import ENGLISH, Words, page_file, words_of
 from gru4rec_cli.study.run_directory import RunDirectory
@@ -24,6 +25,7 @@ from gru4rec_cli.study.stages.showing import IDENTITY_DIGITS, first_page, metric
 from gru4rec_cli.study.stages.table import COMPUTING
 
 FIGURES_FOLDER = "figures"
+TABLES_FOLDER = "tables"
 
 
 def run(work: StageWork) -> None:
@@ -58,6 +60,9 @@ def _write(work: StageWork, metrics: Mapping[str, Any], words: Words) -> None:
             ],
         ),
     }
+    tables = TABLES_FOLDER if words.language == ENGLISH.language else f"{TABLES_FOLDER}/{words.language}"
+    (work.folder / tables).mkdir(parents=True, exist_ok=True)
+    pages |= {f"{tables}/{name}.tex": latex_page([table]) for name, table in paper_tables(artifacts, words).items()}
     for file, page in pages.items():
         (work.folder / file).write_text(page, encoding="utf-8")
 
