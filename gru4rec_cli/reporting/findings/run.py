@@ -117,7 +117,7 @@ class Findings:
 
     @property
     def division(self) -> Mapping[str, Any]:
-        """How training and test came about, as the statistics of the split say it."""
+        """Return how training and test came about, as the statistics of the split say it."""
         return self.document.get("division") or {}
 
     @property
