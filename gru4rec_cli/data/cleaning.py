@@ -1,5 +1,6 @@
 """The rules of cleaning: each removes events from a log, and counts them."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import narwhals as nw
@@ -8,8 +9,8 @@ from pydantic import Field, model_validator
 
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.settings import Settings
-from gru4rec_cli.data.engine import ROW, Choice, PolarsEngine, Table, lazy, native
-from gru4rec_cli.data.removals import DUPLICATE, EVENTS, LONG, RARE, REPEAT, SHORT, Removal, Rule, Tally
+from gru4rec_cli.data.engine import PAIR, ROW, Choice, PolarsEngine, Table, lazy, native
+from gru4rec_cli.data.removals import DUPLICATE, EVENTS, LONG, PAIRED, RARE, REPEAT, SHORT, Removal, Rule, Tally
 from gru4rec_cli.data.times import iso
 
 _PREVIOUS = "previous item"
@@ -65,12 +66,19 @@ def clean(events: pl.DataFrame, settings: CleaningSettings) -> tuple[pl.DataFram
 
 
 def apply_rules(tally: Tally, settings: CleaningSettings) -> Tally:
-    """Apply all rules of cleaning to a tally's events."""
-    remove_repetitions(tally, settings)
-    minimum, support = settings.min_session_length, settings.min_item_support
-    tally.apply(SHORT, long_enough(minimum))
-    while tally.apply(RARE, supported(support)) and tally.apply(SHORT, long_enough(minimum)):
+    """Apply all rules of cleaning to a tally's events.
+
+    If events have a PAIR, what a rule drops takes the event of the same row number in the other file with it.
+    """
+    apply = _applied_to_pairs(tally) if PAIR in tally.events.collect_schema() else tally.apply
+    _remove_repetitions(apply, settings)
+    long, support = long_enough(settings.min_session_length), supported(settings.min_item_support)
+    removed = True
+    while removed:
+        too_short, rare = apply(SHORT, long), apply(RARE, support)
+        removed = too_short or rare
         if settings.filtering == "once":
+            apply(SHORT, long)
             break
     limit_lengths(tally, settings)
     return tally
@@ -78,10 +86,34 @@ def apply_rules(tally: Tally, settings: CleaningSettings) -> Tally:
 
 def remove_repetitions(tally: Tally, settings: CleaningSettings) -> None:
     """Apply the rules about duplicates and repeats, where they are on."""
+    _remove_repetitions(tally.apply, settings)
+
+
+def _remove_repetitions(apply: Callable[[str, Rule], bool], settings: CleaningSettings) -> None:
     if settings.drop_duplicates:
-        tally.apply(DUPLICATE, without_duplicates)
+        apply(DUPLICATE, without_duplicates)
     if settings.drop_repeats:
-        tally.apply(REPEAT, without_repeats)
+        apply(REPEAT, without_repeats)
+
+
+def _applied_to_pairs(tally: Tally) -> Callable[[str, Rule], bool]:
+    """Return a function that applies a rule, then drops the events that stood in a pair before and now stand alone."""
+
+    def numbers_of_one() -> Table:
+        numbers = tally.events.filter(~nw.col(PAIR).is_null()).group_by(PAIR).agg(nw.len().alias(EVENTS))
+        return numbers.filter(nw.col(EVENTS) == 1).select(PAIR)
+
+    alone_before = tally.engine.compute(numbers_of_one())
+
+    def apply(reason: str, rule: Rule) -> bool:
+        removed = tally.apply(reason, rule)
+        if removed:
+            tally.apply(
+                PAIRED, lambda tally: without(tally, numbers_of_one().join(alone_before, on=PAIR, how="anti"), PAIR)
+            )
+        return removed
+
+    return apply
 
 
 def limit_lengths(tally: Tally, settings: CleaningSettings) -> None:
@@ -159,6 +191,7 @@ def summary_of(events: Table, lengths: Table, items: int) -> dict[str, Any]:
         "events": total,
         "sessions": sessions,
         "items": items,
+        "prefixes": total - sessions,
         "first_time": None if first is None else iso(first),
         "last_time": None if last is None else iso(last),
         "mean_session_length": total / sessions if sessions else None,

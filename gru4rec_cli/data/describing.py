@@ -7,6 +7,7 @@ import polars as pl
 
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.cleaning import summarise
+from gru4rec_cli.data.engine import in_order
 from gru4rec_cli.data.order_signal import order_signal
 from gru4rec_cli.data.times import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND
 
@@ -24,13 +25,15 @@ _BEFORE = "_before"
 
 
 def describe(events: pl.DataFrame, *, in_file_order: bool = True) -> dict[str, Any]:
-    """Describe a log (SESSION, ITEM, TIME), ready for JSON; the same for any order of rows but for `out_of_order`.
+    """Describe a log (SESSION, ITEM, TIME, maybe RANK), ready for JSON.
+
+    But for `out_of_order`, the order of the rows does not count, except among events of one session and time.
 
     Args:
         events: at least one event.
         in_file_order: the rows are in the order of the file; otherwise `out_of_order` is null.
     """
-    ordered = events.sort(SESSION, TIME, maintain_order=True)
+    ordered, events = in_order(events).select(SESSION, ITEM, TIME), events.select(SESSION, ITEM, TIME)
     first, last = int(events[TIME].min()), int(events[TIME].max())  # type: ignore[arg-type]
     return {
         **summarise(events),

@@ -4,7 +4,7 @@ All rules are Narwhals expressions on lazy frames, the same for every engine. An
 tables are stored, and how the order within sessions is found.
 """
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import narwhals as nw
 import numpy as np
@@ -15,10 +15,14 @@ from gru4rec_cli.base.names import ITEM, SESSION, TIME
 Table = nw.LazyFrame[Any]  # events: SESSION, ITEM, TIME and ROW; or a table made from them
 
 _CHOSEN = "chosen"
-ROW = "row"  # orders the events of one session and time as they stood in the input
+ROW = "row"  # orders the events of one session and time
+RANK = "rank"  # of the item, in a log whose events of equal time are ordered by it; else there is no such column
+PAIR = "row number"  # in its file, of an event of a log whose files share row numbers; null where only one file has it
 
 
 Choice = Any  # the events of a tally that stay, in the engine's own form
+SessionOrder = Literal["id", "file"]
+EqualTimes = Literal["file", "item", "first_seen"]
 
 
 class Engine(Protocol):
@@ -61,18 +65,25 @@ def native(events: Table) -> pl.DataFrame:
 
 
 class PolarsEngine:
-    """Keeps events in memory by session and time, which is the order of ROW, with 32-bit codes for ids."""
+    """Keeps events in memory by session and time, which is the order of ROW, with 32-bit codes for ids.
 
-    def __init__(self) -> None:
+    Sessions that start at the same time are visited in order of their ids or, with `sessions_by="file"`, in the order
+    in which they first stand in the log.
+    """
+
+    def __init__(self, sessions_by: SessionOrder = "id") -> None:
+        self._sessions_by = sessions_by
         self._ids: dict[str, _Codes] = {}
 
     def events(self, logs: list[pl.DataFrame]) -> list[Table]:
         """Return logs (SESSION, ITEM, TIME) as events; call it once. The list is emptied on the way, to save memory.
 
-        Codes are the same for the same id in every log, and in the order of the ids.
+        Codes are the same for the same id in every log, and in the order of the ids, or of the sessions.
         """
         for name in (SESSION, ITEM):
-            codes = self._ids[name] = _Codes.of([log[name] for log in logs])
+            as_they_come = name == SESSION and self._sessions_by == "file"
+            columns = [log[name] for log in logs]
+            codes = self._ids[name] = _Codes.by_place(columns) if as_they_come else _Codes.of(columns)
             for place in range(len(logs)):
                 logs[place] = logs[place].with_columns(codes.encoded(logs[place][name]).rechunk())
         coded = []
@@ -93,7 +104,7 @@ class PolarsEngine:
         return mask[_CHOSEN]
 
     def without(self, events: Table, values: Table, column: str) -> pl.Series:
-        return self.choice(events, ~nw.col(column).is_in(self._values(values, column)))
+        return self.choice(events, ~nw.col(column).is_in(self._values(values, column))).fill_null(value=True)
 
     def chosen(self, events: Table, choice: pl.Series) -> Table:
         frame: pl.DataFrame = events.to_native().collect(engine="in-memory")
@@ -140,6 +151,11 @@ class _Codes:
                 return cls(min(bounds, default=0), None)
         return cls(0, pl.concat([column.unique() for column in columns]).unique().sort())
 
+    @classmethod
+    def by_place(cls, columns: list[pl.Series]) -> "_Codes":
+        """Return codes in the order in which the ids first stand in these columns."""
+        return cls(0, pl.concat([column.unique(maintain_order=True) for column in columns]).unique(maintain_order=True))
+
     def encoded(self, column: pl.Series) -> pl.Series:
         if self._ids is None:
             return (column - self._least).cast(pl.UInt32)
@@ -153,15 +169,35 @@ class _Codes:
         return self._ids.gather(codes).alias(codes.name)
 
 
+def with_ranks(log: pl.DataFrame, equal_times: EqualTimes) -> pl.DataFrame:
+    """Add RANK to a log: of the item by its id (as a number if all are), or by the first of all rows that names it.
+
+    With `equal_times="file"` the log stays as it is.
+    """
+    if equal_times == "file":
+        return log
+    if equal_times == "item":
+        return log.with_columns(_Codes.of([log[ITEM]]).encoded(log[ITEM]).fill_null(0).alias(RANK))
+    return log.with_row_index(RANK).with_columns(pl.col(RANK).min().over(ITEM))
+
+
 def in_order(log: pl.DataFrame) -> pl.DataFrame:
-    """Sort a log by session and time, equal times in their original order, and number its rows."""
+    """Sort a log by session and time, and number its rows.
+
+    Equal times are in order of RANK if the log has that column, which is then dropped; else, and where ranks are equal,
+    in their original order. Further columns stay.
+    """
     events = log.with_row_index(ROW)
-    before, time = pl.col(SESSION).shift(1), pl.col(TIME)
-    in_order = (before < pl.col(SESSION)) | ((before == pl.col(SESSION)) & (time.shift(1) <= time))
+    keys = [SESSION, TIME, *([RANK] if RANK in log.columns else [])]
+    in_order = pl.lit(value=True)
+    for key in reversed(keys):
+        before = pl.col(key).shift(1)
+        in_order = (before < pl.col(key)) | ((before == pl.col(key)) & in_order)
     if not events.select(in_order.all()).item():
         del log
-        events = events.sort(SESSION, TIME, ROW).drop(ROW).with_row_index(ROW)
-    return events.select(ROW, pl.col(SESSION).set_sorted(), ITEM, TIME)
+        events = events.sort(*keys, ROW).drop(ROW).with_row_index(ROW)
+    others = [name for name in events.columns if name not in (ROW, SESSION, RANK)]
+    return events.select(ROW, pl.col(SESSION).set_sorted(), *others)
 
 
 def _visiting_rows(events: pl.DataFrame) -> pl.Series:

@@ -21,7 +21,7 @@ from gru4rec_cli.data.removals import NONE, Counts
 WANTED = "wanted"
 USER = "user"
 _MISSING = "missing"
-_DAY = "day"
+DAY = "day"
 _ROW = "row"
 _EMPTY = "empty: "
 _SHOWN_COLUMNS = 20
@@ -42,7 +42,10 @@ class FileCounts:
 
 @dataclass(frozen=True)
 class FileEvents:
-    """The events of a file (SESSION, ITEM, TIME in file order) and its counts."""
+    """The events of a file (SESSION, ITEM, TIME in file order) and its counts.
+
+    Where they are asked for, there are also the events of other types, with WANTED to tell them apart, and DAY.
+    """
 
     events: pl.DataFrame
     counts: FileCounts
@@ -61,9 +64,11 @@ class EventFile:
     skip: bool = False  # bad rows are counted, not refused
     named: bool = False  # the format is not GENERIC: its columns cannot be configured
     most: int = 1 << 62  # events that fit into memory; a text file is not looked at beyond
+    others: bool = False  # events of other types are returned, too
+    days: bool = False  # DAY is returned, too
 
     def read(self) -> FileEvents:
-        """Return SESSION, ITEM, TIME in file order; raises `DataError` (see `read_log`)."""
+        """Return the events in file order; raises `DataError` (see `read_log`)."""
         try:
             return self._read()
         except delimited.RecordError:
@@ -133,11 +138,11 @@ class EventFile:
             rows = pl.int_range(pl.len(), dtype=pl.Int64)
             events = events.with_columns((rows * times.MICROSECONDS_PER_SECOND).alias(TIME))
         if self.layout.day is not None:
-            first = pl.col(_DAY).min().over(SESSION)
-            events = events.with_columns(pl.when(pl.col(_DAY).is_not_null()).then(first + pl.col(TIME)).alias(TIME))
+            first = pl.col(DAY).min().over(SESSION)
+            events = events.with_columns(pl.when(pl.col(DAY).is_not_null()).then(first + pl.col(TIME)).alias(TIME))
         if _MISSING not in events.columns:
             events = events.with_columns(pl.lit(value=False).alias(_MISSING))
-        return self._valid_events(events.select(SESSION, ITEM, TIME, WANTED, _MISSING))
+        return self._valid_events(events.select(SESSION, ITEM, TIME, WANTED, _MISSING, *([DAY] if self.days else [])))
 
     def _common_times(self, schema: pl.Schema) -> str | None:
         """The format of the first time, if it is a common one."""
@@ -165,7 +170,7 @@ class EventFile:
         if layout.time is not None:
             exprs.append(self._time(schema, common))
         if layout.day is not None:
-            exprs.append(times.to_microseconds(pl.col(layout.day), schema[layout.day], "iso8601").alias(_DAY))
+            exprs.append(times.to_microseconds(pl.col(layout.day), schema[layout.day], "iso8601").alias(DAY))
         if layout.kind is not None and self.keep:
             kinds = pl.col(layout.kind).cast(pl.String)
             exprs.append(kinds.is_in(list(self.keep)).fill_null(value=False).alias(WANTED))
@@ -186,6 +191,8 @@ class EventFile:
         if not lacking.any():
             return events
         text = self._collect([_text_id(self._id(column)).alias(name)])[name]
+        if name == ITEM and self.layout.blank_item:
+            return events.with_columns(text.fill_null(""))
         return events.with_columns(text) if (lacking & text.is_not_null()).any() else events
 
     def _valid_events(self, events: pl.DataFrame) -> FileEvents:
@@ -202,7 +209,7 @@ class EventFile:
         counts = FileCounts(events.height, removed(events, wanted), missing=removed(wanted, present))
         is_bad = pl.any_horizontal(pl.col(SESSION, ITEM, TIME).is_null(), *_line_breaks(present)).fill_null(value=True)
         if not present.select(is_bad.any()).item():
-            return FileEvents(present.select(SESSION, ITEM, TIME), counts)
+            return FileEvents(self._returned(events.filter(~pl.col(_MISSING)), present), counts)
         bad_rows = events.select((pl.col(WANTED) & ~pl.col(_MISSING) & is_bad).arg_true()).to_series()
         if not self.skip:
             self._refuse(events, int(bad_rows[0]))
@@ -210,7 +217,11 @@ class EventFile:
         if good.is_empty():
             raise DataError(f"{self.path}: every one of its {present.height} rows is bad", "try data.on_error: stop")
         counts = replace(counts, bad=removed(present, good), why_bad=self._reasons(events, bad_rows))
-        return FileEvents(good.select(SESSION, ITEM, TIME), counts)
+        left_out = pl.col(_MISSING) | (pl.col(WANTED) & is_bad)
+        return FileEvents(self._returned(events.filter(~left_out), good), counts)
+
+    def _returned(self, events: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+        return events.drop(_MISSING) if self.others else wanted.drop(WANTED, _MISSING)
 
     def _reasons(self, events: pl.DataFrame, bad_rows: pl.Series) -> list[BadRows]:
         rows = events[bad_rows.to_list()].with_columns(bad_rows.alias(_ROW))

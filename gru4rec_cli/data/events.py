@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from gru4rec_cli.base.errors import StageError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.settings import Settings
+from gru4rec_cli.data.engine import EqualTimes
 from gru4rec_cli.data.layout import GENERIC, formats, layout_of
 from gru4rec_cli.data.sessionising import SessionSettings
 from gru4rec_cli.data.times import TimeUnit
@@ -69,6 +70,33 @@ class DataSettings(Settings):
         '"',
         description="character around fields of text files that hold separators, line breaks or quotes; null: fields "
         "are not quoted, and a quote is a character like any other",
+    )
+    files: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="names of the files to read in the folder source, without .gz, in this order; null: all files that "
+        "the format expects, in order of their names",
+    )
+    whole_seconds: bool = Field(
+        default=False,
+        description="round times down to whole seconds, so that events of the same second have equal times",
+    )
+    equal_times: EqualTimes = Field(
+        "file",
+        description="order of events with the same session and time: file: that of the rows; item: by item id, as a "
+        "number if all ids are integers; first_seen: by the first row with the item among all rows of all files, "
+        "those of other event types too",
+    )
+    session_time: Literal["events", "last_row"] = Field(
+        "events",
+        description="events: each event has its own time; last_row: all events of a session get the time of the last "
+        "row of the session in the file (with format: diginetica, the day of that row), and stay in the order of the "
+        "file (diginetica: of timeframe)",
+    )
+    shared_row_numbers: bool = Field(
+        default=False,
+        description="with format: yoochoose, whenever cleaning drops a row of one of the two files, the row of the "
+        "same number in the other file goes with it: an accident of the published script",
     )
     events: tuple[str, ...] | None = Field(
         None, min_length=1, description="event types to keep; null: default of the format, which for generic is all"
@@ -135,6 +163,22 @@ class DataSettings(Settings):
             raise ValueError("sessions: by: user needs columns.user and sessions.gap_minutes")
         if self.source == SYNTHETIC and self.sessions != SessionSettings():
             raise ValueError("sessions: synthetic clicks already have sessions; leave this section out")
+        return self
+
+    @model_validator(mode="after")
+    def _order_rules(self) -> "DataSettings":
+        if self.files is not None and self.format == GENERIC:
+            raise ValueError("files: is only for the formats of public data sets; name the file in source")
+        if self.shared_row_numbers and (self.format == GENERIC or len(layout_of(self.format).files) != 2):
+            raise ValueError("shared_row_numbers: is only for a format of two files, such as yoochoose")
+        if self.session_time == "last_row" and self.equal_times != "file":
+            raise ValueError("equal_times: session_time: last_row keeps the order of the file; leave this key out")
+        if self.session_time == "last_row" and self.sessions != SessionSettings():
+            raise ValueError("session_time: last_row is for the sessions of the data; leave sessions out")
+        fields = type(self).model_fields
+        for name in ("whole_seconds", "equal_times", "session_time"):
+            if self.source == SYNTHETIC and getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name}: synthetic clicks are in order already; leave this key out")
         return self
 
     @model_validator(mode="after")

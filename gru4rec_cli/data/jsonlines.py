@@ -19,7 +19,7 @@ from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import BadRows, Batch, RecordError
-from gru4rec_cli.data.eventfile import FileCounts, FileEvents, removed
+from gru4rec_cli.data.eventfile import WANTED, FileCounts, FileEvents, removed
 from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.memory import Room
 from gru4rec_cli.data.removals import Counts
@@ -39,6 +39,7 @@ class SessionLines:
     layout: Layout
     keep: tuple[str, ...]
     skip: bool = False
+    others: bool = False  # events of other types are returned, too, with WANTED
     schema: ClassVar[Schema] = {SESSION: pl.Int64, ITEM: pl.Int64, TIME: pl.Int64, _KIND: pl.String}
 
     def read(self, room: Room | None = None) -> FileEvents:
@@ -52,13 +53,15 @@ class SessionLines:
         if events.is_empty():
             raise DataError(f"{self.path}: holds no events", "is this the right file?")
         micros = times.to_microseconds(pl.col(TIME), events.schema[TIME], self.layout.unit).alias(TIME)
-        wanted = events.filter(pl.col(_KIND).is_in(list(self.keep))) if self.keep else events
+        is_wanted = pl.col(_KIND).is_in(list(self.keep)) if self.keep else pl.lit(value=True)
+        wanted = events.filter(is_wanted)
         if wanted.is_empty():
             raise DataError(
                 f"{self.path}: none of its {events.height} events is of type {' or '.join(self.keep)}",
                 "name the types to keep in data.events",
             )
-        return _found(events, wanted, wanted.select(SESSION, ITEM, micros), lost)
+        table = events.select(SESSION, ITEM, micros, is_wanted.alias(WANTED))
+        return _found(events, wanted, table if self.others else table.filter(WANTED).drop(WANTED), lost)
 
     def fast(self, text: bytes) -> pl.DataFrame | None:
         """Return the events of whole lines, or None where they must be looked at one by one."""
@@ -129,6 +132,7 @@ class EventLines:
     path: Path
     layout: Layout
     skip: bool = False
+    others: bool = False  # events without an item are returned, too, with WANTED
     schema: ClassVar[Schema] = {SESSION: pl.String, ITEM: pl.String, TIME: pl.Int64}
 
     def read(self, room: Room | None = None) -> FileEvents:
@@ -145,7 +149,8 @@ class EventLines:
                 f"{self.path}: none of its {events.height} events names an item in {self.layout.item!r}",
                 "is this the right file?",
             )
-        return _found(events, wanted, wanted.with_columns(pl.col(TIME) * times.MICROSECONDS_PER_SECOND), lost)
+        table = events.with_columns(pl.col(ITEM).is_not_null().alias(WANTED)) if self.others else wanted
+        return _found(events, wanted, table.with_columns(pl.col(TIME) * times.MICROSECONDS_PER_SECOND), lost)
 
     def fast(self, text: bytes) -> pl.DataFrame | None:
         """Return the events of whole lines, or None where one must be looked at: Polars makes text of any id."""

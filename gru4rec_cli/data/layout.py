@@ -1,6 +1,7 @@
 """The layout of a data set's files. Every file in `formats/` describes one and gives it its name."""
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import iter_modules
@@ -35,6 +36,7 @@ class Layout:
     gap_minutes: float | None = None  # inactivity that ends a session by default
     nested: bool = False  # JSON lines, one session a line, its events in a list
     flat: bool = False  # JSON lines, one event a line; those without an item are not used
+    blank_item: bool = False  # an event without an item is one on one more item, whose id is empty
 
 
 def formats() -> list[str]:
@@ -47,8 +49,10 @@ def layout_of(name: str) -> Layout:
     return cast(Layout, importlib.import_module(f"gru4rec_cli.data.formats.{name}").LAYOUT)
 
 
-def files_of(name: str, source: Path) -> list[Path]:
+def files_of(name: str, source: Path, chosen: Sequence[str] | None = None) -> list[Path]:
     """Return the files of a format in a folder, in order of their names; for a file, the file itself.
+
+    `chosen` names the files to take instead, without .gz, in the order in which they are read.
 
     Raises:
         DataError: an expected file is missing, or one is there twice (with and without .gz).
@@ -56,7 +60,8 @@ def files_of(name: str, source: Path) -> list[Path]:
     if not source.is_dir():
         return [source]
     found: dict[str, Path] = {}
-    for patterns in layout_of(name).files:
+    groups = layout_of(name).files if chosen is None else [(file, f"{file}.gz") for file in chosen]
+    for patterns in groups:
         matches = sorted({path for pattern in patterns for path in source.glob(pattern) if path.is_file()})
         if not matches:
             raise DataError(
@@ -68,4 +73,4 @@ def files_of(name: str, source: Path) -> list[Path]:
             if plain in found:
                 raise DataError(f"{source}: holds both {plain} and {plain}.gz", "remove one of them")
             found[plain] = path
-    return [found[plain] for plain in sorted(found)]
+    return [found[plain] for plain in (sorted(found) if chosen is None else found)]

@@ -14,8 +14,8 @@ from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data import delimited
 from gru4rec_cli.data.delimited import Dialect
-from gru4rec_cli.data.engine import Engine, PolarsEngine, Table, in_order, lazy, native
-from gru4rec_cli.data.eventfile import EventFile, FileCounts
+from gru4rec_cli.data.engine import PAIR, ROW, Engine, PolarsEngine, Table, in_order, lazy, native, with_ranks
+from gru4rec_cli.data.eventfile import DAY, WANTED, EventFile, FileCounts
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.jsonlines import EventLines, SessionLines
 from gru4rec_cli.data.layout import GENERIC, Layout, files_of, layout_of
@@ -25,10 +25,12 @@ from gru4rec_cli.data.quality.log import Origin, findings_between, findings_of_r
 from gru4rec_cli.data.quality.sessions import shared_sessions
 from gru4rec_cli.data.removals import BAD, BRIEF, NO_ID, OTHER, Counts, Removal
 from gru4rec_cli.data.sessionising import SessionSettings, cut_at_gaps, without_brief
+from gru4rec_cli.data.times import MICROSECONDS_PER_SECOND
 
 STEP = "reading"
 _SOURCE = "data.source"
 _BRIEF = "brief"
+_FIRST = "first row"
 _MANY = 0.1  # of the rows: so many bad ones are more than accidents
 
 
@@ -82,15 +84,18 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
         events.append(found.events)
         counts.append(found.counts)
         del found
-    log, facts = _joined(events), sessions_as_they_are(layout)
+    log, facts = _joined(_paired(events) if settings.shared_row_numbers else events), sessions_as_they_are(layout)
     events.clear()
     origin = origin_of(source, layout)
     with progress.task("check ids and times"):
-        findings = [*findings_of_rows(log, origin), *_shared_sessions(paths, layout, settings)]
+        used = log.filter(WANTED) if WANTED in log.columns else log
+        findings = [*findings_of_rows(used, origin), *_shared_sessions(paths, layout, settings)]
+        del used
+    log = _with_time_rules(log, settings)
     if layout.gap_minutes is not None or settings.sessions.min_dwell_seconds is not None:
         with progress.task("make sessions"):
             made, facts = make_sessions(PolarsEngine(), lazy(in_order(log)), layout, settings.sessions)
-            log = native(made.select(SESSION, ITEM, TIME))
+            log = native(made.drop(ROW))
     findings += [*findings_of_sessions(log, origin), *_many_bad(counts, origin)]
     return Reading(log, facts_of(settings, counts, facts), findings)
 
@@ -134,6 +139,41 @@ def _shared_sessions(paths: list[Path], layout: Layout, settings: DataSettings) 
     yield from shared_sessions(owners, paths[0].name, layout.session, layout.user)
 
 
+def _paired(logs: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Add PAIR: the row number, from 0, of the rows whose number is in both of two files."""
+    if len(logs) < 2:
+        return logs
+    shared, row = min(log.height for log in logs), pl.int_range(pl.len(), dtype=pl.UInt32)
+    return [log.with_columns(pl.when(row < shared).then(row).alias(PAIR)) for log in logs]
+
+
+def _with_time_rules(log: pl.DataFrame, settings: DataSettings) -> pl.DataFrame:
+    """Apply the rules about times and their order to all rows of the files, then leave only those that are used."""
+    if settings.whole_seconds:
+        log = log.with_columns(pl.col(TIME) // MICROSECONDS_PER_SECOND * MICROSECONDS_PER_SECOND)
+    if settings.session_time == "last_row":
+        log = _dated_by_last_row(log)
+    log = with_ranks(log, settings.equal_times)
+    if WANTED not in log.columns:
+        return log
+    if settings.sessions.gap_over == "kept":
+        return log.filter(WANTED).drop(WANTED)
+    return log.drop_nulls([SESSION, TIME])  # events of other types may lack them
+
+
+def _dated_by_last_row(log: pl.DataFrame) -> pl.DataFrame:
+    """Give every event the time of the last row of its session, or that row's day if the format has days.
+
+    Sessions and their events stay in the order of the file, but a format with days orders events by time first.
+    """
+    if DAY not in log.columns:
+        return log.with_columns(pl.col(TIME).last().over(SESSION))
+    numbered = log.with_row_index(ROW)
+    dated = numbered.with_columns(pl.col(DAY).last().over(SESSION), pl.col(ROW).min().over(SESSION).alias(_FIRST))
+    ordered = dated.sort(_FIRST, TIME, ROW)
+    return ordered.select(SESSION, ITEM, pl.col(DAY).alias(TIME))
+
+
 def files_to_read(source: str | Path, settings: DataSettings) -> list[Path]:
     """Return the files of a source. Raises `DataError` where there is none."""
     source = Path(source)
@@ -143,7 +183,7 @@ def files_to_read(source: str | Path, settings: DataSettings) -> list[Path]:
             raise DataError(f"{source}: is a folder, not a file of events", hint)
         if not source.exists():
             raise DataError(f"{source}: no such file", "check data.source, or data.train and data.test")
-        paths = files_of(settings.format, source)
+        paths = files_of(settings.format, source, settings.files)
     except OSError as error:
         raise DataError(f"{source}: cannot be looked at ({error.strerror})", "check path and permissions") from None
     special = [path for path in paths if not path.is_file()]
@@ -155,17 +195,24 @@ def files_to_read(source: str | Path, settings: DataSettings) -> list[Path]:
 def make_sessions(
     engine: Engine, events: Table, layout: Layout, settings: SessionSettings
 ) -> tuple[Table, dict[str, Any]]:
-    """Make sessions of events (with ROW) as the layout and the settings say. Returns them, and facts for `facts_of`."""
+    """Make sessions of events (with ROW) as the layout and the settings say. Returns them, and facts for `facts_of`.
+
+    If there is a column WANTED, the pauses are measured over all events, and those that it marks are then left.
+    """
     facts = sessions_as_they_are(layout)
     if layout.gap_minutes is not None:
-        before = _counts(events).sessions
-        events = engine.compute(cut_at_gaps(engine, events, layout.gap_minutes))
+        before = _counts(_wanted(events)).sessions
+        events = engine.compute(_wanted(cut_at_gaps(engine, events, layout.gap_minutes)))
         facts |= {"before": before, "made": _counts(events).sessions}
     if settings.min_dwell_seconds is not None:
         longer = engine.compute(without_brief(engine, events, settings.min_dwell_seconds))
         brief = (b - a for b, a in zip(_counts(events), _counts(longer), strict=True))
         events, facts = longer, facts | {_BRIEF: Removal(STEP, BRIEF, *brief)}
     return events, facts
+
+
+def _wanted(events: Table) -> Table:
+    return events.filter(nw.col(WANTED)).drop(WANTED) if WANTED in events.collect_schema() else events
 
 
 def sessions_as_they_are(layout: Layout) -> dict[str, Any]:
@@ -196,20 +243,12 @@ def _counts(events: Table) -> Counts:
     return Counts(*(int(count) for count in native(events.select(*columns)).row(0)))
 
 
-def read_as_published(settings: DataSettings) -> bool:
-    """Return true if event types, sessions and bad rows are treated as the format says."""
-    plain = settings.model_copy(
-        update={"events": None, "missing": (), "sessions": SessionSettings(), "on_error": "stop"}
-    )
-    return settings == plain
-
-
 def input_files(settings: DataSettings, recorded: Mapping[str, str]) -> dict[str, str | None]:
     """Return the raw files by label. For a folder that no longer exists, those whose hashes were `recorded`."""
     if settings.format != GENERIC and settings.source is not None:
         folder, prefix = Path(settings.source), f"{_SOURCE}/"
         if folder.is_dir():
-            found = files_of(settings.format, folder)
+            found = files_of(settings.format, folder, settings.files)
             return {prefix + path.relative_to(folder).as_posix(): str(path) for path in found}
         labels = [label for label in recorded if label.startswith(prefix)]
         if labels and not folder.exists():
@@ -237,6 +276,9 @@ def layout_for(settings: DataSettings) -> Layout:
         message = "sessions cannot be made by pauses in files that are already split: they would get the same ids"
         raise DataError(message, "give the whole log as data.source, or leave data.sessions out")
     keep = layout.keep if settings.events is None else settings.events
+    if sessions.gap_over == "all" and (gap is None or not (layout.kind or layout.flat)):
+        message = "data.sessions.gap_over: all needs a gap between events, and events of several types"
+        raise DataError(message, "leave this key out, or set data.sessions.gap_minutes and data.columns.event")
     changed = {"by": by, "gap_minutes": gap, "keep": tuple(keep), "quote": settings.quote}
     return Layout(**{**vars(layout), **changed})
 
@@ -249,16 +291,23 @@ def event_file(path: Path, layout: Layout, settings: DataSettings) -> EventFile:
     dialect = None if separator is None else Dialect(separator, layout.quote)
     return EventFile(
         path, layout, str(group), dialect, layout.keep,
-        missing=settings.missing, skip=settings.on_error == "skip", named=named,
+        missing=settings.missing, skip=settings.on_error == "skip", named=named, others=_needs_others(settings),
+        days=settings.session_time == "last_row" and layout.day is not None,
     )  # fmt: skip
+
+
+def _needs_others(settings: DataSettings) -> bool:
+    """Whether events of types that are not kept matter: for the ranks of items, or for pauses."""
+    return settings.equal_times == "first_seen" or settings.sessions.gap_over == "all"
 
 
 def _reader(path: Path, layout: Layout, settings: DataSettings, room: Room) -> EventFile | SessionLines | EventLines:
     """The reader of a file; where its events can be counted before they are read, they take their room."""
+    skip, others = settings.on_error == "skip", _needs_others(settings)
     if layout.nested:
-        return SessionLines(path, layout, layout.keep, settings.on_error == "skip")
+        return SessionLines(path, layout, layout.keep, skip, others)
     if layout.flat:
-        return EventLines(path, layout, settings.on_error == "skip")
+        return EventLines(path, layout, skip, others)
     file = replace(event_file(path, layout, settings), most=room.left)
     room.take(path, file.size())
     return file

@@ -20,10 +20,13 @@ DUPLICATE = "exact duplicate"
 REPEAT = "immediate repeat"
 SHORT = "session too short"
 RARE = "item too rare"
+PAIRED = "row number of a dropped row"
 LONG = "session too long"
 STRADDLES = "session straddles the cut"
 AFTER_CUT = "event at or after the cut"
+ON_CUT = "session starts at the cut"
 OLD = "session too old"
+OLD_END = "end of the oldest session"
 UNSEEN = "item not in training"
 
 KEYS = {
@@ -31,10 +34,13 @@ KEYS = {
     REPEAT: "split.drop_repeats",
     SHORT: "split.min_session_length",
     RARE: "split.min_item_support",
+    PAIRED: "data.shared_row_numbers",
     LONG: "split.max_session_length",
     STRADDLES: "split.straddle",
     AFTER_CUT: "split.straddle",
+    ON_CUT: "split.on_cut",
     OLD: "split.recent",
+    OLD_END: "split.recent",
     UNSEEN: "split.unseen",
 }
 

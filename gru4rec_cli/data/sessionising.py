@@ -5,9 +5,9 @@ from typing import Literal
 import narwhals as nw
 from pydantic import Field
 
-from gru4rec_cli.base.names import ITEM, SESSION, TIME
+from gru4rec_cli.base.names import SESSION, TIME
 from gru4rec_cli.base.settings import Settings
-from gru4rec_cli.data.engine import ROW, Engine, Table
+from gru4rec_cli.data.engine import Engine, Table
 from gru4rec_cli.data.times import MICROSECONDS_PER_SECOND
 
 _NEIGHBOUR, _BEGINS, _NUMBER = "neighbour's time", "begins", "number"
@@ -27,6 +27,11 @@ class SessionSettings(Settings):
         description="a session ends after a longer time than this without an event, in minutes; null: default of the "
         "format, which for sessions of the data is never",
     )
+    gap_over: Literal["kept", "all"] = Field(
+        "kept",
+        description="events between which a pause is measured: kept: those of the types in data.events; all: those of "
+        "every type, of which the others are left out once sessions are made",
+    )
     min_dwell_seconds: float | None = Field(
         None,
         gt=0,
@@ -45,7 +50,7 @@ def cut_at_gaps(engine: Engine, events: Table, gap_minutes: float) -> Table:
     timed = engine.shifted(events, TIME, 1, _NEIGHBOUR)
     begins = nw.col(_NEIGHBOUR).is_null() | (nw.col(TIME) - nw.col(_NEIGHBOUR) > gap)
     numbered = engine.running(timed.with_columns(begins.cast(nw.Int64).alias(_BEGINS)), _BEGINS, _NUMBER)
-    return numbered.select((nw.col(_NUMBER) - 1).alias(SESSION), ITEM, TIME, ROW)
+    return numbered.with_columns((nw.col(_NUMBER) - 1).alias(SESSION)).drop(_NEIGHBOUR, _BEGINS, _NUMBER)
 
 
 def without_brief(engine: Engine, events: Table, min_dwell_seconds: float) -> Table:

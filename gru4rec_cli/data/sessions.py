@@ -148,9 +148,25 @@ def read_vocabulary(path: Path) -> Vocabulary:
     return Vocabulary(table[ITEM].to_numpy(), table[SUPPORT].to_numpy().astype(np.int64))
 
 
-def read_sessions(path: Path, vocabulary: Vocabulary) -> Sessions:
-    """Read sessions from an event table that `split` wrote; items outside the vocabulary are UNSEEN."""
-    return sessions_from_frame(pl.read_parquet(parquet_files(path)), vocabulary)
+def read_sessions(path: Path, vocabulary: Vocabulary, *, known_only: bool = False) -> Sessions:
+    """Read sessions from an event table that `split` wrote; items outside the vocabulary are UNSEEN.
+
+    With `known_only`, such events are left out, and then sessions of a single event, as with `unseen: keep`.
+    """
+    sessions = sessions_from_frame(pl.read_parquet(parquet_files(path)), vocabulary)
+    return without_unseen(sessions) if known_only else sessions
+
+
+def without_unseen(sessions: Sessions) -> Sessions:
+    """Return the sessions without UNSEEN events, those of which at least two events are left."""
+    known = sessions.items != UNSEEN
+    before = np.concatenate([[0], np.cumsum(known)])
+    lengths = np.diff(before[sessions.offsets])
+    long = lengths > 1
+    rows = known & np.repeat(long, sessions.lengths)
+    offsets = np.concatenate([[0], np.cumsum(lengths[long])]).astype(np.int64)
+    ids = sessions.session_ids[long]
+    return Sessions(sessions.items[rows], offsets, sessions.times[rows], ids, sessions.vocabulary)
 
 
 def sessions_from_frame(events: pl.DataFrame, vocabulary: Vocabulary) -> Sessions:

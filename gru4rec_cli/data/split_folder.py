@@ -61,7 +61,7 @@ def verify_split(folder: Path, settings: SplitSettings) -> list[str]:
     proof, parts = _Proof(folder), dict[str, _Part]()
     for part, file in PART_FILES.items():
         if statistics["parts"][part] is not None:
-            parts[part] = _Part.of(proof, part, read_event_table(folder / file))
+            parts[part] = _Part.of(proof, part, read_event_table(folder / file), settings)
     _prove_counts(proof, parts, statistics)
     _prove_lengths(proof, parts, statistics, settings)
     _prove_window(proof, parts, statistics)
@@ -92,7 +92,7 @@ class _Part:
     summary: dict[str, Any]
 
     @classmethod
-    def of(cls, proof: _Proof, part: str, events: pl.DataFrame) -> "_Part":
+    def of(cls, proof: _Proof, part: str, events: pl.DataFrame, settings: SplitSettings) -> "_Part":
         """Prove the order of the events, on which all else rests, and sum them up."""
         runs = events.select(pl.col(SESSION).rle()).unnest(SESSION).rename({"len": EVENTS, "value": SESSION})
         ends = pl.col(EVENTS).cum_sum().cast(pl.Int64)
@@ -104,8 +104,10 @@ class _Part:
         proof.show(f"each session of {part} is in one piece", sessions[SESSION].n_unique() == sessions.height)
         proof.show(f"events of each {part} session are in order of time", not backwards)
         start, later = pl.col(_START), pl.col(_START).shift(-1)
-        in_order = (start < later) | ((start == later) & (pl.col(SESSION) < pl.col(SESSION).shift(-1)))
-        proof.show(f"sessions of {part} are in order of start and id", bool(sessions.select(in_order.all()).item()))
+        by_id = settings.equal_starts == "id"
+        tie = pl.col(SESSION) < pl.col(SESSION).shift(-1) if by_id else pl.lit(value=True)
+        in_order = bool(sessions.select(((start < later) | ((start == later) & tie)).all()).item())
+        proof.show(f"sessions of {part} are in order of start{' and id' if by_id else ''}", in_order)
         items = item_table(events)
         return cls(sessions, items, summary_of(lazy(events), lazy(sessions), items.height))
 
@@ -134,10 +136,11 @@ def _prove_counts(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, 
 
 
 def _prove_lengths(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, Any], settings: SplitSettings) -> None:
-    """Truncation and unseen items shorten sessions after the minimum length was applied."""
+    """Truncation, unseen items and a share of prefixes shorten sessions after the minimum length was applied."""
     whole = {"train": settings.straddle != "truncate" or all(cut is None for cut in statistics["cuts"].values())}
-    whole |= {"valid": whole["train"] and settings.unseen == "miss", "test": statistics["source"] == "given"}
-    whole["test"] |= settings.unseen == "miss"
+    whole["train"] &= settings.recent is None or settings.recent.prefixes is None
+    whole |= {"valid": whole["train"] and settings.unseen != "drop", "test": statistics["source"] == "given"}
+    whole["test"] |= settings.unseen != "drop"
     for name, part in parts.items():
         shortest = settings.min_session_length if whole[name] else SHORTEST_SESSION
         lengths = part.sessions[EVENTS]
@@ -187,10 +190,13 @@ def _lost_unseen(statistics: dict[str, Any], part: str, settings: SplitSettings)
 
 def _prove_items(proof: _Proof, parts: dict[str, _Part], settings: SplitSettings) -> None:
     written = _read_items(proof.folder / ITEMS_FILE)
-    proof.show(
-        "the item table has the items of train with their support, in order of first appearance",
-        written.equals(parts["train"].items),
-    )
+    expected = parts["train"].items
+    if settings.recent is not None and settings.recent.items == "all":
+        same = written.filter(pl.col(SUPPORT) > 0).sort(ITEM).equals(expected.sort(ITEM))
+        proof.show("the item table has the items of train with their support, and others without support", same)
+    else:
+        same = written.equals(expected)
+        proof.show("the item table has the items of train with their support, in order of first appearance", same)
     if settings.unseen == "drop":
         for part in [part for part in parts if part != "train"]:
             unseen = parts[part].items.join(written, on=ITEM, how="anti")

@@ -33,17 +33,38 @@ class SplitSettings(CleaningSettings):
     valid: float | str | None = Field(
         None, description="validation part, taken from the end of the training part by the same rule; null: none"
     )
+    end: float | str | None = Field(
+        None,
+        description="with by: days, moment from which the days of `test` are counted back, as a time like `test` with "
+        "by: time; null: the last event that cleaning leaves",
+    )
+    valid_end: Literal["training", "cut"] = Field(
+        "training",
+        description="with by: days, moment from which the days of `valid` are counted back: training: the last event "
+        "of the training part; cut: the cut between training and test",
+    )
+    on_cut: Literal["later", "drop"] = Field(
+        "later",
+        description="sessions that start exactly at a cut: later: they are in the later part; drop: remove them",
+    )
+    equal_starts: Literal["id", "file"] = Field(
+        "id",
+        description="order of sessions that start at the same time: by id, or as they first stand in the file; "
+        "models are trained in this order, and items are numbered in it",
+    )
     straddle: Literal["drop", "train", "truncate", "test"] = Field(
         "drop",
         description="sessions that start before a cut and end at or after it: drop: remove them; train: keep them "
         "whole in the earlier part, which then has clicks from the time of the later part; truncate: keep their clicks "
         "before the cut; test: move them whole to the later part, which then begins before the cut",
     )
-    unseen: Literal["drop", "miss"] = Field(
-        "drop", description="validation and test events of items not in training: drop them, or count them as misses"
+    unseen: Literal["drop", "miss", "keep"] = Field(
+        "drop",
+        description="validation and test events of items not in training: drop: remove them; miss: count them as "
+        "misses; keep: keep them in the files and their counts, but pass them over when models are ranked",
     )
     recent: RecentSettings | None = Field(
-        None, description="keep only the last training sessions, by share or days; null: all"
+        None, description="keep only the last training sessions, by share, days or prefixes; null: all"
     )
     windows: int | None = Field(
         None,
@@ -61,7 +82,7 @@ class SplitSettings(CleaningSettings):
     def _with_preset(cls, given: Any) -> Any:
         return presets.filled(given) if isinstance(given, dict) else given
 
-    @field_validator("test", "valid", mode="before")
+    @field_validator("test", "valid", "end", mode="before")
     @classmethod
     def _date_as_text(cls, value: object) -> object:
         return value.isoformat() if isinstance(value, date) else value  # YAML reads 2014-09-01 as a date
@@ -72,6 +93,8 @@ class SplitSettings(CleaningSettings):
             raise ValueError("window: selects one window, but windows asks for all of them; leave out one of the two")
         if self.by == "time" and (self.windows or self.window):
             raise ValueError("by: time is a single moment, but every window needs its own cut; set ratio or days")
+        if self.end is not None and (self.windows or self.window):
+            raise ValueError("end: is a single moment, but every window needs its own cut; set it to null")
         return self
 
     @model_validator(mode="after")
@@ -79,6 +102,10 @@ class SplitSettings(CleaningSettings):
         for name, amount in (("test", self.test), ("valid", self.valid)):
             if amount is not None:
                 _require_amount(name, amount, self.by)
+        if self.by != "days" and (self.end is not None or self.valid_end != "training"):
+            raise ValueError(f"{'valid_end' if self.end is None else 'end'}: is only for by: days")
+        if self.end is not None:
+            moment_of(self.end, "end")
         if self.by == "time" and self.valid is not None and moment_of(self.valid) >= moment_of(self.test):
             raise ValueError(f"valid: {self.valid!r} must be earlier than test: {self.test!r}")
         return self

@@ -13,10 +13,13 @@ from gru4rec_cli.base.names import ITEM, SESSION, SUPPORT, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data import cleaning
 from gru4rec_cli.data.cleaning import summary_of, without
-from gru4rec_cli.data.engine import Engine, PolarsEngine, Table, lazy, native
+from gru4rec_cli.data.engine import ROW, Choice, Engine, PolarsEngine, Table, lazy, native
 from gru4rec_cli.data.removals import (
     AFTER_CUT,
+    EVENTS,
     OLD,
+    OLD_END,
+    ON_CUT,
     SHORT,
     STRADDLES,
     UNSEEN,
@@ -40,7 +43,7 @@ class Split:
     train: pl.DataFrame
     valid: pl.DataFrame | None
     test: pl.DataFrame
-    items: pl.DataFrame  # ITEM, SUPPORT (training events) in order of first appearance in `train`
+    items: pl.DataFrame  # ITEM, SUPPORT (training events) in order of first appearance in training
     statistics: dict[str, Any]  # ready for JSON, keys in a stable order
 
 
@@ -50,11 +53,12 @@ class Division:
 
     parts: dict[str, Table]  # train, valid where one is taken, test
     statistics: dict[str, Any]
+    whole_training: Table | None = None  # the training part before split.recent, where its items are all known
 
 
 def split_log(events: pl.DataFrame, settings: SplitSettings, progress: Progress = SILENT) -> Split:
     """Clean a log and divide it, as `divide_log` says."""
-    engine, logs = PolarsEngine(), [events]
+    engine, logs = PolarsEngine(settings.equal_starts), [events]
     del events  # one log less in memory, if the caller keeps none
     return _finished(divide_log(engine, engine.events(logs).pop(), settings, progress), engine)
 
@@ -64,14 +68,15 @@ def split_given(
 ) -> Split:
     """Clean events that are already divided into training and test, as `divide_given` says."""
     logs = [native(log) for log in given_logs(lazy(train_events), lazy(test_events))]
-    engine = PolarsEngine()
+    engine = PolarsEngine(settings.equal_starts)
     train, test = engine.events(logs)
     return _finished(divide_given(engine, train, test, settings, progress), engine)
 
 
 def _finished(division: Division, engine: PolarsEngine) -> Split:
     frames = {part: engine.visiting_order(division.parts.pop(part)) for part in [*division.parts]}
-    items = item_table(frames["train"])
+    whole = division.whole_training
+    items = item_table(frames["train"], None if whole is None else engine.visiting_order(whole))
     return Split(frames["train"], frames.get("valid"), frames["test"], items, division.statistics)
 
 
@@ -79,8 +84,9 @@ def divide_log(engine: Engine, events: Table, settings: SplitSettings, progress:
     """Clean a log and divide it by the start time of its sessions.
 
     With `ratio`, the cut is the start of the first session beyond the first floor((1 - test) * n) ones in
-    order of start; with `days`, it is `test` days before the last event. Sessions that start at the cut
-    or later are test sessions. The validation part is then taken from what remains, in the same way.
+    order of start; with `days`, it is `test` days before the last event, or before `end`. Sessions that start at the
+    cut or later are test sessions. The validation part is then taken from what remains, in the same way; its days may
+    also be counted back from the cut.
 
     With `window`, all this is done to the sessions that start in it, as if there were no others.
 
@@ -93,13 +99,15 @@ def divide_log(engine: Engine, events: Table, settings: SplitSettings, progress:
         cleaning.apply_rules(cleaned, settings)
         _require_log(cleaned)
         task.advance()
-        before, test, cut = _divide(cleaned, settings.test, settings, "test cut")
+        cut = _find_cut(cleaned, settings.test, settings.by, None if settings.end is None else moment_of(settings.end))
+        before, test = _divide(cleaned, cut, settings, "test cut")
+        whole = before.events if settings.recent and settings.recent.items == "all" else None
         _keep_recent(before, settings)
         _require_before(before, cut, "test", settings)
-        draft = _Draft("log", given, cut, [*steps, cleaned, before], before)
+        draft = _Draft("log", given, cut, [*steps, cleaned, before], before, whole)
         division = _finish(draft, Tally("test", test, engine), SHORTEST_SESSION, settings)
         task.advance()
-    return Division(division.parts, division.statistics | facts)
+    return Division(division.parts, division.statistics | facts, whole)
 
 
 def divide_given(
@@ -118,13 +126,14 @@ def divide_given(
         cleaned, test = Tally("cleaning", train_events, engine), Tally("test", test_events, engine)
         given = {"train": _summary(cleaned), "test": _summary(test)}
         cleaning.apply_rules(cleaned, settings)
+        whole = cleaned.events if settings.recent and settings.recent.items == "all" else None
         _keep_recent(cleaned, settings)
         _require_log(cleaned)
         task.advance()
         cleaning.remove_repetitions(test, settings)
         cleaning.limit_lengths(test, settings)
         division = _finish(
-            _Draft("given", given, None, [cleaned], cleaned), test, settings.min_session_length, settings
+            _Draft("given", given, None, [cleaned], cleaned, whole), test, settings.min_session_length, settings
         )
         task.advance()
     return division
@@ -139,6 +148,7 @@ class _Draft:
     test_cut: int | None  # microseconds; None where the files were given split
     tallies: list[Tally]  # of the steps so far
     train: Tally
+    whole: Table | None  # the training part before split.recent, where its items are all known
 
 
 def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSettings) -> Division:
@@ -146,14 +156,17 @@ def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSetti
     train, tallies, valid_cut = draft.train, draft.tallies, None
     later = {"test": (test, shortest_test)}
     if settings.valid is not None:
-        train, after, valid_cut = _divide(draft.train, settings.valid, settings, "validation cut")
+        end = draft.test_cut if settings.valid_end == "cut" else None
+        valid_cut = _find_cut(draft.train, settings.valid, settings.by, end)
+        train, after = _divide(draft.train, valid_cut, settings, "validation cut")
         _require_before(train, valid_cut, "valid", settings)
         tallies = [*tallies, train]
         later = {"valid": (Tally("validation", after, test.engine), SHORTEST_SESSION), **later}
     unseen: dict[str, Any] = {"valid": None, "test": None}
+    known = test.engine.compute((train.supports if draft.whole is None else draft.whole).select(ITEM).unique())
     parts = {"train": train}
     for part, (tally, shortest) in later.items():
-        unseen[part] = _settle(tally, train, shortest, settings)
+        unseen[part] = _settle(tally, known, shortest, settings)
         chosen_here = part == "valid" or draft.source == "log"
         hint = _move_cut(part, settings, "earlier") if chosen_here else "do data.train and data.test belong together?"
         require_events(tally, f"the {tally.step} part", hint)
@@ -170,14 +183,21 @@ def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSetti
         "overlap": _overlap(train.events, parts["test"].events),
         "parts": {part: _summary(parts[part]) if part in parts else None for part in ("train", "valid", "test")},
     }
-    return Division({part: tally.events for part, tally in parts.items()}, statistics)
+    return Division({part: tally.events for part, tally in parts.items()}, statistics, draft.whole)
 
 
-def item_table(train: pl.DataFrame) -> pl.DataFrame:
-    """Return ITEM and SUPPORT (number of events) in order of first appearance."""
+def item_table(train: pl.DataFrame, whole: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return ITEM and SUPPORT (number of events) in order of first appearance.
+
+    With `whole`, the items are those of this table, in its order; their support is still that in `train`, maybe 0.
+    """
     rows = train.lazy().select(ITEM).with_row_index(_FIRST)
     items = rows.group_by(ITEM).agg(pl.len().cast(pl.Int64).alias(SUPPORT), pl.col(_FIRST).min())
-    return items.sort(_FIRST).select(ITEM, SUPPORT).collect(engine="streaming")
+    table = items.sort(_FIRST).select(ITEM, SUPPORT).collect(engine="streaming")
+    if whole is None:
+        return table
+    every = item_table(whole).select(ITEM)
+    return every.join(table, on=ITEM, how="left", maintain_order="left").with_columns(pl.col(SUPPORT).fill_null(0))
 
 
 def _windowed(
@@ -198,27 +218,32 @@ def _summary(tally: Tally) -> dict[str, Any]:
     return summary_of(tally.events, tally.lengths, tally.after.items)
 
 
-def _divide(whole: Tally, amount: float | str, settings: SplitSettings, step: str) -> tuple[Tally, Table, int]:
-    """What starts before the cut, straddling sessions dealt with; what starts at or after it; the cut.
+def _divide(whole: Tally, cut: int, settings: SplitSettings, step: str) -> tuple[Tally, Table]:
+    """What starts before the cut, straddling sessions dealt with; what starts at or after it.
 
     `whole` is let go.
     """
     engine = whole.engine
-    cut = _find_cut(whole, amount, settings.by)
     spans = whole.events.group_by(SESSION).agg(nw.col(TIME).min().alias(_START), nw.col(TIME).max().alias(_END))
     first_of_later = _END if settings.straddle == "test" else _START
-    later = engine.compute(spans.filter(nw.col(first_of_later) >= cut))
+    later = spans.filter(nw.col(first_of_later) >= cut)
+    if settings.on_cut == "drop":
+        later = later.filter(nw.col(_START) != cut)
+    later = engine.compute(later)
+    on_cut = engine.compute(spans.filter(nw.col(_START) == cut)) if settings.on_cut == "drop" else None
     over = engine.compute(spans.filter(nw.col(_START) < cut, nw.col(_END) >= cut))
     del spans
     after = engine.compute(engine.within(whole.events, later, SESSION))
     earlier = engine.without(whole.events, later, SESSION)
     before = Tally(step, engine.chosen(whole.take(), earlier), engine)
+    if on_cut is not None:
+        before.apply(ON_CUT, lambda tally: without(tally, on_cut, SESSION))
     if settings.straddle == "drop":
         before.apply(STRADDLES, lambda tally: without(tally, over, SESSION))
     elif settings.straddle == "truncate":
         before.apply(AFTER_CUT, lambda tally: engine.choice(tally.events, nw.col(TIME) < cut))
         before.apply(SHORT, cleaning.long_enough(SHORTEST_SESSION))
-    return before, after, cut
+    return before, after
 
 
 def _keep_recent(training: Tally, settings: SplitSettings) -> None:
@@ -226,32 +251,69 @@ def _keep_recent(training: Tally, settings: SplitSettings) -> None:
     recent = settings.recent
     if recent is None or not training.after.events:
         return
+    if recent.prefixes is not None:
+        _keep_prefixes(training, Fraction(str(recent.prefixes)), settings)
+        return
     by_share = recent.share is not None
     cut = _find_cut(training, str(recent.share if by_share else recent.days), "ratio" if by_share else "days")
     starts = training.events.group_by(SESSION).agg(nw.col(TIME).min())
     training.apply(OLD, lambda tally: without(tally, starts.filter(nw.col(TIME) < cut), SESSION))
 
 
-def _find_cut(log: Tally, amount: float | str, by: Literal["ratio", "days", "time"]) -> int:
-    """The first moment, in microseconds, of the later part."""
+def _keep_prefixes(training: Tally, share: Fraction, settings: SplitSettings) -> None:
+    """Leave the last prefixes, a session's longest prefix first (SR-GNN's datasets/preprocess.py).
+
+    The oldest session that is left keeps its shortest prefixes only, and so only its first events.
+    """
+    columns = [nw.col(TIME).min().alias(_START), nw.col(ROW).min().alias(_FIRST), nw.len().alias(EVENTS)]
+    found = native(training.events.group_by(SESSION).agg(*columns))
+    ordered = found.sort(_START, _FIRST if settings.equal_starts == "file" else SESSION, descending=True)
+    prefixes = ordered[EVENTS].cast(pl.Int64) - 1
+    wanted = math.floor(share * int(prefixes.sum()))
+    place = int((prefixes.cum_sum() < wanted).sum())  # of the oldest session that is left
+    length = 1 + wanted - int(prefixes[:place].sum())
+    start, first, oldest = ordered.select(_START, _FIRST, SESSION).row(place)
+    starts, key = (
+        training.events.group_by(SESSION).agg(*columns),
+        _FIRST if settings.equal_starts == "file" else SESSION,
+    )
+    at_start = (nw.col(_START) == start) & (nw.col(key) < (first if key == _FIRST else oldest))
+    training.apply(OLD, lambda tally: without(tally, starts.filter((nw.col(_START) < start) | at_start), SESSION))
+    counted = nw.col(ROW).cum_count().over(SESSION, order_by=[TIME, ROW])
+
+    def first_events(tally: Tally) -> Choice | None:
+        return without(tally, tally.events.filter(nw.col(SESSION) == oldest).filter(counted > length), ROW)
+
+    training.apply(OLD_END, first_events)
+
+
+def _find_cut(log: Tally, amount: float | str, by: Literal["ratio", "days", "time"], end: int | None = None) -> int:
+    """The first moment, in microseconds, of the later part; days are counted back from `end`, or the last event."""
     if by == "time":
         return moment_of(amount)
     exact = Fraction(str(amount))
     if by == "days":
-        last = native(log.events.select(nw.col(TIME).max())).item()
+        last = native(log.events.select(nw.col(TIME).max())).item() if end is None else end
         return int(last) - round(exact * MICROSECONDS_PER_DAY)
     starts = native(log.events.group_by(SESSION).agg(nw.col(TIME).min()).select(TIME))[TIME].sort()
     return int(starts[math.floor((1 - exact) * len(starts))])
 
 
-def _settle(tally: Tally, train: Tally, shortest: int, settings: SplitSettings) -> dict[str, Any]:
+def _settle(tally: Tally, known: Table, shortest: int, settings: SplitSettings) -> dict[str, Any]:
     """Drop events and sessions that cannot be evaluated; return the counts of events on items that training lacks."""
-    unseen = tally.engine.compute(tally.supports.join(train.supports.select(ITEM), on=ITEM, how="anti"))
+    unseen = tally.engine.compute(tally.supports.join(known, on=ITEM, how="anti"))
     on_unseen = Tally("", tally.engine.within(tally.events, unseen, ITEM), tally.engine)
     if settings.unseen == "drop":
         tally.apply(UNSEEN, lambda tally: without(tally, unseen, ITEM))
     tally.apply(SHORT, cleaning.long_enough(shortest))
-    return {**on_unseen.before._asdict(), "kept_as_misses": settings.unseen == "miss"}
+    facts = {**on_unseen.before._asdict(), "rule": settings.unseen}
+    if settings.unseen == "keep":
+        ranked = Tally(tally.step, tally.events, tally.engine)
+        ranked.apply(UNSEEN, lambda tally: without(tally, unseen, ITEM))
+        ranked.apply(SHORT, cleaning.long_enough(SHORTEST_SESSION))
+        require_events(ranked, f"what models can be ranked by in the {tally.step} part", "move the cut")
+        facts["ranked"] = ranked.after._asdict()
+    return facts
 
 
 def _overlap(train: Table, test: Table) -> dict[str, Any]:

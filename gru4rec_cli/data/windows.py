@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import narwhals as nw
 from pydantic import Field, field_validator, model_validator
@@ -45,7 +45,7 @@ class WindowSettings(Settings):
 
 
 class RecentSettings(Settings):
-    """The last of the training sessions: give either a share of them, or days."""
+    """The last of the training sessions: give a share of them, days, or a share of their prefixes."""
 
     share: float | str | None = Field(
         None, description='share of the training sessions, those that start last, such as 0.25 or "1/64"'
@@ -56,8 +56,18 @@ class RecentSettings(Settings):
         le=84_000,
         description="number of days before the last training event in which training sessions must start",
     )
+    prefixes: float | str | None = Field(
+        None,
+        description='share of the training prefixes (one for each event but the first of its session), such as "1/64": '
+        "those of the sessions that start last; the first of these sessions is cut after as many events as are needed",
+    )
+    items: Literal["kept", "all"] = Field(
+        "kept",
+        description="items that models know: kept: those of the sessions that are left; all: those of the whole "
+        "training part, also those without an event in the sessions that are left",
+    )
 
-    @field_validator("share")
+    @field_validator("share", "prefixes")
     @classmethod
     def _is_share(cls, share: float | str | None) -> float | str | None:
         try:
@@ -71,8 +81,8 @@ class RecentSettings(Settings):
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "RecentSettings":
-        if (self.share is None) == (self.days is None):
-            raise ValueError("share: give either share or days")
+        if [self.share, self.days, self.prefixes].count(None) != 2:
+            raise ValueError("share: give one of share, days and prefixes")
         return self
 
 

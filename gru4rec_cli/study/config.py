@@ -14,6 +14,7 @@ from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.base.settings import ModelSettings, Settings
 from gru4rec_cli.base.yaml_loader import YamlError, load_yaml, read_yaml
 from gru4rec_cli.data.events import SYNTHETIC, DataSettings
+from gru4rec_cli.data.presets import data_filled
 from gru4rec_cli.data.spark import SparkSettings
 from gru4rec_cli.data.split_settings import AS_GIVEN, SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
@@ -216,11 +217,14 @@ def _filled(raw: dict[str, Any]) -> dict[str, Any]:
     """Return `raw` with every default where a key such as `baseline:` has nothing below it.
 
     Files that are already split are taken as they are: rules of cleaning apply where `split` names them, or a preset.
+    A preset sets keys of `data`, too.
     """
     filled = {key: value for key, value in raw.items() if value is not None or key not in StudyConfig.model_fields}
     data, split = filled.get("data"), filled.get("split", {})
     if isinstance(data, dict) and data.get("train") is not None and isinstance(split, dict):
         filled["split"] = split if split.get("preset") is not None else {**AS_GIVEN, **split}
+    elif isinstance(data, dict) and isinstance(split, dict):
+        filled["data"] = data_filled(data, split.get("preset"))
     for section in ("baseline", "train"):
         models = filled[section].get("models") if isinstance(filled.get(section), dict) else None
         if isinstance(models, dict):

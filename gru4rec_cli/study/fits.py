@@ -62,7 +62,9 @@ def fit_models(work: StageWork, section: str) -> None:
     split = work.inputs["split"]
     vocabulary = read_vocabulary(split / ITEMS_FILE)
     train = read_sessions(split / TRAIN_FILE, vocabulary)
-    valid = read_sessions(split / VALID_FILE, vocabulary) if (split / VALID_FILE).exists() else None
+    known_only = work.config.split.unseen == "keep"
+    valid_file = split / VALID_FILE
+    valid = read_sessions(valid_file, vocabulary, known_only=known_only) if valid_file.exists() else None
     fits = study_fits(work.config, section)
     for fit in fits:
         key, folder = fit_key(fit, split), work.folder / fit.name

@@ -146,6 +146,7 @@ def test_a_summary_by_hand():
         "events": 6,
         "sessions": 3,
         "items": 3,
+        "prefixes": 3,
         "first_time": "1970-01-01T00:00:00Z",
         "last_time": "1970-01-02T00:00:00Z",
         "mean_session_length": 2.0,

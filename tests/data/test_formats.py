@@ -45,6 +45,12 @@ FILES: dict[str, dict[str, str]] = {
         "2019-11-01 00:00:01 UTC,cart,3,2,a.b,x,35.79,5,bb\n2019-11-01 02:00:00 UTC,view,4,2,,,1.0,5,bb\n",
     },
     "coveo": {
+        "release_10_23_2020.csv": COVEO.replace("product_sku_hash", "product_skus_hash")
+        + "s1,pageview,,,1550885210881,u\n"
+        "s1,event_product,detail,p1,1550885213307,u1\ns1,event_product,detail,,1550885213400,u1\n"
+        "s2,event_product,remove,p1|p2,1550885213307,\n"
+    },
+    "coveo_sigir2021": {
         "browsing_train.csv": COVEO + "s1,pageview,,,1550885210881,u1\ns1,event_product,detail,p1,1550885213307,u1\n"
         "s1,event_product,add,p1,1550885213400,u1\ns2,event_product,detail,p2,1550885213307,\n"
     },
@@ -97,7 +103,8 @@ EXPECTED: dict[str, list[tuple[Any, Any, str]]] = {
         (0, 3, "2019-11-01T00:00:00Z"),
         (1, 4, "2019-11-01T02:00:00Z"),
     ],
-    "coveo": [("s1", "p1", "2019-02-23T01:26:53.307000Z"), ("s2", "p2", "2019-02-23T01:26:53.307000Z")],
+    "coveo": [("s1", "p1", "2019-02-23T01:26:53.307000Z"), ("s1", "", "2019-02-23T01:26:53.400000Z")],
+    "coveo_sigir2021": [("s1", "p1", "2019-02-23T01:26:53.307000Z"), ("s2", "p2", "2019-02-23T01:26:53.307000Z")],
     "otto": [(0, 7, "2022-07-31T22:00:00.025000Z"), (0, 9, "2022-07-31T22:01:44.600000Z")],
     "globo": [
         (1506825423271737, 119592, "2017-10-01T03:00:28.020000Z"),
@@ -112,7 +119,13 @@ EXPECTED: dict[str, list[tuple[Any, Any, str]]] = {
     ],
     "trivago2019": [("s", 666856, "2018-11-01T01:58:42Z"), ("s", 109038, "2018-11-01T01:59:02Z")],
 }
-OTHER_TYPES = {"retailrocket": (2, 1, 0), "rees46": (1, 0, 0), "coveo": (2, 0, 0), "otto": (2, 1, 1)}
+OTHER_TYPES = {
+    "retailrocket": (2, 1, 0),
+    "rees46": (1, 0, 0),
+    "coveo": (2, 1, 1),
+    "coveo_sigir2021": (2, 0, 0),
+    "otto": (2, 1, 1),
+}
 OTHER_TYPES |= {"trivago2019": (1, 0, 0)}  # a city is no item
 OTHER_TYPES |= {"adressa": (2, 1, 0)}  # nor is a front page
 
@@ -282,11 +295,10 @@ def test_the_page_on_data_names_every_format_preset_and_published_count():
     for name in formats():
         assert f"| `{name}`" in page
     for name, preset in PRESETS.items():
-        (row,) = [
-            line for line in page.splitlines() if line.startswith(f"| `{name}` | {preset.format}") and "/" in line
-        ]
-        for number in (*preset.train, *preset.test, preset.items):
-            assert f"{number:,}" in row
+        rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+        (row,) = [row for row in rows if f"`{name}`" in row[0] and row[1].startswith(preset.format) and len(row) == 6]
+        for number in preset.published.values():
+            assert f"{number:,}" in " ".join(row)
 
 
 def test_the_files_of_a_folder_are_inputs_and_stay_so_when_it_is_gone(tmp_path):

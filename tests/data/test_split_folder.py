@@ -1,6 +1,7 @@
 """A written split proves what it promises, and whatever breaks a promise is named."""
 
 import json
+from typing import Any
 
 import polars as pl
 import pytest
@@ -94,7 +95,7 @@ def test_a_straddling_session_may_lose_its_end_to_unseen_items(tmp_path, key):  
     walks = [("abc", 0), ("bca", 10), ("ab", 20), ("abz", 98), ("abc", 101), ("ba", 300), ("ab", 310)]
     rows = [(n, item, (start + t) * 1_000_000) for n, (walk, start) in enumerate(walks) for t, item in enumerate(walk)]
     events = pl.DataFrame(rows, schema=[SESSION, ITEM, TIME], orient="row")
-    cuts = {"test": 100} if key == "test" else {"test": 300, "valid": 100}
+    cuts: dict[str, Any] = {"test": 100} if key == "test" else {"test": 300, "valid": 100}
     settings = SplitSettings(by="time", straddle="test", min_item_support=1, **cuts)
     split = split_log(events, settings)
     part = {"test": split.test, "valid": split.valid}[key]

@@ -9,7 +9,9 @@ from polars.testing import assert_frame_equal
 from pydantic import ValidationError
 
 from gru4rec_cli.base.errors import DataError
-from gru4rec_cli.base.names import ITEM, SESSION, SUPPORT, TIME
+from gru4rec_cli.base.names import ITEM, ITEMS_FILE, SESSION, SUPPORT, TEST_FILE, TIME
+from gru4rec_cli.data.sessions import read_sessions, read_vocabulary
+from gru4rec_cli.data.split_folder import verify_split, write_split
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import split_given, split_log
 
@@ -170,7 +172,7 @@ def test_unseen_items_are_dropped_and_then_sessions_too_short():
     }
     assert split.statistics["unseen"] == {
         "valid": None,
-        "test": {"events": 5, "sessions": 4, "items": 3, "kept_as_misses": False},
+        "test": {"events": 5, "sessions": 4, "items": 3, "rule": "drop"},
     }
 
 
@@ -178,8 +180,100 @@ def test_unseen_items_are_kept_where_they_shall_count_as_misses():
     split = split_log(UNSEEN, settings(by="time", test=10, unseen="miss"))
     assert walks(split.test) == {5: "xab", 3: "axb", 4: "ay", 6: "zz"}
     assert removed(split) == {}
-    assert split.statistics["unseen"]["test"] == {"events": 5, "sessions": 4, "items": 3, "kept_as_misses": True}
+    assert split.statistics["unseen"]["test"] == {"events": 5, "sessions": 4, "items": 3, "rule": "miss"}
     assert split.items[ITEM].to_list() == ["a", "b"]
+
+
+def test_unseen_items_may_be_kept_in_the_files_and_passed_over_in_ranking(tmp_path):  # fault 4
+    split = split_log(UNSEEN, settings(by="time", test=10, unseen="keep"))
+    assert walks(split.test) == {5: "xab", 3: "axb", 4: "ay", 6: "zz"}
+    ranked = {"events": 4, "sessions": 2, "items": 2}
+    facts = {"events": 5, "sessions": 4, "items": 3, "rule": "keep", "ranked": ranked}
+    assert split.statistics["unseen"]["test"] == facts
+    assert split.statistics["parts"]["test"]["prefixes"] == 6
+    write_split(split, tmp_path)
+    sessions = read_sessions(tmp_path / TEST_FILE, read_vocabulary(tmp_path / ITEMS_FILE), known_only=True)
+    assert sessions.session_ids.tolist() == [5, 3]
+    assert sessions.items.tolist() == [0, 1, 0, 1]
+    assert sessions.offsets.tolist() == [0, 2, 4]
+    assert (sessions.times // SECOND).tolist() == [25, 26, 20, 22]
+    only_unseen = log(("ab", (0, 1)), ("ba", (2, 3)), ("ay", (20, 21)))
+    with pytest.raises(DataError, match="what models can be ranked by in the test part is empty"):
+        split_log(only_unseen, settings(by="time", test=10, unseen="keep"))
+
+
+def test_days_may_be_counted_back_from_a_fixed_end():  # fault 4
+    events = log(*[("ab", (day * DAY, day * DAY + 1)) for day in range(6)])  # the last event: a second into day 5
+    last = split_log(events, settings(by="days", test=2))
+    assert list(walks(last.test)) == [5, 6]  # the cut is a second into day 3: session 4 straddles it, and goes
+    assert list(walks(last.train)) == [1, 2, 3]
+    fixed = split_log(events, settings(by="days", test=2, end=5 * DAY))  # the cut is the start of day 3
+    assert list(walks(fixed.test)) == [4, 5, 6]
+    with pytest.raises(ValidationError, match="end: is only for by: days"):
+        settings(by="ratio", end=5 * DAY)
+    with pytest.raises(ValidationError, match="end: is a single moment"):
+        settings(by="days", test=1, end=5 * DAY, windows=2)
+
+
+def test_the_days_of_validation_end_at_the_last_training_event_or_at_the_cut():  # fault 4
+    events = log(*[("ab", (int(day * DAY), int(day * DAY) + 1)) for day in (0, 0.25, 1, 2, 3, 6)])
+    rules = settings(by="days", test=1, valid=2.5, straddle="truncate")  # the cut is a second into day 5
+    assert list(walks(split_log(events, rules).valid)) == [3, 4, 5]  # 2.5 days before the last event of day 3
+    from_cut = split_log(events, rules.model_copy(update={"valid_end": "cut"}))
+    assert list(walks(from_cut.valid)) == [5]  # 2.5 days before the cut: in the middle of day 2
+
+
+def test_sessions_that_start_at_the_cut_may_be_in_neither_part(tmp_path):  # fault 4
+    events = log(("ab", (0, 1)), ("ba", (2, 3)), ("ab", (10, 11)), ("ab", (12, 13)), ("ab", (5, 12)))
+    rules = settings(by="time", test=10, on_cut="drop", straddle="train")
+    split = split_log(events, rules)
+    assert list(walks(split.train)) == [1, 2, 5]
+    assert list(walks(split.test)) == [4]
+    assert removed(split) == {("test cut", "session starts at the cut"): (2, 1, 0)}
+    write_split(split, tmp_path)
+    verify_split(tmp_path, rules)
+    ends = split_log(events, rules.model_copy(update={"straddle": "test"}))
+    assert list(walks(ends.test)) == [5, 4]
+
+
+def test_sessions_of_equal_start_may_keep_the_order_of_the_file(tmp_path):  # fault 4
+    events = log(("ab", (5, 6)), ("cb", (0, 1)), ("ba", (0, 1)), ("ab", (20, 20)))
+    shuffled = pl.concat([events[4:5], events[2:4], events[5:6], events[:2], events[6:]])  # 3 b, 2 cb, 3 a, 1 ab, 4 ab
+    rules = settings(by="time", test=10, equal_starts="file")
+    split = split_log(shuffled, rules)
+    assert walks(split.train) == {3: "ba", 2: "cb", 1: "ab"}
+    assert list(walks(split.train)) == [3, 2, 1]
+    assert split.items[ITEM].to_list() == ["b", "a", "c"]
+    write_split(split, tmp_path)
+    verify_split(tmp_path, rules)
+    by_id = split_log(shuffled, settings(by="time", test=10))
+    assert list(walks(by_id.train)) == [2, 3, 1]
+    assert by_id.items[ITEM].to_list() == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("share", "train"),
+    [
+        ("1/3", {3: "ab", 4: "ba"}),
+        ("1/2", {3: "abc", 4: "ba"}),
+        (0.66, {3: "abc", 4: "ba"}),  # floor(3.96) = 3
+        ("5/6", {2: "cb", 3: "abca", 4: "ba"}),
+        (1, {1: "ab", 2: "cb", 3: "abca", 4: "ba"}),
+    ],
+)
+def test_the_last_prefixes_are_the_shortest_of_the_oldest_session(tmp_path, share, train):  # fault 4
+    """Six prefixes with their targets, in SR-GNN's order: 1 ab; 2 cb; 3 abca, abc, ab; 4 ba."""
+    events = log(("ab", (0, 1)), ("cb", (1, 2)), ("abca", (2, 3, 4, 5)), ("ba", (2, 9)), ("cax", (20, 21, 22)))
+    rules = settings(by="time", test=15, recent={"prefixes": share, "items": "all"})
+    split = split_log(events, rules)
+    assert walks(split.train) == train
+    assert split.statistics["parts"]["train"]["prefixes"] == sum(len(walk) - 1 for walk in train.values())
+    support = {item: "".join(train.values()).count(item) for item in "abc"}
+    assert dict(split.items.iter_rows()) == support
+    assert split.items[ITEM].to_list() == ["a", "b", "c"]
+    assert walks(split.test) == {5: "ca"}  # c is an item of the whole training part, x of none
+    write_split(split, tmp_path)
+    verify_split(tmp_path, rules)
 
 
 def test_items_that_only_validation_or_dropped_sessions_hold_are_unseen():

@@ -302,7 +302,7 @@ def test_caveats_follow_from_the_artifacts():
     statistics = {
         "input": {"log": {"events": 4000}},
         "removals": [{"events": 900}, {"events": 100}],
-        "unseen": {"test": {"events": 12, "items": 3, "kept_as_misses": True}},
+        "unseen": {"test": {"events": 12, "items": 3, "rule": "miss"}},
     }
     lines = said(caveats(told, statistics, ENGLISH))
     assert [line.split(":")[0].split(",")[0] for line in lines] == [

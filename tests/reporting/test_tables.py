@@ -19,6 +19,7 @@ SUMMARY = {
     "items": 2000,
     "first_time": "2020-01-01T00:00:00Z",
     "last_time": "2020-02-01T12:30:59.5Z",
+    "prefixes": 80_000,
     "mean_session_length": 5.0,
     "median_session_length": 4.5,
     "max_session_length": 33,
@@ -193,8 +194,8 @@ def test_the_data_table_shows_what_was_read_and_every_part():
     table = data_table({"input": {"log": SUMMARY}, "parts": {"train": {**SUMMARY, "events": 9}, "valid": None}})
     span = ("2020-01-01 00:00", "2020-02-01 12:30")
     assert table.rows == (
-        ("read: log", "20,000", "100,000", "2,000", "5.00", "4.50", "33", *span),
-        ("train", "20,000", "9", "2,000", "5.00", "4.50", "33", *span),
+        ("read: log", "20,000", "100,000", "2,000", "80,000", "5.00", "4.50", "33", *span),
+        ("train", "20,000", "9", "2,000", "80,000", "5.00", "4.50", "33", *span),
     )
 
 
@@ -203,16 +204,17 @@ def test_the_data_table_tells_cuts_unseen_items_and_overlap():
         "input": {"log": SUMMARY},
         "parts": {"train": SUMMARY, "valid": None, "test": SUMMARY},
         "cuts": {"valid": None, "test": {"time": "2020-01-31T00:00:00Z", "microseconds": 1}},
-        "unseen": {"valid": None, "test": {"events": 1200, "sessions": 9, "items": 30, "kept_as_misses": False}},
+        "unseen": {"valid": None, "test": {"events": 1200, "sessions": 9, "items": 30, "rule": "drop"}},
         "overlap": {"train_events_at_or_after_first_test_event": 0, "of_sessions": 0},
     }
     assert data_table(statistics).notes == (
         "Length: clicks in a session. First and last: times of clicks, UTC.",
+        "Prefixes: clicks but the first of each session; papers count training and test examples like this.",
         "The test part begins at 2020-01-31T00:00:00Z.",
         "Not in the training data: 1,200 events of 30 items of the test part, dropped.",
         "Training events at or after the first test event: 0.",
     )
-    statistics["unseen"]["test"]["kept_as_misses"] = True
+    statistics["unseen"]["test"]["rule"] = "miss"
     assert (
         "Not in the training data: 1,200 events of 30 items of the test part, kept as misses."
         in data_table(statistics).notes
@@ -221,8 +223,8 @@ def test_the_data_table_tells_cuts_unseen_items_and_overlap():
 
 def test_what_the_statistics_lack_is_named():
     table = data_table({"parts": {"train": {"sessions": 3, "events": 9}}})
-    assert table.rows == (("train", "3", "9", *["missing"] * 6),)
-    assert table.notes[1:] == (
+    assert table.rows == (("train", "3", "9", *["missing"] * 7),)
+    assert table.notes[2:] == (
         "The test part begins at a time that is not available.",
         "Training events at or after the first test event: missing.",
         "summary of the input: not available.",

@@ -11,6 +11,7 @@ from gru4rec_cli.evaluation.slices import TARGETS
 from gru4rec_cli.reporting.findings.run import METRICS_SOURCE, metric_label
 from gru4rec_cli.reporting.pages.blocks import Block, Gap, Sentences
 from gru4rec_cli.reporting.tables import Cell, Table
+from gru4rec_cli.reporting.tables.data import UNSEEN_FATES
 from gru4rec_cli.reporting.text.phrases import tie_name
 from gru4rec_cli.reporting.text.words import Sentence, Words
 
@@ -63,7 +64,7 @@ def _test_and_seeds(protocol: Mapping[str, Any], words: Words) -> list[Sentence]
         drawn = words.plain(protocol.get("permutations"))
         said.append(words.say("protocol_test", test=words.plain(protocol["test"]), permutations=drawn))
     if "unseen" in protocol:
-        fate = words("dropped" if protocol["unseen"] == "drop" else "kept_as_misses")
+        fate = words(UNSEEN_FATES[protocol["unseen"]])
         said.append(words.say("protocol_unseen", fate=fate))
     if "seeds" in protocol:
         said.append(words.say("protocol_seeds", seeds=words.enumerated([str(seed) for seed in protocol["seeds"]])))

@@ -13,6 +13,9 @@ _SOURCE = f"split/{STATISTICS_FILE}"
 _LENGTHS = ("mean_session_length", "median_session_length", "max_session_length")
 
 
+UNSEEN_FATES = {"drop": "dropped", "miss": "kept_as_misses", "keep": "kept_unranked"}
+
+
 def data_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
     """Return size, session lengths and time span of what was read and of every part made of it."""
     found = [
@@ -27,14 +30,24 @@ def data_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
     rows = tuple(
         (
             part,
-            *(_amount(summary, key, words, place) for key in ("sessions", "events", "items", *_LENGTHS)),
+            *(_amount(summary, key, words, place) for key in ("sessions", "events", "items", "prefixes", *_LENGTHS)),
             *(str(summary.get(key) or words("missing"))[:16].replace("T", " ") for key in ("first_time", "last_time")),
         )
         for part, summary, place in found
     )
-    columns = ("part", "sessions_column", "events_column", "items_column", "mean_length", "median", "max")
+    columns = (
+        "part",
+        "sessions_column",
+        "events_column",
+        "items_column",
+        "prefixes_column",
+        "mean_length",
+        "median",
+        "max",
+    )
     notes = (
         words("length_note"),
+        words("prefixes_note"),
         *_split_notes(statistics, words),
         *(words("key_not_available", key=words.label(key)) for key in ("input", "parts") if not statistics.get(key)),
         *missing_note(rows, words),
@@ -43,8 +56,8 @@ def data_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
         words("data_title"),
         tuple(words(column) for column in (*columns, "first", "last")),
         rows,
-        numeric=frozenset(range(1, 7)),
-        optional=frozenset({5, 6, 7, 8}),
+        numeric=frozenset(range(1, 8)),
+        optional=frozenset({6, 7, 8, 9}),
         notes=notes,
         source=_SOURCE,
     )
@@ -94,7 +107,7 @@ def _split_notes(statistics: Mapping[str, Any], words: Words) -> list[str]:
             notes.append(words("part_begins", part=words.phrase(part), time=cut.get("time", words("no_time"))))
     for part, unseen in (statistics.get("unseen") or {}).items():
         if unseen is not None:
-            fate = words("kept_as_misses" if unseen.get("kept_as_misses") else "dropped")
+            fate = words(UNSEEN_FATES[unseen.get("rule", "drop")])
             events, items = (_amount(unseen, key, words) for key in ("events", "items"))
             notes.append(words("unseen_note", events=events, items=items, part=words.phrase(part), fate=fate))
     notes += division_notes(statistics, words)

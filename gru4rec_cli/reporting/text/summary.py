@@ -14,6 +14,7 @@ from gru4rec_cli.reporting.text.words import Sentence, Words
 
 _FEWEST_HITS = 10  # that a recall is told by, so that a small one is not rounded away
 _WORTH_TELLING = 0.01  # of Recall between the tie rules
+_CAVEATS = {"drop": "caveat_unseen_dropped", "miss": "caveat_unseen_misses", "keep": "caveat_unseen_kept"}
 STATISTICS_SOURCE = f"split/{STATISTICS_FILE}"
 
 
@@ -139,7 +140,7 @@ def _data_caveats(statistics: Mapping[str, Any], words: Words) -> list[Sentence]
         said.append(words.say("caveat_removed", f"{STATISTICS_SOURCE} › removals, input", **told))
     unseen = (statistics.get("unseen") or {}).get("test") or {}
     if unseen.get("events"):
-        key = "caveat_unseen_misses" if unseen.get("kept_as_misses") else "caveat_unseen_dropped"
+        key = _CAVEATS[unseen.get("rule", "drop")]
         events, items = words.count(unseen["events"]), words.plain(unseen.get("items"))
         said.append(words.say(key, f"{STATISTICS_SOURCE} › unseen.test", events=events, items=items))
     return said

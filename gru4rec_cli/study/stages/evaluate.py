@@ -40,7 +40,8 @@ class _Ranked:
 
 def run(work: StageWork) -> None:
     split = work.inputs["split"]
-    test = read_sessions(split / names.TEST_FILE, read_vocabulary(split / names.ITEMS_FILE)).with_targets()
+    known_only, vocabulary = work.config.split.unseen == "keep", read_vocabulary(split / names.ITEMS_FILE)
+    test = read_sessions(split / names.TEST_FILE, vocabulary, known_only=known_only).with_targets()
     ranked, not_applicable = _rank_all(work, test)
     settings = work.config.evaluate
     summary = Summary(ranked.fits, test, settings, work.config.seed, progress=work.progress)

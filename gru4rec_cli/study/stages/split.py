@@ -15,7 +15,7 @@ from gru4rec_cli.data.presets import check_fingerprint
 from gru4rec_cli.data.quality.finding import warn_of
 from gru4rec_cli.data.quality.sessions import LONG
 from gru4rec_cli.data.quality.times import EXCHANGED
-from gru4rec_cli.data.reading import Reading, findings_of, read_as_published, read_log
+from gru4rec_cli.data.reading import Reading, findings_of, read_log
 from gru4rec_cli.data.split_folder import PART_FILES, verify_split, write_split, write_statistics
 from gru4rec_cli.data.splitting import divide_given, divide_log, given_logs, item_table, split_given, split_log
 from gru4rec_cli.reporting.tables.data import data_table, removals_table
@@ -91,7 +91,7 @@ def _run_on_spark(work: StageWork) -> None:
 def _complete(statistics: dict[str, Any], facts: dict[str, Any], data: DataSettings) -> dict[str, Any]:
     """The statistics of a split with how its input was read and how its counts compare with published ones."""
     statistics = {**statistics, "reading": facts}
-    fingerprint = check_fingerprint(statistics, data.format, read_as_published(data))
+    fingerprint = check_fingerprint(statistics, data.model_dump(mode="json"))
     return statistics | ({} if fingerprint is None else {"preset": fingerprint})
 
 
