@@ -21,8 +21,9 @@ from gru4rec_cli.base.names import (
     VALID_FILE,
 )
 from gru4rec_cli.data.cleaning import summary_of
+from gru4rec_cli.data.distributions import length_counts, support_curve
 from gru4rec_cli.data.engine import lazy
-from gru4rec_cli.data.events import read_event_table, write_event_table, write_table
+from gru4rec_cli.data.events import parquet_files, read_event_table, write_event_table, write_table
 from gru4rec_cli.data.removals import EVENTS
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import SHORTEST_SESSION, Split, item_table
@@ -42,8 +43,20 @@ def write_split(split: Split, folder: Path) -> None:
 
 
 def write_statistics(statistics: dict[str, Any], folder: Path) -> None:
-    """Write the statistics of a split."""
-    text = json.dumps(statistics, indent=2, ensure_ascii=False)
+    """Write the statistics of a split beside its parts, with what a report shows of the distributions in these."""
+    lengths = {
+        part: length_counts(
+            pl.scan_parquet(parquet_files(folder / file))
+            .group_by(SESSION)
+            .len("length")
+            .collect(engine="streaming")["length"]
+        )
+        for part, file in PART_FILES.items()
+        if statistics["parts"][part] is not None
+    }
+    supports = pl.read_parquet(folder / ITEMS_FILE)[SUPPORT].to_numpy()
+    counted = {"session_lengths": lengths, "item_support": support_curve(supports)}
+    text = json.dumps({**statistics, **counted}, indent=2, ensure_ascii=False)
     (folder / STATISTICS_FILE).write_text(text + "\n", encoding="utf-8")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from gru4rec_cli.data.distributions import support_curve
 from gru4rec_cli.evaluation.metrics import METRICS
 from gru4rec_cli.reporting.figures.drawing import Figure
 from gru4rec_cli.reporting.figures.study import write_figures
@@ -56,8 +57,8 @@ def draw_figures(folder: Path, metrics: dict[str, Any], fitted: dict[str, Any], 
     return write_figures(
         folder,
         training={model: fit["curve"] for model, fit in fitted.items()},
-        lengths={"train": np.array([0, 0, 50, 20, 0, 1]), "test": np.array([0, 0, 5, 3])},
-        supports=np.arange(1, 501),
+        lengths={"train": [[2, 50], [3, 20], [5, 1]], "test": [[2, 5], [3, 3]]},
+        support=support_curve(np.arange(1, 501)),
         findings=Findings({**metrics, "curves": curves(metrics)}),
         words=words,
     )

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from gru4rec_cli.base.arrays import Float64Array
+from gru4rec_cli.data.distributions import support_curve
 from gru4rec_cli.evaluation.metrics import METRICS
 from gru4rec_cli.reporting.figures.drawing import COLOURS, COLOURS_ON_DARK, DPI, Figure, looks
 from gru4rec_cli.reporting.figures.study import write_figures
@@ -18,7 +19,7 @@ from gru4rec_cli.reporting.pages import html
 from gru4rec_cli.reporting.text.words import ENGLISH, words_of
 from tests.reporting.rich import metrics_json
 
-ONLY_CURVES: dict[str, Any] = {"training": {}, "lengths": {}, "supports": np.array([0])}
+ONLY_CURVES: dict[str, Any] = {"training": {}, "lengths": {}, "support": {}}
 STEMS = ["recall_by_k", "mrr_by_k", "training_curve", "session_lengths", "item_popularity"]
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -42,8 +43,8 @@ def draw(folder: Path, **changes: Any) -> list[Figure]:
             "gru4rec": [{"epoch": 1, "loss": 5.1, "valid_recall@20": 0.3}, {"epoch": 2, "loss": 4.2}],
             "markov": [],
         },
-        "lengths": {"train": np.array([0, 0, 50, 20, 0, 1]), "test": np.array([0, 0, 5, 3])},
-        "supports": np.array([90, 5, 0, 5]),
+        "lengths": {"train": [[2, 50], [3, 20], [5, 1]], "valid": [[9, 9]], "test": [[2, 5], [3, 3]]},
+        "support": support_curve(np.array([90, 5, 0, 5])),
     }
     given |= changes
     document = {**given.pop("document", {}), "curves": given.pop("curves")}
@@ -112,7 +113,12 @@ def test_captions_and_alternative_texts_tell_what_the_data_say(drawn):
 
 
 def test_what_there_is_no_data_for_is_not_drawn(tmp_path):
-    nothing = {"curves": {}, "training": {"markov": []}, "lengths": {"test": np.array([0])}, "supports": np.array([0])}
+    nothing = {
+        "curves": {},
+        "training": {"markov": []},
+        "lengths": {"test": []},
+        "support": support_curve(np.array([0])),
+    }
     assert draw(tmp_path, **nothing) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -169,7 +175,7 @@ def test_a_name_without_glyphs_and_a_long_one_are_drawn_without_a_warning(tmp_pa
 def test_seeds_of_a_model_share_its_panel(tmp_path):
     curve = [{"epoch": 1, "loss": 2.0, "valid_recall@20": 0.1}, {"epoch": 2, "loss": 1.0, "valid_recall@20": 0.2}]
     training = dict.fromkeys(("a.seed-1", "a.seed-2", "b"), curve)
-    (figure,) = draw(tmp_path, curves={}, training=training, lengths={}, supports=np.array([0]))
+    (figure,) = draw(tmp_path, curves={}, training=training, lengths={}, support={})
     shown = texts(tmp_path / "training_curve.svg")
     assert shown.count("Loss") == 2  # of a and of b
     assert {"a", "b", "Validation: recall@20"} <= set(shown)

@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.base.names import ORACLE, FitName
 from gru4rec_cli.evaluation.metrics import METRICS, Metric
 from gru4rec_cli.reporting.figures.drawing import (
@@ -32,7 +31,7 @@ from gru4rec_cli.reporting.findings.run import Findings
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
 
 MOST_BANDS = 6  # with more models than this, intervals would cover each other
-MOST_POINTS = 400  # of a rank-support line: a catalogue may hold a million items
+_SHOWN_PARTS = ("train", "test")
 LONG_SESSION = 60  # clicks; beyond it, lengths need a logarithmic axis
 
 
@@ -41,15 +40,14 @@ def write_figures(
     *,
     findings: Findings,
     training: Mapping[str, Sequence[Mapping[str, float]]],
-    lengths: Mapping[str, Int64Array],
-    supports: Int64Array,
+    lengths: Mapping[str, Sequence[Sequence[int]]],
+    support: Mapping[str, Any],
     words: Words = ENGLISH,
 ) -> list[Figure]:
     """Draw what there is data for into `folder`; in the order in which a report shows them.
 
-    `training` holds the epochs of every model that has a curve; `lengths` counts, for every part (train, test),
-    the sessions of 0, 1, 2, … clicks; `supports` (V,) is the number of training events of every item; `findings`
-    are the metrics.
+    `training` holds the epochs of every model that has a curve; `lengths` and `support` are `session_lengths` and
+    `item_support` of a split's statistics; `findings` are the metrics.
     """
     figures: list[Figure | None] = []
     with drawing():
@@ -58,10 +56,11 @@ def write_figures(
         training = {model: rows for model, rows in training.items() if rows}
         if training:
             figures.append(_training(folder, training, words))
-        if any(counts.any() for counts in lengths.values()):
+        lengths = {part: counts for part, counts in lengths.items() if counts and part in _SHOWN_PARTS}
+        if lengths:
             figures.append(_lengths(folder, lengths, words))
-        if (supports > 0).any():
-            figures.append(_popularity(folder, supports, words))
+        if support.get("ranks"):
+            figures.append(_popularity(folder, support, words))
     return [figure for figure in figures if figure is not None]
 
 
@@ -181,20 +180,20 @@ def _training_panel(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=6))
 
 
-def _lengths(folder: Path, lengths: Mapping[str, Int64Array], words: Words) -> Figure:
+def _lengths(folder: Path, lengths: Mapping[str, Sequence[Sequence[int]]], words: Words) -> Figure:
     """Draw the share of the sessions with at least so many clicks, a line a part: smooth where single lengths are
     rare."""
     canvas = new_canvas()
     axes = canvas.subplots()
-    parts = {part: counts for part, counts in lengths.items() if counts.any()}
-    look = looks(parts)
-    for line, (part, counts) in zip(cycle(LINES), parts.items(), strict=False):
-        present = np.flatnonzero(counts)
-        shares = np.cumsum(counts[::-1])[::-1][present] / counts.sum()
-        label = f"{words.phrase(part)} ({counted(int(counts.sum()), 'session', words)})"
-        every = max(1, len(present) // 15)
-        axes.plot(present, shares, label=label, markevery=every, **{**look[part], "linestyle": line})
-    longest = max(int(np.flatnonzero(counts)[-1]) for counts in parts.values())
+    look, means, longest = looks(lengths), {}, 0
+    for line, (part, counts) in zip(cycle(LINES), lengths.items(), strict=False):
+        clicks, sessions = np.array(counts, dtype=np.int64).T
+        shares = np.cumsum(sessions[::-1])[::-1] / sessions.sum()
+        label = f"{words.phrase(part)} ({counted(int(sessions.sum()), 'session', words)})"
+        every = max(1, len(clicks) // 15)
+        axes.plot(clicks, shares, label=label, markevery=every, **{**look[part], "linestyle": line})
+        means[part] = words.fixed((clicks * sessions).sum() / sessions.sum(), 2)
+        longest = max(longest, int(clicks.max()))
     axes.set(title=words("lengths_title"), xlabel=words("clicks"), ylabel=words("lengths_axis"))
     axes.set_yscale("log")
     axes.set_ylim(top=2)
@@ -205,39 +204,36 @@ def _lengths(folder: Path, lengths: Mapping[str, Int64Array], words: Words) -> F
         axes.set_xlabel(words("clicks_log"))
         count_scale(axes.set_xscale, axes.xaxis, words)
     axes.legend(loc="upper right")  # the lines fall, so this corner is free
-    shown = {part: words.fixed((np.arange(len(c)) * c).sum() / c.sum(), 2) for part, c in parts.items()}
-    means = words.enumerated([f"{words.phrase(part)} {mean}" for part, mean in shown.items()])
+    told = words.enumerated([f"{words.phrase(part)} {mean}" for part, mean in means.items()])
     figure = Figure(
         words("lengths_name"),
         "session_lengths",
-        words("lengths_caption", means=means),
-        words("lengths_alt", longest=words.count(longest), means=means),
+        words("lengths_caption", means=told),
+        words("lengths_alt", longest=words.count(longest), means=told),
     )
     return write_figure(folder, canvas, figure, words)
 
 
-def _popularity(folder: Path, supports: Int64Array, words: Words) -> Figure:
+def _popularity(folder: Path, support: Mapping[str, Any], words: Words) -> Figure:
     """Draw support by popularity rank, both on a log scale."""
-    ordered = np.sort(supports[supports > 0])[::-1]
-    picked = np.unique(np.geomspace(1, len(ordered), MOST_POINTS).round().astype(np.int64))
+    ranks, events = support["ranks"], support["events"]
     canvas = new_canvas()
     axes = canvas.subplots()
-    marker = "o" if len(picked) < 50 else ""
-    axes.plot(picked, ordered[picked - 1], color=COLOURS[0], marker=marker, drawstyle="steps-mid")
+    marker = "o" if len(ranks) < 50 else ""
+    axes.plot(ranks, events, color=COLOURS[0], marker=marker, drawstyle="steps-mid")
     axes.set(title=words("popularity_title"), xlabel=words("popularity_axis"), ylabel=words("support_axis"))
     count_scale(axes.set_xscale, axes.xaxis, words)
     count_scale(axes.set_yscale, axes.yaxis, words)
-    head = max(1, round(len(ordered) / 10))
     about = words(
         "popularity_head",
-        head=words.count(head),
-        items=words.count(len(ordered)),
-        share=words.percent(ordered[:head].sum() / ordered.sum()),
+        head=words.count(support["head"]["items"]),
+        items=words.count(support["items"]),
+        share=words.percent(support["head"]["events_share"]),
     )
     figure = Figure(
         words("popularity_name"),
         "item_popularity",
         words("popularity_caption", about=about),
-        words("popularity_alt", most=words.count(int(ordered[0])), least=words.count(int(ordered[-1])), about=about),
+        words("popularity_alt", most=words.count(events[0]), least=words.count(events[-1]), about=about),
     )
     return write_figure(folder, canvas, figure, words)

@@ -4,13 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-
 from gru4rec_cli.base import names as names
-from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.base.files import MANIFEST, hash_json, read_json, read_manifest
-from gru4rec_cli.data.events import parquet_files
 from gru4rec_cli.reporting.figures.study import write_figures
 from gru4rec_cli.reporting.findings.run import Findings
 from gru4rec_cli.reporting.pages.html import inline_svg, page_html
@@ -70,21 +65,21 @@ def _write(work: StageWork, metrics: Mapping[str, Any], words: Words) -> None:
 def _artifacts(work: StageWork, metrics: Mapping[str, Any], words: Words, figures: Path) -> Artifacts:
     """Return what the report is made from; the figures are drawn into their folder."""
     fits = {name: read_json(folder / names.FIT_FILE) for name, folder in _fit_folders(work).items()}
-    split = work.inputs["split"]
+    statistics = read_json(work.inputs["split"] / names.STATISTICS_FILE)
     figures.mkdir(parents=True)
     with work.progress.task("drawing figures"):
         drawn = write_figures(
             figures,
             training={name: fit["curve"] for name, fit in fits.items()},
-            lengths=_session_lengths(split),
-            supports=pl.read_parquet(split / names.ITEMS_FILE)[names.SUPPORT].to_numpy(),
+            lengths=statistics.get("session_lengths") or {},
+            support=statistics.get("item_support") or {},
             findings=Findings(metrics),
             words=words,
         )
     return Artifacts(
         name=work.config.report.title or work.config.name,
         metrics_json=metrics,
-        statistics=read_json(split / names.STATISTICS_FILE),
+        statistics=statistics,
         fits=fits,
         figures=drawn,
         provenance=_provenance(work),
@@ -100,17 +95,6 @@ def _fit_folders(work: StageWork) -> dict[str, Path]:
             folders = {path.name: path for path in work.inputs[section].iterdir() if path.is_dir()}
             found |= {fit: folders[fit] for fit in names.fits_of(name, folders)}
     return found
-
-
-def _session_lengths(folder: Path) -> dict[str, Int64Array]:
-    """Return how many sessions of 0, 1, 2, … clicks training and test hold."""
-    counts: dict[str, Int64Array] = {}
-    for part, file in (("train", names.TRAIN_FILE), ("test", names.TEST_FILE)):
-        lengths = (
-            pl.read_parquet(parquet_files(folder / file), columns=[names.SESSION]).group_by(names.SESSION).len()["len"]
-        )
-        counts[part] = np.bincount(lengths.to_numpy()).astype(np.int64)
-    return counts
 
 
 def _provenance(work: StageWork) -> dict[str, Any]:
