@@ -13,24 +13,14 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import numpy as np
 
 from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.data.filekind import GZIP, JSON, PARQUET, START, kind_of
 
 COMPRESS_AGAIN = "make the file again: gunzip --stdout FILE | gzip > NEW, and read the new one"
 LONGEST_LINE = 100_000_000  # bytes; a longer line, or a longer quoted field, is no record of a click
 
 _BATCH = 8 << 20  # bytes
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_GZIP = b"\x1f\x8b"
 _SEPARATORS = {".tsv": "\t", ".csv": ",", ".inter": "\t"}
-_OTHER_KINDS = {
-    b"PK\x03\x04": ("a zip archive", "unpack it, and name a file of the archive"),
-    b"BZh": ("bzip2 data", "unpack it (bunzip2), or compress it with gzip and name it .gz"),
-    b"\xfd7zXZ": ("xz data", "unpack it (unxz), or compress it with gzip and name it .gz"),
-    b"\x28\xb5\x2f\xfd": ("zstd data", "unpack it (unzstd), or compress it with gzip and name it .gz"),
-    b"7z\xbc\xaf": ("a 7z archive", "unpack it, and name a file of the archive"),
-    b"PAR1": ("a Parquet file", "rename it to end in .parquet"),
-    b"\xff\xfe": ("text in UTF-16", "convert it to UTF-8, for instance with iconv -f UTF-16 -t UTF-8"),
-    b"\xfe\xff": ("text in UTF-16", "convert it to UTF-8, for instance with iconv -f UTF-16 -t UTF-8"),
-}
 
 
 class RecordError(DataError):
@@ -77,6 +67,8 @@ def separator_of(path: Path, configured: str | None) -> str | None:
     if path.suffix.lower() == ".parquet":
         return None
     separator = configured or _SEPARATORS.get(suffix.lower())
+    if separator is None and path.is_file() and not (start := _start(path)).startswith(GZIP):
+        _require_no_kind(start, f"{path}: is", "text in UTF-8")
     if separator is None:
         raise DataError(
             f"{path}: cannot tell the format from the name",
@@ -99,22 +91,47 @@ def read_header(path: Path, dialect: Dialect) -> list[str]:
     raise DataError(f"{path}: the file is empty", "it needs a header line with the column names, then one event a line")
 
 
-def require_plain_text(path: Path) -> None:
-    """Look at the first bytes of a file.
+def require_plain_text(path: Path, *, json: bool = False) -> None:
+    """Look at the first bytes of a file, which may be JSON where that is expected.
 
     Raises:
         DataError: it cannot be opened, or is not text, or gzip data where its name ends in .gz.
     """
-    with _explained(path), path.open("rb") as stream:
-        start = stream.read(8)
-    compressed = path.suffix.lower() == ".gz"
-    for mark, (what, hint) in _OTHER_KINDS.items():
-        if start.startswith(mark):
-            raise DataError(f"{path}: is {what}, not {'gzip data' if compressed else 'text in UTF-8'}", hint)
-    if compressed and start and not start.startswith(_GZIP):
-        raise DataError(f"{path}: not gzip data although the name ends in .gz", "rename it, or compress it with gzip")
-    if not compressed and start.startswith(_GZIP):
+    start, compressed = _start(path), path.suffix.lower() == ".gz"
+    if start.startswith(GZIP) and not compressed:
         raise DataError(f"{path}: gzip data although the name does not end in .gz", f"rename it to {path.name}.gz")
+    if not start.startswith(GZIP):
+        _require_no_kind(start, f"{path}: is", "gzip data" if compressed else "text in UTF-8", json=json)
+        if start and compressed:
+            message = f"{path}: not gzip data although the name ends in .gz"
+            raise DataError(message, "rename it, or compress it with gzip")
+        return
+    with _explained(path), _open(path) as stream:
+        unpacked = stream.read(START)
+    _require_no_kind(unpacked, f"{path}: the gzip data, unpacked, is", "text in UTF-8", json=json)
+
+
+def _require_no_kind(start: bytes, what: str, wanted: str, *, json: bool = False) -> None:
+    """Raise `DataError` where bytes begin a file of another kind than text."""
+    kind = kind_of(start)
+    if kind is not None and not (json and kind == JSON):
+        raise DataError(f"{what} {kind.name}, not {wanted}", kind.hint)
+
+
+def _start(path: Path) -> bytes:
+    with _explained(path), path.open("rb") as stream:
+        return stream.read(START)
+
+
+def require_parquet(path: Path) -> None:
+    """Look at the first bytes of a file whose name ends in .parquet. Raises `DataError` if it is something else."""
+    start = _start(path)
+    if not start.startswith(PARQUET):
+        _require_no_kind(start, f"{path}: is", "a Parquet file")
+        raise DataError(
+            f"{path}: not a readable Parquet file (it does not begin like one)",
+            "is it complete? If it is text, rename it to end in .csv or .tsv",
+        )
 
 
 def survey(path: Path, dialect: Dialect, most: int) -> Survey:
@@ -308,5 +325,5 @@ def _decode(path: Path, number: int, line: bytes) -> str:
     except UnicodeDecodeError as error:
         raise RecordError(
             f"{path}: line {number}: byte 0x{line[error.start]:02x} at position {error.start + 1} is not UTF-8",
-            "convert the file to UTF-8, for instance with iconv",
+            "convert the file to UTF-8; it is often Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW",
         ) from None

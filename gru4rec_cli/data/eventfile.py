@@ -102,6 +102,7 @@ class EventFile:
             DataError: the file is damaged, is not a table of the kind that its name says, or has a line too long.
         """
         if self.dialect is None:
+            delimited.require_parquet(self.path)
             return int(self._attempt(lambda: self._scan().select(pl.len()).collect()).item())
         delimited.require_plain_text(self.path)
         return max(self._survey.records - (not self.layout.header), 0)
@@ -388,14 +389,27 @@ def _explain_id(value: object) -> tuple[str, str]:
 
 
 def _hint_for_missing(key: str, wanted: str, names: list[str]) -> str:
-    if any(name.startswith("sep=") for name in names[:1]):
-        return "the first line is one that spreadsheet programs write: remove it, and set data.separator"
+    if names[0].startswith("sep="):
+        separator = names[0].removeprefix("sep=") or ","
+        reason = "line 1 is one that spreadsheet programs add, not the column names"
+        return f"{reason}: remove it, and set data.separator: {separator!r}"
     if len(names) == 1:
         for separator, name in {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}.items():
             if separator in names[0]:
                 return f"is the separator {name}? Set data.separator"
-    if any(name.strip().lstrip("-").replace(".", "", 1).isdigit() for name in names):
-        return "the first line must hold the column names; this one looks like data"
+        if names[0].startswith("#") or " " in names[0]:
+            return "the first line must hold the column names; remove what stands before them"
+    if any(_is_value(name) for name in names):
+        return (
+            "the first line must hold the column names; this one looks like data: add a line such as "
+            "SessionId,ItemId,Time at the start"
+        )
     by_lower = {name.strip().lower(): name for name in names}
     close = get_close_matches(wanted.lower(), by_lower, n=1)
-    return f"set {key}" + (f"; did you mean {by_lower[close[0]]!r}?" if close else " to the column's name")
+    more = f"; did you mean {by_lower[close[0]]!r}?" if close else "; a file without a line of names needs one"
+    return f"name the column in {key}{more}"
+
+
+def _is_value(name: str) -> bool:
+    """Return true for what is a number or a time, not a name: of a file without a line of names."""
+    return name.strip().lstrip("+-").replace(".", "", 1).isdigit() or times.parse_iso(name.strip()) is not None

@@ -73,10 +73,12 @@ def sample_of(path: Path) -> Sample:
     """
     try:
         if path.suffix.lower() == ".parquet":
+            delimited.require_parquet(path)
             frame = pl.scan_parquet(path, glob=False, hive_partitioning=False).head(ROWS).collect()
             moments = frozenset(name for name, dtype in frame.schema.items() if dtype.is_temporal())
             flat = [name for name, dtype in frame.schema.items() if not dtype.is_nested() and dtype != pl.Binary]
             return Sample(frame.select(pl.col(flat).cast(pl.String)), None, moments)
+        delimited.require_plain_text(path)
         separator = separator_in(path)
         scan = pl.scan_csv(path, separator=separator, infer_schema=False, glob=False, truncate_ragged_lines=True)
         rows = scan.head(ROWS).collect()
@@ -152,6 +154,8 @@ def _profile(values: pl.Series) -> _Profile:
 
 def _require_header(path: Path, names: list[str]) -> None:
     """Raise `DataError` where the first line holds values."""
+    if names and names[0].startswith("sep="):
+        raise DataError(f"{path}: line 1 is one that spreadsheet programs add, not the column names", "remove it")
     values = [name for name in names if _is_value(name)]
     if values:
         raise DataError(

@@ -201,7 +201,7 @@ class EventLines:
 
 def _read(file: SessionLines | EventLines, room: Room) -> tuple[pl.DataFrame, list[BadRows]]:
     """All events of a file, and what was left out."""
-    delimited.require_plain_text(file.path)
+    delimited.require_plain_text(file.path, json=True)
     tables, lost = [pl.DataFrame(schema=file.schema)], dict[str, BadRows]()
     for batch in delimited.batches(file.path):
         events = None if _HALF_A_CHARACTER.search(batch.text) else file.fast(batch.text)

@@ -161,7 +161,7 @@ PACKED = gzip.compress((HEADER + "1,2,3\n" * 1000).encode())
         ("e.csv", b"PAR1 and so on", "is a Parquet file", "rename it to end in .parquet"),
         ("e.csv", "sep=;\n" + HEADER.replace(",", ";"), "no column 'SessionId'", "spreadsheet"),  # fault 45
         ("e.csv", HEADER.replace("\n", "\r") + "1,2,3\r", "line 1: the record does not end", "end lines with"),
-        ("e.csv", "\0" * 100, "no column 'SessionId'", "data.columns.session"),
+        ("e.csv", "\0" * 100, "is damaged (it holds bytes of zero)", "download it again"),
         ("e.csv", "\n\n", "line 1 is empty", "remove it"),
         ("train.jsonl", gzip.compress(session(CLICK).encode()), "gzip data although the name", "rename it"),
     ],

@@ -12,6 +12,7 @@ from torch import Tensor
 from gru4rec_cli.base.errors import CheckError
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.models.neural.checkpoints import Checkpoint, Curve, load_checkpoint, save_checkpoint
+from gru4rec_cli.models.neural.divergence import advice_on
 from gru4rec_cli.models.neural.sampling import epoch_seed
 from gru4rec_cli.models.neural.settings import NeuralSettings
 
@@ -97,7 +98,7 @@ class Trainer:
                     total += loss
                     steps += 1
                     if not np.isfinite(total):
-                        raise _diverged(f"the loss is {loss} in epoch {number}, step {steps}", number)
+                        raise self._diverged(f"the loss is {loss} in epoch {number}, step {steps}", number)
                 events += learned.events
                 task.advance(learned.events, loss=f"{total / events:.4f}")
         if events == 0:
@@ -111,7 +112,7 @@ class Trainer:
         parameters = self.learner.parameters()
         if not all(torch.isfinite(value).all() for value in parameters.values()):
             what = f"weights are not finite after epoch {number}, with a mean loss of {row['loss']:.4g}"
-            raise _diverged(what, number)
+            raise self._diverged(what, number)
         if self.validate:
             row[self._valid_key] = self.validate(parameters)
             if all(row[self._valid_key] > earlier[self._valid_key] for earlier in self.curve):
@@ -129,13 +130,12 @@ class Trainer:
     def _best(self) -> Parameters:
         return {f"best.{name}": value for name, value in self.best.items()}
 
+    def _diverged(self, what: str, epoch: int) -> CheckError:
+        kept = f"; the checkpoint of epoch {epoch - 1} is kept" if epoch > 1 else ""
+        return CheckError(f"training diverged: {what}{kept}", advice_on(self.settings))
+
     def _restore(self, checkpoint: Checkpoint) -> None:
         state = checkpoint.tensors
         self.best = {name.removeprefix("best."): value for name, value in state.items() if name.startswith("best.")}
         self.learner.restore({name: value for name, value in state.items() if not name.startswith("best.")})
         self.curve = checkpoint.curve
-
-
-def _diverged(what: str, epoch: int) -> CheckError:
-    kept = f"; the checkpoint of epoch {epoch - 1} is kept" if epoch > 1 else ""
-    return CheckError(f"training diverged: {what}{kept}", "lower learning_rate or momentum, or raise batch_size")

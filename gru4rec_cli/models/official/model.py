@@ -12,6 +12,7 @@ from gru4rec_cli.base.threads import training_threads
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import ScoreBlock, block_ranges
 from gru4rec_cli.models.base import FitContext, FitReport, load_arrays, recommend_by_score, save_arrays
+from gru4rec_cli.models.neural.divergence import advice_on
 from gru4rec_cli.models.official.fetching import read_pin
 from gru4rec_cli.models.official.messages import Arrays, Message
 from gru4rec_cli.models.official.process import WorkerProcess
@@ -93,7 +94,7 @@ class Model:
                 elif header["kind"] == "diverged":
                     raise CheckError(
                         "the author's code stopped: the loss is not a number, or there was nothing to learn from",
-                        "lower learning_rate or momentum, or set n_sample above 0",
+                        advice_on(self.settings) if self.settings.n_sample else "set n_sample above 0",
                     )
         return curve
 
