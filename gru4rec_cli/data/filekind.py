@@ -10,7 +10,7 @@ GZIP = b"\x1f\x8b"
 
 
 class Kind(NamedTuple):
-    """What a file is, in words that follow "is", and what to do about it."""
+    """The name of a kind of file, in words that follow "is", and what to do about it."""
 
     name: str
     hint: str

@@ -112,6 +112,8 @@ def describe_input(
     warn_of(findings)
     with progress.task("describe"):
         described = describe(log.events, in_file_order=log.in_file_order)
+    if log.unit is None and log.reading:
+        described["times"]["guess"] = "row numbers"
     said = [{"id": finding.id, "message": finding.message, "hint": finding.hint} for finding in findings]
     return {"source": str(data or config), "time_unit": log.unit, "reading": log.reading, **described, "warnings": said}
 

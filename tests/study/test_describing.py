@@ -40,7 +40,7 @@ def test_the_unit_is_tried_out_columns_can_be_named_and_plots_are_the_same_again
         describe_input(path, None, Options(session="visit", item="product", time="when", time_unit="seconds"))
     rows = describe_input(path, None, Options(session="visit", item="product", time="none"))
     assert rows["time_unit"] is None
-    assert rows["times"]["guess"] == "row numbers or another origin"
+    assert rows["times"]["guess"] == "row numbers"
 
 
 def test_a_configuration_says_how_to_read_also_files_that_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -14,6 +14,7 @@ TWO_FORMS, OTHER_FORM, ROUNDED = "ids-in-two-forms", "test-ids-in-another-form",
 
 _ID, _BEFORE, _AFTER, _SIDE = "id", "before", "after", "side"
 _SCIENTIFIC = r"^[+-]?\d(\.\d+)?[eE]\+\d+$"
+_UUID = r"^\{?[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}\}?$"
 _SPACES = r"[\s\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
 _MIXED = 0.3  # of the ids with letters: from here on, upper and lower case are likely to mean something
 _WHOLE = 0.95  # of the pairs in a log of mixed case: so many must have a member in one case to be taken for doubles
@@ -64,7 +65,25 @@ FORMS = (
         lambda text: text.str.to_lowercase(),
         "write all ids in lower case, if case has no meaning in them",
     ),
-    Form("a decimal point", r"^[+-]?\d+\.0*$", lambda text: text.str.replace(r"^([+-]?\d+)\.0*$", "$1"), _SAVED),
+    Form(
+        "full-width letters or digits",
+        r"[\uff01-\uff5e]",
+        lambda text: text.str.normalize("NFKC"),
+        "bring all ids to one form, for instance NFKC",
+        escaped=True,
+    ),
+    Form(
+        "the hyphens or braces of a UUID",
+        _UUID,
+        lambda text: pl.when(text.str.contains(_UUID)).then(text.str.replace_all(r"[-{}]", "")),
+        "write all of them with hyphens and without braces",
+    ),
+    Form(
+        "a decimal point",
+        r"^[+-]?\d+(\.0*|,00?)$",
+        lambda text: text.str.replace(r"^([+-]?\d+)(\.0*|,00?)$", "$1"),
+        _SAVED,
+    ),
     Form(
         "a scientific notation",
         _SCIENTIFIC,

@@ -14,13 +14,17 @@ WORDS = (
     "<na>", "\\n", "undefined", "[object object]", "unknown", "(unknown)", "<unknown>", "not set", "(not set)",
     "not available", "missing", "(missing)", "empty", "(empty)", "(blank)", "anonymous", "anon", "guest",
     "-", "--", "_", "?", ".", "00000000-0000-0000-0000-000000000000",
+    "d41d8cd98f00b204e9800998ecf8427e", "da39a3ee5e6b4b0d3255bfef95601890afd80709",  # MD5 and SHA-1 of the empty text,
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",  # and SHA-256
 )  # fmt: skip
 _NUMBERS = ("0", "-1", "-9", "-99", "-999", "0.0", "-1.0", "999999999", "2147483647", "-2147483648")
 
 _SHARE = 0.02  # of the events: an id of a session or user that has more is looked at
 _TIMES = 20  # and more than this many times the 95th percentile
 _FEWEST = 100  # events
-_ITEM_TIMES = 5  # an item whose id is such a number, against the item with most events but it
+_NUMBER_TIMES = 5  # the same for an id such as 0 or -1, against the 95th percentile of sessions or users
+_NUMBER_FEWEST = 20
+_ITEM_TIMES = 3  # and of an item with such an id, against the second item
 _LENGTH = "len"
 
 
@@ -58,10 +62,12 @@ def _looking_missing(log: pl.DataFrame, column: str, distinct: pl.Series) -> pl.
         candidates = pl.Series(_NUMBERS).cast(pl.Int64, strict=False).drop_nulls()
     counts = _counts(log.filter(pl.col(column).is_in(candidates.implode())), column)
     word = is_word(counts[column])
-    large = (counts[_LENGTH] >= _FEWEST) & (counts[_LENGTH] > _SHARE * log.height)
+    large = (counts[_LENGTH] >= _NUMBER_FEWEST) & (counts[_LENGTH] > _SHARE * log.height)
     if (~word & large).any():  # only then is it worth counting all ids
         everything = _counts(log, column)
-        large &= counts[column].is_in(everything.filter(_stands_out(everything, column))[column].implode())
+        large &= counts[column].is_in(
+            everything.filter(_stands_out(everything, column, _NUMBER_TIMES, _NUMBER_FEWEST))[column].implode()
+        )
     return counts.filter(word | large).sort(_LENGTH, column, descending=[True, False])
 
 
@@ -96,15 +102,15 @@ def _counts(log: pl.DataFrame, column: str) -> pl.DataFrame:
     return log.group_by(column).len(_LENGTH)
 
 
-def _stands_out(counts: pl.DataFrame, column: str) -> pl.Series:
+def _stands_out(counts: pl.DataFrame, column: str, times: int = _TIMES, fewest: int = _FEWEST) -> pl.Series:
     """True for ids with an unusual number of events."""
     lengths = counts[_LENGTH].cast(pl.Int64)
     events = int(lengths.sum())
     if column == ITEM:
-        usual = int(lengths.sort(descending=True)[1]) if len(lengths) > 1 else events
-        return (lengths >= _FEWEST) & (lengths > _SHARE * events) & (lengths > _ITEM_TIMES * usual)
-    usual = int(lengths.quantile(0.95, interpolation="lower") or 0)
-    return (lengths >= _FEWEST) & (lengths > _SHARE * events) & (lengths > _TIMES * usual)
+        times, usual = _ITEM_TIMES, int(lengths.sort(descending=True)[1]) if len(lengths) > 1 else events
+    else:
+        usual = int(lengths.quantile(0.95, interpolation="lower") or 0)
+    return (lengths >= fewest) & (lengths > _SHARE * events) & (lengths > times * usual)
 
 
 def _share(events: int, of: int) -> str:

@@ -12,7 +12,7 @@ from gru4rec_cli.data.times import MICROSECONDS_PER_DAY, iso
 
 LONG, SHARED, LASTING = "long-sessions", "sessions-of-several-users", "sessions-last-days"
 
-_LONGEST_USUAL = 200  # events: no shorter session is called long
+_LONGEST_USUAL = 100  # events: no shorter session is called long
 _TIMES = 20  # nor one of fewer events than this many times the 95th percentile
 _COST = 0.5  # share of the pairs of events in one session that long sessions must have
 _SHARED = 0.05  # share of the sessions that must have several users

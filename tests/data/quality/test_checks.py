@@ -37,6 +37,7 @@ def of_items(ids):
 
 PAIRS = {
     "a decimal point": ("3", "3.0"),
+    "a decimal point, as a comma": ("3", "3,0"),
     "a plus sign": ("3", "+3"),
     "leading zeros": ("7", "007"),
     "upper and lower case": ("ABC", "abc"),
@@ -48,6 +49,11 @@ PAIRS = {
     "quotes": ("z", "'z'"),
     "a scientific notation": ("100000", "1e+05"),
     "separators of thousands": ("1234", "1,234"),
+    "full-width letters or digits": ("a3", "a\uff13"),
+    "the hyphens or braces of a UUID": (
+        "6f1c2a30-0000-4000-8000-00000000000a",
+        "6f1c2a300000400080000000000000" + "0a",
+    ),
 }
 
 

@@ -137,7 +137,7 @@ def test_describe_by_users_and_event_types_names_its_own_options(tmp_path):
     assert "--gap-minutes 30" in error.value.hint
     with pytest.raises(DataError) as missing:
         describe_input(path, None, Options(session="usr"))
-    assert missing.value.hint == "give --session; did you mean 'user'?"
+    assert missing.value.hint == "name the column in --session; did you mean 'user'?"
     with pytest.raises(UsageError, match="--keep"):
         describe_input(path, None, Options(session="user", keep=("view",)))
 
