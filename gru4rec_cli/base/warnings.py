@@ -1,4 +1,7 @@
-"""Warnings: what a user should know although nothing failed. Each kind has an id and a section in docs/warnings.md."""
+"""Warnings: what a user should know although nothing failed.
+
+Each kind has an id, a section in docs/warnings.md, and its sentence in Spanish in reporting/text/languages/es.toml.
+"""
 
 import warnings
 from collections.abc import Iterator

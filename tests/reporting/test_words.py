@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gru4rec_cli.base.warnings import WARNINGS
 from gru4rec_cli.data import removals, windows
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.evaluation import oracle
@@ -57,6 +58,7 @@ def test_every_text_is_used_somewhere():
 def test_what_the_program_writes_into_its_artifacts_is_known_in_spanish():
     written = [
         oracle.DESCRIPTION,
+        *WARNINGS.values(),
         *removals.KEYS,
         windows.STEP,
         windows.OUTSIDE,
@@ -74,6 +76,14 @@ def test_what_the_program_writes_into_its_artifacts_is_known_in_spanish():
         known = SPANISH.phrase(text)
         assert not set(text.split("; ")) & set(known.split("; ")), f"say it in es.toml: {text}"
         assert ENGLISH.phrase(text) == text
+
+
+def test_what_stands_before_a_colon_is_translated_and_what_follows_stays():
+    assert SPANISH.phrase("the preset is overridden: min_item_support") == (
+        "la configuración cambia el preprocesado: min_item_support"
+    )
+    assert SPANISH.phrase("item too rare; unknown: 3") == "artículo demasiado raro; unknown: 3"
+    assert ENGLISH.phrase("a: b; c") == "a: b; c"
 
 
 def test_descriptions_of_models_in_spanish_are_of_models_that_there_are():

@@ -91,10 +91,10 @@ def test_the_cost_is_a_ratio_of_fitting_times():
     said = cost_ratio(findings(ABOVE), costs, ENGLISH)
     assert said is not None
     assert said.plain() == (
-        "Fitting gru4rec, the best trained model, took 40.0 times as long as fitting markov, the best baseline. "
+        "Fitting gru4rec, the best trained model, took 40 times as long as fitting markov, the best baseline. "
         "Difference in Recall@20: +.1000."
     )
     quick = cost_ratio(findings(ABOVE), {**costs, "markov": {"seconds": 0.001}}, ENGLISH)
     assert quick is not None
-    assert "took more than 600.0 times as long" in quick.plain()  # 60 / .1: a shorter time is not known well enough
+    assert "took more than 600 times as long" in quick.plain()  # 60 / .1: a shorter time is not known well enough
     assert cost_ratio(findings(ABOVE), {"gru4rec": {"seconds": 60.0}}, ENGLISH) is None

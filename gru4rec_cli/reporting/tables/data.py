@@ -97,7 +97,11 @@ def _split_notes(statistics: Mapping[str, Any], words: Words) -> list[str]:
     notes = []
     preset = statistics.get("preset")
     if preset:
-        told = {"name": preset["name"], "verdict": words.phrase(preset["verdict"]), "told": preset["told"]}
+        told = {
+            "name": preset["name"],
+            "verdict": words.phrase(preset["verdict"]),
+            "told": words.phrase(preset["told"]),
+        }
         notes.append(words("preset_note", **told))
     window, chosen = statistics.get("window"), (statistics.get("settings") or {}).get("window")
     if window and chosen:

@@ -60,12 +60,14 @@ def differences_table(findings: Findings, words: Words) -> Table:
     )
 
 
-def _difference_notes(findings: Findings, entries: Sequence[Mapping[str, Any]], words: Words) -> tuple[str, ...]:
+def _difference_notes(
+    findings: Findings, entries: Sequence[Mapping[str, Any]], words: Words, about: str = "difference_note"
+) -> tuple[str, ...]:
     """Return how intervals and p-values were made."""
     permutations = findings.protocol.get("permutations")
     drawn = words("missing") if permutations is None else words.count(permutations)
     return (
-        words("difference_note", level=words.level(findings.confidence), permutations=drawn),
+        words(about, level=words.level(findings.confidence), permutations=drawn),
         words("holm_note", level=_level(findings, words)),
         *([words("floor_note")] if any(map(findings.at_floor, entries)) else []),
     )
@@ -79,11 +81,11 @@ def from_best_table(findings: Findings, words: Words) -> Table:
     rows = tuple((other, *_from_first(_difference_row(findings, _turned(e, best), words))) for other, e in entries)
     columns = ("model", "difference_from_best", "relative", "interval", "p_holm", "verdict")
     return Table(
-        words("best_minus_others", best=best, metric=findings.label),
+        words("from_best_title", best=best, metric=findings.label),
         tuple(words(column) for column in columns),
         rows,
         numeric=frozenset({1, 2, 3, 4}),
-        notes=_difference_notes(findings, [entry for _, entry in entries], words),
+        notes=_difference_notes(findings, [entry for _, entry in entries], words, about="from_best_note"),
         source=source_path("differences"),
     )
 

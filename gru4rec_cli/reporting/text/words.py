@@ -79,9 +79,13 @@ class Words:
 
     def phrase(self, text: object) -> str:
         """Return a text that the program writes into its artifacts, in this language where it is known, else as it is:
-        whole or by its parts, which semicolons divide."""
+        whole or by its parts, which semicolons divide; of a part, at least what stands before a colon."""
         whole = str(text)
-        return self.phrases.get(whole) or "; ".join(self.phrases.get(part, part) for part in whole.split("; "))
+        return self.phrases.get(whole) or "; ".join(self._phrase_part(part) for part in whole.split("; "))
+
+    def _phrase_part(self, part: str) -> str:
+        head, colon, rest = part.partition(": ")
+        return self.phrases.get(part) or self.phrases.get(head, head) + colon + rest
 
     def label(self, key: str) -> str:
         """Return the words for a key of an artifact, such as `kept_epoch`; without any, the key with blanks."""

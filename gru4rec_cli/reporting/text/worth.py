@@ -10,6 +10,7 @@ from gru4rec_cli.reporting.findings.run import Findings, source_path
 from gru4rec_cli.reporting.text.sentences import SAME_LEVEL
 from gru4rec_cli.reporting.text.words import Sentence, Words
 
+_WHOLE = 10  # times; a larger ratio is told without decimals
 _SHORTEST = 0.1  # seconds; a shorter time is not known well enough for a ratio
 
 
@@ -69,7 +70,8 @@ def cost_ratio(findings: Findings, costs: Mapping[str, Mapping[str, float]], wor
     if long is None or short is None or long < _SHORTEST:
         return None
     key = "cost_ratio" if short >= _SHORTEST else "cost_ratio_at_least"
-    times = words.fixed(long / max(short, _SHORTEST), 1)
+    ratio = long / max(short, _SHORTEST)
+    times = words.fixed(ratio, 0 if ratio >= _WHOLE else 1)
     value = findings.ranked[trained].value - findings.ranked[baseline].value
     told = {"trained": trained, "baseline": baseline, "metric": findings.label, "difference": words.signed(value)}
     return words.say(key, times=times, **told)

@@ -128,8 +128,8 @@ def _altered(statistics: dict[str, Any]) -> str:
     they are dropped whole, by their times alone."""
     removals = [entry for entry in statistics["removals"] if entry["step"] in ("cleaning", "test") and entry["events"]]
     if removals:
-        reasons = ", ".join(f"{entry['events']} events ({entry['reason']})" for entry in removals)
-        return f"the test sessions are not as they were planted: the split removed {reasons}"
+        reasons = dict.fromkeys(str(entry["reason"]) for entry in removals)
+        return "; ".join(["the split removed events of the sessions that were planted", *reasons])
     if statistics["unseen"]["test"]["events"]:
         return "the test holds items that training lacks"
     return ""
