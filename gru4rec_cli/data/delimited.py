@@ -3,10 +3,12 @@
 import csv
 import gzip
 import itertools
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -46,6 +48,7 @@ class Survey(NamedTuple):
 
     records: int
     lone_returns: bool  # a \\r that does not stand before \\n
+    stray_quote: int | None  # line of the first quote that is not around a whole field, nor one of two in such a field
 
 
 @dataclass(frozen=True)
@@ -141,20 +144,41 @@ def survey(path: Path, dialect: Dialect, most: int) -> Survey:
         DataError: a line is longer than LONGEST_LINE, the compressed file is damaged, or the file cannot be read.
     """
     quote = dialect.quote.encode() if dialect.quote else None
-    records, in_quotes, ended, lone_returns = 0, False, True, False
+    records, in_quotes, ended, lone_returns, stray = 0, False, True, False, None
     for batch in batches(path):
         ended = batch.text.endswith(b"\n")
         lone_returns = lone_returns or batch.text.count(b"\r") > batch.text.count(b"\r\n")
         if quote is None or not (in_quotes or quote in batch.text):
             records += batch.text.count(b"\n")
-        else:  # a line break in quotes does not end a record
-            characters = np.frombuffer(batch.text, dtype=np.uint8)
-            odd = np.bitwise_xor.accumulate(characters == ord(quote)) ^ in_quotes
-            records += int(np.count_nonzero((characters == ord("\n")) & ~odd))
-            in_quotes = bool(odd[-1])
+        else:
+            found = _quoting(batch, dialect, in_quotes)
+            records, in_quotes, stray = records + found.records, found.in_quotes, stray or found.stray_line
         if records > most:
             break
-    return Survey(records + (not ended), lone_returns)
+    return Survey(records + (not ended), lone_returns, stray)
+
+
+class _Quoting(NamedTuple):
+    records: int  # line ends outside of quotes
+    in_quotes: bool  # at the end of the batch
+    stray_line: int | None
+
+
+def _quoting(batch: Batch, dialect: Dialect, in_quotes: bool) -> _Quoting:
+    """Follow the quotes through a batch that begins in quotes or not."""
+    quote, line_end = ord(dialect.quote or ""), ord("\n")
+    text = batch.text.removeprefix(_BYTE_ORDER_MARK) if batch.first_line == 1 else batch.text
+    characters = np.frombuffer(text, dtype=np.uint8)
+    is_quote = characters == quote
+    inside = np.bitwise_xor.accumulate(is_quote) ^ in_quotes  # after each character
+    before = np.concatenate([[line_end], characters[:-1]])
+    after = np.concatenate([characters[1:], [line_end]])
+    separators = np.array([ord(dialect.separator), line_end, quote])
+    stray = is_quote & np.where(inside, ~np.isin(before, separators), ~np.isin(after, [*separators, ord("\r")]))
+    first = int(stray.argmax()) if stray.any() else None
+    line = None if first is None else batch.first_line + text.count(b"\n", 0, first)
+    records = int(np.count_nonzero((characters == line_end) & ~inside))
+    return _Quoting(records, bool(inside[-1]), line)
 
 
 def check_records(path: Path, dialect: Dialect, width: int = 0) -> None:
@@ -210,17 +234,27 @@ def _fields(line: bytes, dialect: Dialect, width: int) -> tuple[str, int, str]:
     """A line as text, the number of its fields, and what is wrong with it, if anything is."""
     try:
         text = line.decode("utf-8")
-        records = list(_reader([text], dialect))
     except UnicodeDecodeError:
         return "", 0, "not UTF-8"
-    except csv.Error:
-        return "", 0, "broken quotes" if dialect.quote and dialect.quote.encode() in line else "line end in the middle"
-    if not records or not records[0]:
+    if not text:
         return "", 0, "empty line"
-    if dialect.quote and text.count(dialect.quote) % 2:
-        return "", 0, "broken quotes"
-    fields = len(records[0])
+    if dialect.quote and dialect.quote in text:
+        if not re.fullmatch(_record_pattern(dialect), text):
+            return "", 0, "broken quotes"
+        fields = len(next(_reader([text], dialect)))
+    else:
+        fields = text.count(dialect.separator) + 1
+    if "\r" in text:
+        return "", 0, "line end in the middle"
     return text, fields, "wrong number of fields" if width and fields != width else ""
+
+
+@lru_cache
+def _record_pattern(dialect: Dialect) -> str:
+    """A line of fields without quotes, or in quotes as a whole with their own quotes doubled."""
+    separator, quote = re.escape(dialect.separator), dialect.quote
+    field = f"(?:[^{quote}{separator}]*|{quote}[^{quote}]*(?:{quote}{quote}[^{quote}]*)*{quote})"
+    return f"{field}(?:{separator}{field})*"
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -265,11 +299,6 @@ def batches(path: Path) -> Iterator[Batch]:
             line += lines
 
 
-def lone_quote_line(path: Path) -> int | None:
-    """Return the number of the first line with an odd number of quotes, or None."""
-    return next((number for number, line in enumerate(_lines(path), start=1) if line.count('"') % 2), None)
-
-
 def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Each record with the number of its first line; a blank line is a record without fields."""
     reader = _reader(_lines(path), dialect)
@@ -299,6 +328,8 @@ def _reader(lines: Iterator[str] | list[str], dialect: Dialect) -> Any:
 
 def _lines(path: Path) -> Iterator[str]:
     for number, line in numbered_lines(path):
+        if line.endswith((b"\r\r\n", b"\r\r")):
+            raise RecordError(f"{path}: line {number} ends with more than one \\r", "end lines with \\n or \\r\\n")
         yield _decode(path, number, line)
 
 

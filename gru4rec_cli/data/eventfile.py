@@ -120,8 +120,10 @@ class EventFile:
 
     def _read(self) -> FileEvents:
         schema = self.check()
-        if self.dialect is not None and self._survey.lone_returns:  # Polars drops them from fields
-            self._check_records(self.dialect)
+        if self.dialect is not None and (self._survey.lone_returns or self._survey.stray_quote):
+            self._check_records(self.dialect)  # Polars drops such returns, and reads such quotes in its own way
+            if self._survey.stray_quote:
+                raise self._misquoted(self.dialect, f"line {self._survey.stray_quote} holds a lone quote")
         common = self._common_times(schema)
         events = self._collect(self._expressions(schema, common))
         if common and events[TIME].has_nulls():  # some are written in another way, or are no times
@@ -278,10 +280,11 @@ class EventFile:
         self._check_records(self.dialect)
         if "gzip" in reason:  # Python's reader does not mind what follows the data
             raise DataError(f"{self.path}: other bytes follow the gzip data ({reason})", delimited.COMPRESS_AGAIN)
-        line = delimited.lone_quote_line(self.path) if self.dialect.quote else None
-        place = f"line {line} holds a lone quote" if line else reason
-        raise delimited.RecordError(
-            f"{self.path}: cannot be read as text separated by {self.dialect.separator!r}: {place}",
+        raise self._misquoted(self.dialect, reason)
+
+    def _misquoted(self, dialect: Dialect, reason: str) -> delimited.RecordError:
+        return delimited.RecordError(
+            f"{self.path}: cannot be read as text separated by {dialect.separator!r}: {reason}",
             'a field that holds a quote must be quoted as a whole, with its own quotes written twice (""); '
             "set data.quote: null if this file does not quote fields",
         )

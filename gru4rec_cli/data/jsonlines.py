@@ -66,6 +66,8 @@ class SessionLines:
     def fast(self, text: bytes) -> pl.DataFrame | None:
         """Return the events of whole lines, or None where they must be looked at one by one."""
         layout = self.layout
+        if re.search(rf'"{layout.kind}"\s*:\s*[^"\s]'.encode(), text):  # Polars makes text of a number
+            return None
         event = pl.Struct({layout.item: pl.Int64, str(layout.time): pl.Int64, str(layout.kind): pl.String})
         try:
             lines = pl.read_ndjson(BytesIO(text), schema={str(layout.session): pl.Int64, "events": pl.List(event)})
