@@ -297,7 +297,9 @@ class EventFile:
         else:
             names = self._attempt(lambda: self._scan().collect_schema()).names()
         wanted = self.columns()
-        if self.layout.user is not None and self.layout.by == "session":  # whose sessions these are is checked
+        if (
+            self.layout.user is not None and self.layout.by == "session" and not self.named
+        ):  # whose sessions these are is checked
             wanted["data.columns.user"] = self.layout.user
         for key, column in wanted.items():
             self._require_column(key, column, names)

@@ -135,8 +135,8 @@ class DataSettings(Settings):
 
     @property
     def has_times(self) -> bool:
-        """True where events have times; otherwise the row number counts, in every file from 0."""
-        return self.format != GENERIC or self.columns.time is not None
+        """True where events have times; otherwise the row number counts, in a test file on from the training file."""
+        return (self.columns.time if self.format == GENERIC else layout_of(self.format).time) is not None
 
     @model_validator(mode="after")
     def _one_origin(self) -> "DataSettings":
@@ -196,7 +196,7 @@ def _only_on_polars(data: DataSettings) -> str:
     if data.missing:
         return "missing"
     if data.format != GENERIC and layout_of(data.format).separator is None:
-        return f"format: {data.format}, which is JSON lines,"
+        return f"format: {data.format}, which is neither delimited text nor Parquet,"
     return "columns.time: null" if data.format == GENERIC and data.columns.time is None else ""
 
 

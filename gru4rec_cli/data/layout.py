@@ -37,6 +37,7 @@ class Layout:
     nested: bool = False  # JSON lines, one session a line, its events in a list
     flat: bool = False  # JSON lines, one event a line; those without an item are not used
     blank_item: bool = False  # an event without an item is one on one more item, whose id is empty
+    pickled: bool = False  # pickles of sessions, which are numbered by their order
 
 
 def formats() -> list[str]:

@@ -20,6 +20,7 @@ from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.jsonlines import EventLines, SessionLines
 from gru4rec_cli.data.layout import GENERIC, Layout, files_of, layout_of
 from gru4rec_cli.data.memory import Room
+from gru4rec_cli.data.pickled import PickledSessions
 from gru4rec_cli.data.quality.finding import Finding
 from gru4rec_cli.data.quality.log import Origin, findings_between, findings_of_rows, findings_of_sessions
 from gru4rec_cli.data.quality.sessions import shared_sessions
@@ -32,6 +33,8 @@ _SOURCE = "data.source"
 _BRIEF = "brief"
 _FIRST = "first row"
 _MANY = 0.1  # of the rows: so many bad ones are more than accidents
+
+Reader = EventFile | SessionLines | EventLines | PickledSessions
 
 
 @dataclass
@@ -73,7 +76,7 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
     layout = layout_for(settings)
     events: list[pl.DataFrame] = []
     counts: list[FileCounts] = []
-    room, readers = Room(), list[EventFile | SessionLines | EventLines]()
+    room, readers = Room(), list[Reader]()
     paths = files_to_read(source, settings)
     for path in paths:
         with progress.task(f"look at {path.name}"):
@@ -98,6 +101,22 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
             log = native(made.drop(ROW))
     findings += [*findings_of_sessions(log, origin), *_many_bad(counts, origin)]
     return Reading(log, facts_of(settings, counts, facts), findings)
+
+
+def read_logs(sources: Sequence[str | Path], settings: DataSettings, progress: Progress = SILENT) -> list[Reading]:
+    """Read logs that follow each other, such as training and test, as `read_log` does.
+
+    Where the number of a row is its time, or that of a session its id, those of a log begin after the ones before.
+    """
+    layout, readings = layout_for(settings), list[Reading]()
+    shifts = dict.fromkeys([*([TIME] if layout.time is None else []), *([SESSION] if layout.pickled else [])], 0)
+    steps = {TIME: MICROSECONDS_PER_SECOND, SESSION: 1}
+    for source in sources:
+        reading = read_log(source, settings, progress)
+        reading.events = reading.events.with_columns(pl.col(name) + shift for name, shift in shifts.items())
+        shifts = {name: int(str(reading.events[name].max())) + steps[name] for name in shifts}
+        readings.append(reading)
+    return readings
 
 
 def findings_of(readings: Sequence[Reading], settings: DataSettings) -> list[Finding]:
@@ -135,7 +154,10 @@ def _shared_sessions(paths: list[Path], layout: Layout, settings: DataSettings) 
     """Look for session ids of several users, where the columns of both are known."""
     if layout.user is None or layout.session is None or layout.by == "user" or layout.nested or layout.flat:
         return
-    owners = pl.concat([event_file(path, layout, settings).owners() for path in paths])
+    files = [event_file(path, layout, settings) for path in paths]
+    if settings.format != GENERIC and any(layout.user not in file.check() for file in files):
+        return  # a format may have files without users
+    owners = pl.concat([file.owners() for file in files])
     yield from shared_sessions(owners, paths[0].name, layout.session, layout.user)
 
 
@@ -301,8 +323,10 @@ def _needs_others(settings: DataSettings) -> bool:
     return settings.equal_times == "first_seen" or settings.sessions.gap_over == "all"
 
 
-def _reader(path: Path, layout: Layout, settings: DataSettings, room: Room) -> EventFile | SessionLines | EventLines:
+def _reader(path: Path, layout: Layout, settings: DataSettings, room: Room) -> Reader:
     """The reader of a file; where its events can be counted before they are read, they take their room."""
+    if layout.pickled:
+        return PickledSessions(path)
     skip, others = settings.on_error == "skip", _needs_others(settings)
     if layout.nested:
         return SessionLines(path, layout, layout.keep, skip, others)

@@ -18,7 +18,7 @@ from gru4rec_cli.data.events import SYNTHETIC, DataSettings, read_event_table
 from gru4rec_cli.data.layout import GENERIC, layout_of
 from gru4rec_cli.data.quality.finding import Finding, reworded, reworded_text, warn_of
 from gru4rec_cli.data.quality.log import Origin, findings_of_rows, findings_of_sessions
-from gru4rec_cli.data.reading import Reading, findings_of, read_log
+from gru4rec_cli.data.reading import Reading, findings_of, read_logs
 from gru4rec_cli.data.times import TimeUnit
 from gru4rec_cli.reporting.figures.description import write_description_figures
 from gru4rec_cli.reporting.tables import Table
@@ -185,7 +185,7 @@ def _read(settings: DataSettings, try_units: bool, progress: Progress) -> tuple[
     for unit in _units(settings, try_units):
         tried = settings.model_copy(update={"time_unit": unit})
         try:
-            return [read_log(source, tried, progress) for source in sources], _unit_read(tried)
+            return read_logs(sources, tried, progress), _unit_read(tried)
         except DataError as error:
             first = first or error
     raise cast(DataError, first)

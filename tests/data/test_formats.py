@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,14 @@ FILES: dict[str, dict[str, str]] = {
         '{"eventId":7,"userId":"cx:a:1","id":"bb","time":1483313399,"query":"q"}\n',
         "README.txt": "not a day",
     },
+    "recbole": {
+        "tiny.inter": "session_id:token\titem_id:token\ttimestamp:float\n7\ta\t1433224203.5\n7\tb\t1433224300\n"
+    },
+    "srgnn": {  # a pickle of protocol 0 is text
+        "all_train_seq.txt": pickle.dumps([[3, 1], [1, 2, 1]], 0).decode(),
+        "train.txt": pickle.dumps(([[3], [1, 2], [1]], [1, 1, 2]), 0).decode(),
+        "test.txt": pickle.dumps(([[2, 3], [2]], [1, 3]), 0).decode(),
+    },
     "trivago2019": {
         "train.csv": TRIVAGO + "U,s,1541037460,1,search for poi,Newtown,AU,Sydney,mobile,,,\n"
         "U,s,1541037522,2,interaction item image,666856,AU,Sydney,mobile,,,\n"
@@ -116,6 +125,14 @@ EXPECTED: dict[str, list[tuple[Any, Any, str]]] = {
         (0, "bb", "2017-01-01T23:30:00Z"),
         (1, "bb", "2017-01-01T22:59:59Z"),
         (2, "aa", "2017-01-01T23:30:00Z"),
+    ],
+    "recbole": [(7, "a", "2015-06-02T05:50:03.500000Z"), (7, "b", "2015-06-02T05:51:40Z")],
+    "srgnn": [
+        (0, 3, "1970-01-01T00:00:00Z"),
+        (0, 1, "1970-01-01T00:00:01Z"),
+        (1, 1, "1970-01-01T00:00:02Z"),
+        (1, 2, "1970-01-01T00:00:03Z"),
+        (1, 1, "1970-01-01T00:00:04Z"),
     ],
     "trivago2019": [("s", 666856, "2018-11-01T01:58:42Z"), ("s", 109038, "2018-11-01T01:59:02Z")],
 }

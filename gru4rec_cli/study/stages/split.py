@@ -15,7 +15,7 @@ from gru4rec_cli.data.presets import check_fingerprint
 from gru4rec_cli.data.quality.finding import warn_of
 from gru4rec_cli.data.quality.sessions import LONG
 from gru4rec_cli.data.quality.times import EXCHANGED
-from gru4rec_cli.data.reading import Reading, findings_of, read_log
+from gru4rec_cli.data.reading import Reading, findings_of, read_log, read_logs
 from gru4rec_cli.data.split_folder import PART_FILES, verify_split, write_split, write_statistics
 from gru4rec_cli.data.splitting import divide_given, divide_log, given_logs, item_table, split_given, split_log
 from gru4rec_cli.reporting.tables.data import data_table, removals_table
@@ -36,7 +36,7 @@ def _run_on_polars(work: StageWork) -> None:
     data, settings = work.config.data, work.config.split
     readings: dict[str, Reading] = {}
     if data.train is not None and data.test is not None:
-        readings = {part: read_log(str(getattr(data, part)), data, work.progress) for part in ("train", "test")}
+        readings = dict(zip(("train", "test"), read_logs([data.train, data.test], data, work.progress), strict=True))
         _warn(readings, work.config)
         split = split_given(readings["train"].take(), readings["test"].take(), settings, work.progress)
     elif work.config.synthetic:
