@@ -23,6 +23,7 @@ import polars as pl
 from gru4rec_cli.base.errors import StudyError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.events import DataSettings
+from gru4rec_cli.data.filekind import JSON, START, kind_of
 from gru4rec_cli.data.reading import Reading, read_log
 from gru4rec_cli.data.split_folder import verify_split, write_split
 from gru4rec_cli.data.split_settings import SplitSettings
@@ -219,8 +220,13 @@ def divide(reading: Reading, folder: Path) -> None:
 
 
 def expected(case: Case, content: bytes, *, skip: bool) -> list[Event] | None:
+    """Return the events of the reference, or None where it refuses the file, or this begins as no text does."""
     try:
-        return sorted(case.expected(unpacked(content) if case.packed else content, skip=skip))
+        plain = unpacked(content) if case.packed else content
+        kind = kind_of(plain[:START])
+        if kind is not None and not (kind == JSON and "format" in case.settings):
+            return None
+        return sorted(case.expected(plain, skip=skip))
     except BadFileError:
         return None
 
