@@ -13,7 +13,7 @@ from gru4rec_cli.commands.options import AUTHOR, DebugOption, JsonOption, comman
 def export_checkpoint(
     folder: Annotated[Path, typer.Argument(help="A model folder of kind gru4rec or official.")],
     to: Annotated[Path, typer.Option(help="File to write.", show_default=False)],
-    items: Annotated[Path | None, typer.Option(help="items.parquet of the model; default: of its run.")] = None,
+    items: Annotated[Path | None, typer.Option(help="Item table of the model; default: in its folder.")] = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:

@@ -35,6 +35,9 @@ class Sessions:
 
     Session `s` is `items[offsets[s]:offsets[s + 1]]`. An *event* to be predicted is any click but the
     first of its session; events are numbered in this order (`n_targets` of them).
+
+    Raises ValueError if the arrays do not fit together, a session is empty, or an item is outside the vocabulary. So
+    compiled loops need not check what they are given.
     """
 
     items: Int32Array  # (n_events,) index into the vocabulary, or UNSEEN
@@ -46,6 +49,15 @@ class Sessions:
     def __post_init__(self) -> None:
         if self.offsets[0] != 0 or self.offsets[-1] != len(self.items) or len(self.times) != len(self.items):
             raise ValueError("offsets, items and times do not fit together")
+        if (np.diff(self.offsets) < 1).any():
+            raise ValueError("offsets do not ascend: every session has at least one click")
+        if not np.issubdtype(self.items.dtype, np.signedinteger):
+            raise ValueError(f"items are {self.items.dtype}; they are indices: int32")
+        if len(self.items) and (self.items.min() < UNSEEN or self.items.max() >= self.n_items):
+            raise ValueError(
+                f"items are {self.items.min()} to {self.items.max()}; indices are 0 to {self.n_items - 1}, or {UNSEEN} "
+                "for an item that the vocabulary does not hold"
+            )
         if len(self.session_ids) != len(self.offsets) - 1:
             raise ValueError("session_ids and offsets do not fit together")
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder, ScoredLists
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, check_training
 from gru4rec_cli.models.indexes.rules import count_rules, rule_blocks, strongest
 
 
@@ -35,6 +35,7 @@ class Model(ArrayModel[Settings]):
     sequential: ClassVar[bool] = False
 
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        check_training(train)
         anywhere = np.ones(int(train.lengths.max()) - 1)
         order = ItemOrder.by(train.supports())
         rules = strongest(count_rules(train, after=anywhere, before=anywhere), self.settings.pruning, order)

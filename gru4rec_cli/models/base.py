@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
@@ -14,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from gru4rec_cli.base.arrays import Float32Array
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.base.settings import ModelSettings
-from gru4rec_cli.data.sessions import LastEvent, Sessions, Vocabulary, session_of_items
+from gru4rec_cli.data.sessions import UNSEEN, LastEvent, Sessions, Vocabulary, session_of_items
 from gru4rec_cli.evaluation.ranking import best_items
 from gru4rec_cli.evaluation.scores import Block, ItemOrder, ProductBlock, ScoreBlock
 
@@ -67,7 +68,11 @@ class Recommender(Protocol):
         """
 
     def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], Float32Array]:
-        """The `k` best item indices after `history` (item indices), and their scores, best first."""
+        """The `k` best item indices after `history` (item indices, or UNSEEN), and their scores, best first.
+
+        Raises ValueError for an empty history, for an index outside the range and for `k` below 1. For item ids see
+        `FittedModel`.
+        """
 
     def save(self, folder: Path) -> None:
         """Write what `load` needs into `folder`."""
@@ -75,6 +80,12 @@ class Recommender(Protocol):
     @classmethod
     def load(cls, folder: Path, settings: Any) -> Self:
         """The model that `save` wrote."""
+
+
+class Scorer(Protocol):
+    """The part of a `Recommender` that recommending takes."""
+
+    def score(self, sessions: Sessions) -> Iterator[Block]: ...
 
 
 class ArrayModel(ABC, Generic[AnySettings]):
@@ -111,21 +122,58 @@ class ArrayModel(ABC, Generic[AnySettings]):
 
 
 def recommend_by_score(
-    model: "Recommender | ArrayModel[Any]", history: Sequence[int], k: int, n_items: int
+    model: "Scorer", history: Sequence[int], k: int, n_items: int
 ) -> tuple[npt.NDArray[np.int64], Float32Array]:
     """The top `k` of the scores that `model.score` gives after `history`; equal scores in index order.
 
-    Raises ValueError for an empty history.
+    Raises ValueError for an empty history, for an index outside the range and for `k` below 1.
     """
-    *_, block = model.score(history_session(history, n_items))
-    return best_after_last(block, k)
+    if not _is_whole(k) or k < 1:
+        raise ValueError(f"k is {k!r}; it is the number of items to recommend, a whole number from 1 on")
+    *_, block = model.score(_history_session(history, n_items))
+    return best_after_last(block, int(k))
 
 
-def history_session(history: Sequence[int], n_items: int) -> LastEvent:
+def check_training(train: Sessions) -> None:
+    """Check that a model can learn from these sessions.
+
+    Raises:
+        ValueError: there are none, or clicks are on items outside the vocabulary.
+    """
+    if train.n_sessions == 0:
+        raise ValueError("there are no sessions to learn from")
+    if (train.items == UNSEEN).any():
+        raise ValueError("training sessions hold UNSEEN clicks; a model learns from items of its vocabulary only")
+
+
+def check_vocabulary(sessions: Sessions, n_items: int) -> None:
+    """Check that the items of the sessions are numbered as a model's `n_items` may be.
+
+    Raises:
+        ValueError: the vocabulary has another size.
+    """
+    if sessions.n_items != n_items:
+        raise ValueError(
+            f"the sessions have a vocabulary of {sessions.n_items} items, and the model one of {n_items}: item indices "
+            f"are 0 to {n_items - 1}"
+        )
+
+
+def _history_session(history: Sequence[int], n_items: int) -> LastEvent:
     """A history as a session. A placeholder follows, so that its last click is an input like those of `evaluate`."""
     if len(history) == 0:
         raise ValueError("the history is empty; at least one click is needed to recommend from")
+    for item in history:
+        if not _is_whole(item) or not UNSEEN <= item < n_items:
+            raise ValueError(
+                f"the history holds {item!r}; item indices are whole numbers, 0 to {n_items - 1}, or {UNSEEN} for an "
+                "item that the model does not know"
+            )
     return session_of_items(np.array([*history, 0], dtype=np.int32), Vocabulary.of(np.arange(n_items)))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def best_after_last(block: Block, k: int) -> tuple[npt.NDArray[np.int64], Float32Array]:

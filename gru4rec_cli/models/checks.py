@@ -10,6 +10,7 @@ Each check takes a kind and settings that make it small and quick, and raises As
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -190,8 +191,13 @@ def check_a_loaded_model_gives_the_same_ranks(kind: str, settings: Values) -> No
     test, model = _test(), fitted(kind, settings, _train())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        registry.save_model(folder, kind, settings_of(kind, settings), 7, model)
-        assert _ranked(registry.load_model(folder), test) == _ranked(model, test), "a loaded model ranks otherwise"
+        registry.save_model(folder, kind, settings_of(kind, settings), 7, model, test.vocabulary.ids)
+        loaded = registry.load_model(folder)
+        assert _ranked(loaded.model, test) == _ranked(model, test), "a loaded model ranks otherwise"
+        ids, scores = loaded.recommend([35], 40)  # the item of index 3
+        items, expected = model.recommend([3], 40)
+        assert ids.tolist() == (items * 10 + 5).tolist(), "a loaded model recommends other items"
+        assert scores.tolist() == expected.tolist(), "a loaded model recommends with other scores"
         pickles = [path.name for path in folder.iterdir() if path.suffix in (".pkl", ".pt", ".npy")]
         assert not pickles, f"saved as {pickles}, which may hold pickles; use safetensors"
 
@@ -250,12 +256,62 @@ def check_only_a_random_model_depends_on_its_seed(kind: str, settings: Values) -
 def check_an_empty_history_is_refused(kind: str, settings: Values) -> None:
     """Check that `recommend` raises ValueError where there is no click to go by."""
     model = fitted(kind, settings, random_sessions(40, 50, seed=1))
-    refusal = ""
+    assert "history is empty" in _refusal(lambda: model.recommend([], 5)), "recommend does not refuse an empty history"
+
+
+def check_requests_outside_the_range_are_refused(kind: str, settings: Values) -> None:
+    """Check that `recommend` raises ValueError, which names the range, for impossible items and numbers of items."""
+    model = fitted(kind, settings, random_sessions(40, 50, seed=1))
+    recommend: Callable[..., Any] = model.recommend
+    for item in (40, 10**6, UNSEEN - 1, -(10**6), 2**40, 1.5, True, "3", None):
+        refusal = _refusal(partial(recommend, [3, item, 5], 5))
+        assert "0 to 39" in refusal, f"recommend does not refuse {item!r} among 40 items by naming the range"
+    for k in (0, -1, 2.5, True, "5", None):
+        refusal = _refusal(partial(recommend, [3], k))
+        assert "from 1 on" in refusal, f"recommend does not refuse k = {k!r} by naming the range"
+    items, scores = recommend([np.int64(3)], 10**6)
+    assert sorted(items.tolist()) == list(range(40)), "with a large k, recommend does not give every item once"
+    assert len(scores) == 40, "recommend does not give a score for each item"
+
+
+def check_sessions_of_another_vocabulary_are_refused(kind: str, settings: Values) -> None:
+    """Check that `score` raises ValueError if there are more or fewer items than in training."""
+    model = fitted(kind, settings, random_sessions(40, 50, seed=1))
+    for n_items in (39, 41, 1000):
+        sessions = sessions_of([[n_items - 1, 3, n_items - 1]], n_items)
+        refusal = _refusal(partial(_score_all, model, sessions))
+        assert "0 to 39" in refusal, f"score does not refuse sessions over {n_items} items by naming the range"
+
+
+def check_training_needs_known_items(kind: str, settings: Values) -> None:
+    """Check that `fit` raises ValueError for UNSEEN clicks, and where there are no sessions."""
+    model = registry.model_class(kind)(settings_of(kind, settings))
+    unseen = sessions_of([[3, UNSEEN, 5], [1, 2]], 40)
+    assert "UNSEEN" in _refusal(lambda: model.fit(unseen)), "fit does not refuse UNSEEN clicks"
+    nothing = unseen.select(np.zeros(0, dtype=np.int64))
+    assert "no sessions" in _refusal(lambda: model.fit(nothing)), "fit does not refuse to learn from no sessions"
+
+
+def check_no_sessions_have_no_scores(kind: str, settings: Values) -> None:
+    """Check that `score` gives no events for no sessions, and for sessions of one click."""
+    model = fitted(kind, settings, random_sessions(40, 50, seed=1))
+    for sessions in (_test().select(np.zeros(0, dtype=np.int64)), sessions_of([[3], [5]], 40)):
+        n_events = sum(len(block) for block in model.score(sessions))
+        assert n_events == 0, f"score gives {n_events} events for sessions without any"
+
+
+def _score_all(model: Recommender, sessions: Sessions) -> None:
+    for _ in model.score(sessions):
+        pass
+
+
+def _refusal(call: Callable[[], object]) -> str:
+    """Return the message of the ValueError that a call raises, or an empty text."""
     try:
-        model.recommend([], 5)
+        call()
     except ValueError as error:
-        refusal = str(error)
-    assert "history is empty" in refusal, "recommend does not refuse an empty history"
+        return str(error)
+    return ""
 
 
 LEARNING: tuple[Check, ...] = (check_a_sequential_model_learns_a_chain, check_sessions_of_one_click_teach_no_transition)

@@ -9,7 +9,7 @@ from pydantic import Field
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder, ScoredLists
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, check_training
 from gru4rec_cli.models.indexes.rules import count_rules, distinct_items, rule_blocks, strongest
 
 
@@ -38,6 +38,7 @@ class Model(ArrayModel[Settings]):
     sequential: ClassVar[bool] = False
 
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        check_training(train)
         once = distinct_items(train)
         anywhere = np.ones(max(int(once.lengths.max()) - 1, 1))
         both = count_rules(once, after=anywhere, before=anywhere)

@@ -10,7 +10,7 @@ from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder, ScoredLists
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, check_training, check_vocabulary
 from gru4rec_cli.models.indexes.histories import Histories
 from gru4rec_cli.models.indexes.rules import count_rules, rule_blocks
 
@@ -44,6 +44,7 @@ class Model(ArrayModel[Settings]):
     sequential: ClassVar[bool] = True
 
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        check_training(train)
         rules = count_rules(train, after=np.ones(1))
         self.arrays = {"levels": ItemOrder.by(train.supports()).levels}
         if self.settings.order == 2:
@@ -55,6 +56,7 @@ class Model(ArrayModel[Settings]):
         return FitReport(facts={"transitions": len(rules.items)})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
+        check_vocabulary(sessions, len(self.order))
         rules = ScoredLists.of(self.arrays)
         if self.settings.order == 1:
             yield from rule_blocks(sessions, rules, self.order)

@@ -6,7 +6,7 @@ from typing import ClassVar
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
-from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport
+from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport, check_training
 from gru4rec_cli.models.indexes.rules import fixed_order
 
 
@@ -22,8 +22,9 @@ class Model(ArrayModel[Settings]):
     sequential: ClassVar[bool] = False
 
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        check_training(train)
         self.arrays = {"levels": ItemOrder.by(train.supports()).levels}
         return FitReport()
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        yield from fixed_order(sessions.n_targets, self.order)
+        yield from fixed_order(sessions, self.order)

@@ -8,7 +8,7 @@ import numpy as np
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import ScoreBlock, block_ranges
-from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport
+from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport, check_training, check_vocabulary
 from gru4rec_cli.models.indexes.histories import Histories
 
 
@@ -27,11 +27,13 @@ class Model(ArrayModel[Settings]):
     sequential: ClassVar[bool] = False
 
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        check_training(train)
         seed = np.array([context.seed], dtype=np.uint64)
         self.arrays = {"levels": np.zeros(train.n_items, dtype=np.int32), "seed": seed}
         return FitReport()
 
     def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
+        check_vocabulary(sessions, len(self.order))
         from gru4rec_cli.models.indexes.history_loops import hash_histories, hash_items
 
         hashes = hash_histories(Histories.of(sessions), self.arrays["seed"][0])

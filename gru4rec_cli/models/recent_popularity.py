@@ -9,7 +9,7 @@ from pydantic import Field
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
-from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport
+from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport, check_training
 from gru4rec_cli.models.indexes.rules import fixed_order
 
 _MICROSECONDS_PER_DAY = 86_400_000_000
@@ -34,6 +34,7 @@ class Model(ArrayModel[Settings]):
     sequential: ClassVar[bool] = False
 
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        check_training(train)
         since = train.times.max() - self.settings.days * _MICROSECONDS_PER_DAY
         recent = np.bincount(train.items[train.times > since], minlength=train.n_items)
         supports = train.supports()
@@ -41,4 +42,4 @@ class Model(ArrayModel[Settings]):
         return FitReport(facts={"events_in_the_window": int(recent.sum())})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
-        yield from fixed_order(sessions.n_targets, self.order)
+        yield from fixed_order(sessions, self.order)

@@ -16,7 +16,9 @@ from gru4rec_cli.base.names import MODEL_FILE
 from gru4rec_cli.base.settings import ModelSettings
 
 if TYPE_CHECKING:  # loads numba
+    from gru4rec_cli.base.arrays import AnyArray
     from gru4rec_cli.models.base import Recommender
+    from gru4rec_cli.models.fitted import FittedModel
 
 GROUP = "gru4rec_study.models"  # entry points of packages that offer kinds: kind = "package.module"
 
@@ -82,28 +84,36 @@ def _installed_files(module: str) -> set[Path]:
     return own.union(*(import_closure(own, Path(folder)) for folder in folders or ()))
 
 
-def save_model(folder: Path, kind: str, settings: ModelSettings, seed: int, model: "Recommender") -> None:
-    """Write a fitted model so that `load_model` needs nothing but the folder."""
+def save_model(
+    folder: Path, kind: str, settings: ModelSettings, seed: int, model: "Recommender", ids: "AnyArray"
+) -> None:
+    """Write a fitted model so that `load_model` needs nothing but the folder. `ids` are its items', by index, (V,)."""
+    from gru4rec_cli.models.fitted import write_ids
+
     model.save(folder)
+    write_ids(folder, ids)
     described: dict[str, Any] = {"kind": kind, "settings": settings.model_dump(mode="json"), "seed": seed}
     if offered_by := package(kind):
         described["package"] = offered_by
     (folder / MODEL_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 
 
-def load_model(folder: Path) -> "Recommender":
-    """Return the fitted model that `save_model` wrote.
+def load_model(folder: Path) -> "FittedModel":
+    """Return the fitted model that `save_model` wrote, with the ids of its items.
 
     Raises:
-        StageError: no installed package offers its kind.
+        StageError: no installed package offers its kind, or the folder lacks the ids of its items.
     """
+    from gru4rec_cli.models.fitted import FittedModel, read_ids
+
     described = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
     kind = described["kind"]
     if kind not in _offers():
         source = described.get("package", "the package that offers it")
         raise StageError(f"{folder} holds a model of the kind {kind!r}, which is not installed", f"install {source}")
     settings = settings_class(kind).model_validate_json(json.dumps(described["settings"]))
-    return model_class(kind).load(folder, settings)
+    model = model_class(kind).load(folder, settings)
+    return FittedModel(kind, settings, described["seed"], model, read_ids(folder))
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import ClassVar
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, check_training, check_vocabulary
 from gru4rec_cli.models.indexes.histories import Histories
 
 _EVENTS_AT_ONCE = 1 << 14
@@ -24,10 +24,12 @@ class Model(ArrayModel[Settings]):
     sequential: ClassVar[bool] = False
 
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        check_training(train)
         self.arrays = {"levels": ItemOrder.by(train.supports()).levels}
         return FitReport()
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
+        check_vocabulary(sessions, len(self.order))
         from gru4rec_cli.models.indexes.history_loops import count_clicks
 
         for start, histories in Histories.of(sessions).blocks(_EVENTS_AT_ONCE):

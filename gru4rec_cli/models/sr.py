@@ -8,7 +8,7 @@ from pydantic import Field
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder, ScoredLists
-from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport
+from gru4rec_cli.models.base import FALLBACK, ArrayModel, FitContext, FitReport, check_training
 from gru4rec_cli.models.indexes.rules import count_rules, rule_blocks, strongest
 from gru4rec_cli.models.indexes.weights import Weighting, weights_by_step
 
@@ -39,6 +39,7 @@ class Model(ArrayModel[Settings]):
     sequential: ClassVar[bool] = True
 
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        check_training(train)
         order = ItemOrder.by(train.supports())
         weights = weights_by_step(self.settings.weighting, self.settings.steps)
         rules = strongest(count_rules(train, after=weights), self.settings.pruning, order)

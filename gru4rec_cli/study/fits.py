@@ -91,7 +91,7 @@ def _fit(work: StageWork, fit: Fit, key: str, train: Sessions, valid: Sessions |
     fresh = work.folder / f".{fit.name}.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    registry.save_model(fresh, entry.kind, entry.settings, fit.seed, model)
+    registry.save_model(fresh, entry.kind, entry.settings, fit.seed, model, train.vocabulary.ids)
     write_json(fresh / FIT_FILE, {"curve": report.curve, "facts": report.facts})
     package = registry.package(entry.kind)
     made_by = {"package": package} if package else {}

@@ -1,14 +1,16 @@
 """Every check can fail: a model with one fault does not pass it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.data.sessions import Sessions, Vocabulary, last_known_items
 from gru4rec_cli.evaluation.scores import ScoreBlock
 from gru4rec_cli.models import checks, markov, popularity, random, registry
+from gru4rec_cli.models.base import FitContext, FitReport
 
 Fault = Callable[[Any, Sessions, Any], Any]  # model, sessions, scores (n_targets, V) → faulty scores
 
@@ -40,6 +42,11 @@ def by_unseen(model: Any, sessions: Sessions, scores: Any) -> Any:
     return scores
 
 
+def no_number_after_unseen_clicks(model: Any, sessions: Sessions, scores: Any) -> Any:
+    scores[last_known_items(sessions) < 0] = np.nan
+    return scores
+
+
 class Described(markov.Model):
     description = "no sentence"
 
@@ -60,6 +67,35 @@ class OtherRecommendations(markov.Model):
 class EmptyHistory(markov.Model):
     def recommend(self, history: Sequence[int], k: int) -> Any:
         return super().recommend(history or [0], k)
+
+
+class AnyRequest(markov.Model):
+    def recommend(self, history: Sequence[int], k: int) -> Any:
+        return super().recommend([item if item in range(40) else 0 for item in history], k)
+
+
+class AnyNumber(markov.Model):
+    def recommend(self, history: Sequence[int], k: int) -> Any:
+        return super().recommend(history, k if isinstance(k, int) and k > 0 else 1)
+
+
+class AnyVocabulary(markov.Model):
+    def score(self, sessions: Sessions) -> Iterator[Any]:
+        few = sessions.items % len(self.order)
+        yield from super().score(replace(sessions, items=few, vocabulary=Vocabulary.of(np.arange(len(self.order)))))
+
+
+class AnyTraining(markov.Model):
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        known = replace(train, items=np.maximum(train.items, 0))
+        return super().fit(known, context) if train.n_sessions else FitReport()
+
+
+class OneMore(markov.Model):
+    def score(self, sessions: Sessions) -> Iterator[Any]:
+        if sessions.n_targets == 0:
+            yield ScoreBlock(0, np.zeros((1, sessions.n_items), dtype=np.float32))
+        yield from super().score(sessions)
 
 
 class Forgetting(markov.Model):
@@ -87,6 +123,11 @@ FAULTS: dict[str, type[Any]] = {
     "recommend_gives_the_top_of_the_scores": OtherRecommendations,
     "only_earlier_clicks_are_looked_at": scoring(by_next_click),
     "a_loaded_model_gives_the_same_ranks": Forgetting,
+    "a_history_of_unseen_clicks_ranks_every_item": scoring(no_number_after_unseen_clicks),
+    "requests_outside_the_range_are_refused": AnyRequest,
+    "sessions_of_another_vocabulary_are_refused": AnyVocabulary,
+    "training_needs_known_items": AnyTraining,
+    "no_sessions_have_no_scores": OneMore,
     "a_sequential_model_learns_a_chain": Sequential,
     "unseen_clicks_are_passed_over": scoring(by_unseen),
     "the_same_seed_gives_the_same_model": scoring(lambda m, s, x: x + np.float32(np.random.default_rng().random())),
@@ -101,3 +142,20 @@ def test_a_model_with_one_fault_does_not_pass(name: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(registry, "model_class", lambda _: FAULTS[name])
     with pytest.raises(AssertionError):
         getattr(checks, f"check_{name}")(kind, {})
+
+
+def test_a_metric_that_falls_with_the_cutoff_does_not_pass(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(checks, "metric_values", lambda rank, name, k: (rank <= k) / k)
+    with pytest.raises(AssertionError, match="falls"):
+        checks.check_metrics_grow_with_the_cutoff("markov", {})
+
+
+def test_every_check_has_a_fault():
+    faults = {f"check_{name}" for name in FAULTS} | {"check_metrics_grow_with_the_cutoff"}
+    assert {check.__name__ for check in checks.CHECKS} == faults
+
+
+def test_a_model_that_takes_any_number_of_items_does_not_pass(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "model_class", lambda _: AnyNumber)
+    with pytest.raises(AssertionError, match="k = 0"):
+        checks.check_requests_outside_the_range_are_refused("markov", {})

@@ -12,7 +12,7 @@ from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.base.threads import in_threads
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder
-from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport
+from gru4rec_cli.models.base import ArrayModel, FitContext, FitReport, check_training, check_vocabulary
 from gru4rec_cli.models.indexes.histories import Histories
 from gru4rec_cli.models.indexes.neighbours import NeighbourIndex, Voting, Workspace
 
@@ -44,11 +44,13 @@ class NeighbourModel(ArrayModel[AnyNeighbourSettings], Generic[AnyNeighbourSetti
         """Return how neighbours are chosen, and what their votes weigh."""
 
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        check_training(train)
         index = build_index(train, self.settings.sample_size)
         self.arrays = {"levels": ItemOrder.by(train.supports()).levels, **index._asdict()}
         return FitReport(facts={"sessions": len(index.end_times), "indexed_clicks": len(index.item_sessions)})
 
     def score(self, sessions: Sessions) -> Iterator[CandidateBlock]:
+        check_vocabulary(sessions, len(self.order))
         yield from in_threads(self._score, Histories.of(sessions).blocks(_EVENTS_AT_ONCE))
 
     def _score(self, block: tuple[int, Histories]) -> CandidateBlock:

@@ -13,6 +13,7 @@ from gru4rec_cli.base.arrays import Float32Array, Float64Array, Int32Array, Int6
 from gru4rec_cli.base.threads import in_threads, thread_count
 from gru4rec_cli.data.sessions import Sessions, last_known_items
 from gru4rec_cli.evaluation.scores import CandidateBlock, ItemOrder, ScoredLists
+from gru4rec_cli.models.base import check_vocabulary
 
 _EVENTS_AT_ONCE = 1 << 20  # in a block of candidates: events that share a list are counted together
 _PARTS_PER_THREAD = 8  # of the items, since popular ones take longer
@@ -69,13 +70,15 @@ def strongest(rules: ScoredLists, most: int | None, order: ItemOrder) -> ScoredL
 
 def rule_blocks(sessions: Sessions, rules: ScoredLists, order: ItemOrder) -> Iterator[CandidateBlock]:
     """Yield, for every event, the rules of the last click of its history that the training data holds."""
+    check_vocabulary(sessions, len(order))
     yield from _list_blocks(last_known_items(sessions).astype(np.int64), rules, order)
 
 
-def fixed_order(n_events: int, order: ItemOrder) -> Iterator[CandidateBlock]:
+def fixed_order(sessions: Sessions, order: ItemOrder) -> Iterator[CandidateBlock]:
     """Yield events without candidates: the same order of all items after every history."""
+    check_vocabulary(sessions, len(order))
     empty = ScoredLists(np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32))
-    yield from _list_blocks(np.full(n_events, -1, dtype=np.int64), empty, order)
+    yield from _list_blocks(np.full(sessions.n_targets, -1, dtype=np.int64), empty, order)
 
 
 def _list_blocks(rows: Int64Array, lists: ScoredLists, order: ItemOrder) -> Iterator[CandidateBlock]:

@@ -14,7 +14,7 @@ from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.metrics import metric_values
 from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
 from gru4rec_cli.evaluation.scores import ProductBlock
-from gru4rec_cli.models.base import FitContext, FitReport, best_after_last, history_session
+from gru4rec_cli.models.base import FitContext, FitReport, check_training, check_vocabulary, recommend_by_score
 from gru4rec_cli.models.neural.devices import describe_device, ranking_device
 from gru4rec_cli.models.neural.scoring import score_states
 from gru4rec_cli.models.neural.settings import NeuralSettings
@@ -53,7 +53,9 @@ class NeuralModel(ABC, Generic[AnyNeural]):
         Raises:
             UsageError: there are no validation sessions, or no such device.
             CheckError: the training diverged.
+            ValueError: there are no training sessions, or they hold UNSEEN clicks.
         """
+        check_training(train)
         learner = self.learner(train, context.seed)
         trainer = Trainer(learner, self.settings, context.seed, self._validate_on(context.valid))
         self._place(trainer.run(progress=context.progress, checkpoints=context.checkpoints))
@@ -86,13 +88,13 @@ class NeuralModel(ABC, Generic[AnyNeural]):
 
     def score(self, sessions: Sessions) -> Iterator[ProductBlock]:
         """Yield the scores of every event of `sessions` in blocks; see `Recommender`."""
+        check_vocabulary(sessions, len(self.parameters[self.item_matrix]))
         items, bias = self.parameters[self.item_matrix], self.parameters[self.bias] if self.bias else None
         yield from score_states(self.states, sessions, items, bias)
 
     def recommend(self, history: Sequence[int], k: int) -> tuple[Int64Array, Float32Array]:
         """Return the `k` best items after a history, and their scores; see `Recommender`."""
-        *_, block = self.score(history_session(history, len(self.parameters[self.item_matrix])))
-        return best_after_last(block, k)
+        return recommend_by_score(self, history, k, len(self.parameters[self.item_matrix]))
 
     def save(self, folder: Path) -> None:
         """Write the parameters into `folder`."""

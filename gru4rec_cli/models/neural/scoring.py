@@ -34,6 +34,8 @@ def score_states(
 
 def _groups(sessions: Sessions) -> Iterator[Int64Array]:
     """Yield consecutive sessions whose states are computed together."""
+    if sessions.n_sessions == 0:
+        return
     number = np.cumsum(sessions.lengths - 1) // _EVENTS_AT_ONCE
     starts = np.flatnonzero(np.diff(number, prepend=-1))
     for start, stop in zip(starts, [*starts[1:], sessions.n_sessions], strict=True):

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from gru4rec_cli.base.errors import DataError, StageError, UsageError
@@ -46,8 +47,7 @@ def import_checkpoint(path: Path, folder: Path) -> dict[str, Any]:
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    registry.save_model(partial, "gru4rec", settings, _SEED, model)
-    pl.DataFrame({ITEM: header["ids"]}).write_parquet(partial / ITEMS_FILE)
+    registry.save_model(partial, "gru4rec", settings, _SEED, model, np.array(header["ids"]))
     if folder.exists():
         folder.rmdir()
     partial.rename(folder)
@@ -63,8 +63,8 @@ def _tensors(weights: dict[str, Any]) -> dict[str, Any]:
 def export_checkpoint(folder: Path, path: Path, items: Path | None = None) -> dict[str, Any]:
     """Write a fitted model of kind `gru4rec` or `official` as the author's code saves one. Returns what was written.
 
-    `items` is the item table of its vocabulary: by default `items.parquet` in the folder, or that of the folder's run.
-    Item ids become text, as his `run.py` reads them.
+    `items` is the item table of its vocabulary: by default `items.parquet` in the folder. Item ids become text, as his
+    `run.py` reads them.
 
     Raises:
         DataError: the folder holds no fitted model, or there is no item table.
@@ -83,7 +83,7 @@ def export_checkpoint(folder: Path, path: Path, items: Path | None = None) -> di
     if len(ids) != len(weights["output_bias"]):
         raise StageError(
             f"the item table has {len(ids)} items and the model {len(weights['output_bias'])}",
-            "give the items.parquet of the run's split: --items FILE",
+            "give the item table that the model was fitted on: --items FILE",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial").absolute()
@@ -98,10 +98,7 @@ def export_checkpoint(folder: Path, path: Path, items: Path | None = None) -> di
 
 def _item_ids(folder: Path, items: Path | None) -> list[str]:
     """Item ids in index order, as text."""
-    places = [items] if items else [folder / ITEMS_FILE, folder.absolute().parents[1] / "split" / ITEMS_FILE]
-    for place in places:
-        if place.is_file():
-            return [str(item) for item in pl.read_parquet(place, columns=[ITEM])[ITEM].to_list()]
-    raise DataError(
-        f"there is no item table at {places[-1]}", "give the items.parquet of the run's split: --items FILE"
-    )
+    path = items or folder / ITEMS_FILE
+    if path.is_file():
+        return [str(item) for item in pl.read_parquet(path, columns=[ITEM])[ITEM].to_list()]
+    raise DataError(f"there is no item table at {path}", "give the one that the model was fitted on: --items FILE")

@@ -11,7 +11,15 @@ from gru4rec_cli.base.progress import SILENT, Progress, Task
 from gru4rec_cli.base.threads import training_threads
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.scores import ScoreBlock, block_ranges
-from gru4rec_cli.models.base import FitContext, FitReport, load_arrays, recommend_by_score, save_arrays
+from gru4rec_cli.models.base import (
+    FitContext,
+    FitReport,
+    check_training,
+    check_vocabulary,
+    load_arrays,
+    recommend_by_score,
+    save_arrays,
+)
 from gru4rec_cli.models.neural.divergence import advice_on
 from gru4rec_cli.models.official.fetching import read_pin
 from gru4rec_cli.models.official.messages import Arrays, Message
@@ -40,6 +48,7 @@ class Model:
 
         Raises `CheckError` where the loss is no longer a number, `ExternalError` where the author's code fails.
         """
+        check_training(train)
         answers = self._running().ask(
             "fit",
             _events(train),
@@ -119,6 +128,7 @@ class Model:
         return worker
 
     def score(self, sessions: Sessions) -> Iterator[ScoreBlock]:
+        check_vocabulary(sessions, len(self.weights["output_bias"]))
         if sessions.n_targets == 0:
             return
         _, rows = next(block_ranges(_MANY, sessions.n_items))

@@ -91,12 +91,13 @@ def test_only_our_gru4rec_has_the_setting():
 def test_a_model_trained_elsewhere_loads_and_scores_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     small: dict[str, Any] = {"layers": (4,), "epochs": 1, "batch_size": 8, "n_sample": 4}
     model = Model(Settings(**small))
-    report = model.fit(random_sessions(9, 40, seed=0))
+    train = random_sessions(9, 40, seed=0)
+    report = model.fit(train)
     assert report.facts["device"] == "cpu"
     machine(monkeypatch, gpus=0)
-    registry.save_model(tmp_path, "gru4rec", Settings(**small, device="cuda:3"), 1, model)
+    registry.save_model(tmp_path, "gru4rec", Settings(**small, device="cuda:3"), 1, model, train.vocabulary.ids)
     assert read_json(tmp_path / "model.json")["settings"]["device"] == "cuda:3"
-    items, scores = registry.load_model(tmp_path).recommend([1, 2], 3)
+    items, scores = registry.load_model(tmp_path).model.recommend([1, 2], 3)
     expected = model.recommend([1, 2], 3)
     assert items.tolist() == expected[0].tolist()
     assert scores.tolist() == expected[1].tolist()

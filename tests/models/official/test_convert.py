@@ -110,8 +110,8 @@ def a_model(**settings: Any) -> gru4rec.Model:
 
 def save(model: gru4rec.Model, folder: Path) -> Path:
     folder.mkdir()
-    registry.save_model(folder, "gru4rec", model.settings, 1, model)
-    pl.DataFrame({"item_id": [f"item {index}" for index in range(40)]}).write_parquet(folder / "items.parquet")
+    ids = np.array([f"item {index}" for index in range(40)])
+    registry.save_model(folder, "gru4rec", model.settings, 1, model, ids)
     return folder
 
 

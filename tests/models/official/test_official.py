@@ -117,7 +117,7 @@ def test_an_item_without_training_clicks_is_ranked_last():
 
 def test_a_model_folder_holds_no_pickle(tmp_path: Path):
     model = model_of(random_sessions(12, 30, seed=3))
-    registry.save_model(tmp_path, "official", model.settings, 42, model)
+    registry.save_model(tmp_path, "official", model.settings, 42, model, np.arange(40))
     assert {path.name for path in tmp_path.iterdir()} == {"model.json", "weights.safetensors"}
 
 
