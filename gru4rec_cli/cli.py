@@ -30,11 +30,6 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Show the versi
 
 def main() -> None:
     """Run `gru4rec-study`."""
-    # Threads that wait for each other sleep instead of spinning: where another process needs a core, spinning made
-    # ranking fifteen times slower. Must be set before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # What Polars frees goes back to the system: 42 million clicks then take 1.9 GB, and 2.6 GB as it is by default.
-    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
     try:
         app(prog_name="gru4rec-study")
     except KeyboardInterrupt:

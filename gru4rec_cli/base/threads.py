@@ -1,11 +1,13 @@
 """How many threads compute, and a plain way to share work among them."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 Work = TypeVar("Work")
@@ -62,18 +64,43 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+_few = threading.Lock()
+_before: list[int] = []  # torch's threads outside `one_torch_thread`, once for every caller inside
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch compute on one thread meanwhile, for work of a few milliseconds.
+
+    Where other processes need the cores, threads that wait for each other make such work ten times slower. Several
+    threads may be inside at once.
+    """
+    import torch
+
+    with _few:
+        _before.append(_before[0] if _before else torch.get_num_threads())
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with _few:
+            torch.set_num_threads(_before.pop())
+
+
 def in_threads(function: Callable[[Work], Result], work: Iterable[Work]) -> Iterator[Result]:
     """`function` of every piece of work, in order, computed in threads a few pieces ahead.
 
     `function` must release the interpreter's lock while it computes, or nothing is gained.
     """
+    pieces = iter(work)
+    first = list(islice(pieces, 2))
     threads = thread_count()
-    if threads == 1:
-        yield from map(function, work)
+    if threads == 1 or len(first) < 2:
+        yield from map(function, chain(first, pieces))
         return
     with ThreadPoolExecutor(threads) as pool:
         ahead: deque[Future[Result]] = deque()
-        for piece in work:
+        for piece in chain(first, pieces):
             ahead.append(pool.submit(function, piece))
             if len(ahead) > 2 * threads:
                 yield ahead.popleft().result()

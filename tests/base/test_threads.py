@@ -5,11 +5,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from gru4rec_cli.base.threads import ahead, in_threads, limit_threads, thread_count, training_threads
+from gru4rec_cli.base.threads import (
+    ahead,
+    in_threads,
+    limit_threads,
+    one_torch_thread,
+    thread_count,
+    torch_threads,
+    training_threads,
+)
 from tests.small import SMALL, write_config
 
 
@@ -80,3 +89,40 @@ print("THREADS", told.threads)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"THREADS {threads}" in done.stdout
+
+
+def test_one_torch_thread_ends_where_it_began():
+    """Fault 13: also if threads are inside at the same time."""
+    import torch
+
+    with torch_threads(2):
+        inside = threading.Barrier(2)
+
+        def work(_: int) -> int:
+            with one_torch_thread():
+                inside.wait(timeout=60)
+                count = torch.get_num_threads()
+                inside.wait(timeout=60)
+            return count
+
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(work, range(2))) == [1, 1]
+        with one_torch_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+
+
+def test_programs_have_the_wait_policy_of_the_command():
+    """Fault 13: it is set when the package is imported, before torch is; a policy of the user's is kept."""
+    script = "import os, gru4rec_cli.models.registry; print(os.environ['OMP_WAIT_POLICY'])"
+    for given, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        variables = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        variables |= {"OMP_WAIT_POLICY": given} if given else {}
+        done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected
+
+
+def test_a_single_piece_of_work_is_done_in_the_thread_that_asks():
+    """Fault 13: passing it to another thread takes longer than a recommendation."""
+    assert list(in_threads(lambda _: threading.current_thread(), [1])) == [threading.current_thread()]
+    assert list(in_threads(lambda piece: piece, [])) == []

@@ -67,3 +67,28 @@ def test_arrays_that_do_not_fit_together_are_refused():
         Sessions(items, np.array([0, 2]), times, np.zeros(1), Vocabulary.of(np.arange(2)))
     with pytest.raises(ValueError, match="do not fit together"):
         Sessions(items, np.array([0, 3]), times, np.zeros(2), Vocabulary.of(np.arange(2)))
+
+
+@pytest.mark.parametrize("item", [-2, -(2**31), 3, 2**31 - 1])
+def test_items_outside_the_range_are_refused(item: int):
+    """Fault 10: compiled loops index by them."""
+    items = np.array([0, item, 2], dtype=np.int32)
+    with pytest.raises(ValueError, match="indices are 0 to 2, or -1"):
+        Sessions(items, np.array([0, 3]), np.arange(3), np.array([1]), Vocabulary.of(np.arange(3)))
+
+
+@pytest.mark.parametrize("offsets", [[0, 2, 2, 3], [0, 3, 2, 3], [0, 0, 3]])
+def test_sessions_without_clicks_are_refused(offsets: list[int]):
+    """Fault 10: an empty session has no last click."""
+    numbers = np.arange(len(offsets) - 1)
+    with pytest.raises(ValueError, match="at least one click"):
+        Sessions(np.zeros(3, dtype=np.int32), np.array(offsets), np.arange(3), numbers, Vocabulary.of(np.arange(3)))
+
+
+def test_items_that_are_no_indices_are_refused():
+    """Fault 10: numbers with a fraction, or without a sign for UNSEEN."""
+    for dtype in (np.float64, np.uint32):
+        with pytest.raises(ValueError, match="they are indices"):
+            Sessions(
+                np.zeros(3, dtype=dtype), np.array([0, 3]), np.arange(3), np.array([1]), Vocabulary.of(np.arange(3))
+            )

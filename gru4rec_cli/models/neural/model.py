@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gru4rec_cli.base.arrays import Float32Array, Int64Array
 from gru4rec_cli.base.errors import UsageError
+from gru4rec_cli.base.threads import one_torch_thread
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.metrics import metric_values
 from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
@@ -94,7 +95,8 @@ class NeuralModel(ABC, Generic[AnyNeural]):
 
     def recommend(self, history: Sequence[int], k: int) -> tuple[Int64Array, Float32Array]:
         """Return the `k` best items after a history, and their scores; see `Recommender`."""
-        return recommend_by_score(self, history, k, len(self.parameters[self.item_matrix]))
+        with one_torch_thread():
+            return recommend_by_score(self, history, k, len(self.parameters[self.item_matrix]))
 
     def save(self, folder: Path) -> None:
         """Write the parameters into `folder`."""
