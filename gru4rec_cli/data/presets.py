@@ -69,7 +69,8 @@ def _sr_gnn(share: str) -> dict[str, Any]:
 
 _YOOCHOOSE = _counts((29_107_309, 7_597_703), (71_849, 15_854), 34_858)
 _YOOCHOOSE_TIMES = {"whole_seconds": True, "equal_times": "item"}
-_SR_GNN_YOOCHOOSE = {"whole_seconds": True, "session_time": "last_row"}
+_CLICKS = {"files": ["yoochoose-clicks.dat"]}
+_SR_GNN_YOOCHOOSE = _CLICKS | {"whole_seconds": True, "session_time": "last_row"}
 
 PRESETS = {
     "yoochoose": Preset(
@@ -101,7 +102,7 @@ PRESETS = {
         {"equal_times": "item"},
     ),
     "rsc15": Preset(
-        "yoochoose", PAPER_2016 | {"test": 1.0}, _counts((31_637_239, 7_966_257), (71_222, 15_324), 37_483)
+        "yoochoose", PAPER_2016 | {"test": 1.0}, _counts((31_637_239, 7_966_257), (71_222, 15_324), 37_483), _CLICKS
     ),
     "diginetica-srgnn": Preset(
         "diginetica",

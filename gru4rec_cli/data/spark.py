@@ -18,7 +18,7 @@ from pydantic import Field
 from gru4rec_cli.base.errors import ExternalError, UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.settings import Settings
-from gru4rec_cli.data.engine import ROW, Table
+from gru4rec_cli.data.engine import PAIR, ROW, SessionOrder, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -35,7 +35,7 @@ appender.console.target = SYSTEM_ERR
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n
 """  # by default, Spark logs every step
-_START = "session start"
+_START, _FIRST = "session start", "session's first row"
 
 
 class SparkSettings(Settings):
@@ -48,13 +48,20 @@ class SparkSettings(Settings):
 
 
 class SparkEngine:
-    """Keeps events on the disks of Spark, in no order; a session's events are sorted where order counts."""
+    """Keeps events on the disks of Spark, in no order; a session's events are sorted where order counts.
+
+    Sessions that start at the same time are visited by id or, with `sessions_by="file"`, in the order of their ROW.
+    """
+
+    def __init__(self, sessions_by: SessionOrder = "id") -> None:
+        self._sessions_by = sessions_by
 
     def compute(self, table: Table) -> Table:
         return _lazy(computed(table.to_native()))
 
     def choice(self, events: Table, predicate: nw.Expr) -> Table:
-        return events.filter(predicate).select(SESSION, ITEM, TIME, ROW)
+        columns = [name for name in (SESSION, ITEM, TIME, ROW, PAIR) if name in events.collect_schema()]
+        return events.filter(predicate).select(columns)
 
     def chosen(self, events: Table, choice: Table) -> Table:
         return self.compute(choice)
@@ -77,8 +84,9 @@ class SparkEngine:
         return joined.with_columns(nw.col(name) + nw.col(_START)).drop(_START)
 
     def visiting_order(self, events: Table) -> "DataFrame":
-        start = nw.col(TIME).min().over(SESSION).alias(_START)
-        ordered = events.with_columns(start).sort(_START, SESSION, TIME, ROW).select(SESSION, ITEM, TIME)
+        first = nw.col(ROW).min().over(SESSION) if self._sessions_by == "file" else nw.col(SESSION)
+        starts = events.with_columns(nw.col(TIME).min().over(SESSION).alias(_START), first.alias(_FIRST))
+        ordered = starts.sort(_START, _FIRST, TIME, ROW).select(SESSION, ITEM, TIME)
         frame: DataFrame = ordered.to_native()
         return frame
 

@@ -15,8 +15,8 @@ from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import Dialect
-from gru4rec_cli.data.engine import ROW, Table
-from gru4rec_cli.data.eventfile import EventFile, FileCounts
+from gru4rec_cli.data.engine import PAIR, RANK, ROW, Table
+from gru4rec_cli.data.eventfile import DAY, WANTED, EventFile, FileCounts
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.reading import event_file, facts_of, files_to_read, layout_for, make_sessions
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 POLARS = "data.engine: polars names the line and what is wrong with it, or skips bad rows"
 
-_WANTED, _BAD, _FILE, _LINE, _DAY = "wanted", "bad", "file", "line", "day"
+_BAD, _FILE, _LINE, _FIRST = "bad", "file", "line", "first row"
 _FILE_BITS, _SPLIT_BITS = 43, 33  # of ROW: bytes before the place of a row; rows of a task, as Spark numbers them
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _ISO = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)$"
@@ -36,13 +36,13 @@ _ISO = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)$"
 
 @dataclass(frozen=True)
 class _FileEvents:
-    events: "DataFrame"  # SESSION, ITEM, TIME, ROW, typed
+    events: "DataFrame"  # SESSION, ITEM, TIME, ROW, DAY, WANTED, typed; those of other types, too
     rows: int
     other: Counts
 
 
 def read_log(session: "SparkSession", source: str | Path, settings: DataSettings) -> tuple[Table, dict[str, Any]]:
-    """Return events with ROW, and the facts that `reading.read_log` returns.
+    """Return events with ROW (and PAIR, if the settings ask), and the facts that `reading.read_log` returns.
 
     Raises:
         DataError: a file is missing, unreadable or empty, or a row is bad.
@@ -51,13 +51,59 @@ def read_log(session: "SparkSession", source: str | Path, settings: DataSettings
     read = []
     for number, path in enumerate(files_to_read(source, settings)):
         read.append(_read(session, event_file(path, layout, settings), layout, number))
-    text = [name for name in (SESSION, ITEM) if len({dict(found.events.dtypes)[name] for found in read}) > 1]
-    joined: DataFrame | None = None
-    for found in read:
-        events = found.events.withColumns({name: found.events[name].cast("string") for name in text})
-        joined = events if joined is None else joined.unionByName(events)
-    made, facts = make_sessions(engine, engine.compute(nw.from_native(joined)), layout, settings.sessions)
+    logs = [found.events for found in read]
+    events = _with_time_rules(_joined(_paired(logs) if settings.shared_row_numbers else logs), settings)
+    made, facts = make_sessions(engine, engine.compute(nw.from_native(events)), layout, settings.sessions)
     return made, facts_of(settings, [FileCounts(found.rows, found.other) for found in read], facts)
+
+
+def _joined(logs: list["DataFrame"]) -> "DataFrame":
+    """One log; ids as text where those of one file are not integers."""
+    text = [name for name in (SESSION, ITEM) if len({dict(log.dtypes)[name] for log in logs}) > 1]
+    joined, *others = [log.withColumns({name: log[name].cast("string") for name in text}) for log in logs]
+    for log in others:
+        joined = joined.unionByName(log)
+    return joined
+
+
+def _paired(logs: list["DataFrame"]) -> list["DataFrame"]:
+    """The logs with PAIR, as `reading` adds it."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as sf
+
+    if len(logs) < 2:
+        return logs
+    shared, number = min(log.count() for log in logs), sf.row_number().over(Window.orderBy(ROW)) - 1
+    return [log.withColumn(PAIR, sf.when(number < shared, number)) for log in logs]
+
+
+def _with_time_rules(log: "DataFrame", settings: DataSettings) -> "DataFrame":
+    """The log after the rules about times and their order, as `reading` applies them; a new ROW holds the order."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as sf
+
+    in_session = Window.partitionBy(SESSION)
+    rank = {"file": sf.lit(0), "item": sf.col(ITEM), "first_seen": sf.min(ROW).over(Window.partitionBy(ITEM))}
+    dated, has_days = settings.session_time == "last_row", DAY in log.columns
+    log = log.withColumn(RANK, rank[settings.equal_times])
+    if settings.whole_seconds:
+        log = log.withColumn(TIME, sf.col(TIME) - sf.col(TIME) % times.MICROSECONDS_PER_SECOND)
+    if dated:
+        log = log.withColumn(DAY, sf.max_by(DAY if has_days else TIME, ROW).over(in_session))
+    used = (
+        sf.col(WANTED)
+        if settings.sessions.gap_over == "kept"
+        else sf.col(SESSION).isNotNull() & sf.col(TIME).isNotNull()
+    )
+    log = log.filter(used)
+    if settings.equal_times != "file" or (dated and has_days):
+        ordered = log.withColumn(_FIRST, sf.min(ROW).over(in_session)).orderBy(_FIRST, TIME, RANK, ROW)
+        log = computed(ordered.withColumn(ROW, sf.monotonically_increasing_id()))
+    if dated:
+        log = log.withColumn(TIME, sf.col(DAY))
+    extra = [name for name in (PAIR,) if name in log.columns]
+    extra += [WANTED] if settings.sessions.gap_over == "all" else []
+    return log.select(SESSION, ITEM, TIME, ROW, *extra)
 
 
 def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int) -> _FileEvents:
@@ -74,28 +120,29 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
     columns = {
         **{name: _text_id(column) for name, column in ids.items()},
         TIME: time,
-        _DAY: _instant(sf.col(_quoted(layout.day))) if layout.day is not None else sf.lit(None).cast("bigint"),
-        _WANTED: keeps,
+        DAY: _instant(sf.col(_quoted(layout.day))) if layout.day is not None else sf.lit(None).cast("bigint"),
+        WANTED: keeps,
         _BAD: sf.col(_BAD),
         _LINE: sf.col(_LINE),
         ROW: sf.col(ROW) + sf.lit(number << _FILE_BITS),
     }
     events = raw.select([column.alias(name) for name, column in columns.items()])
     if layout.day is not None:
-        first = sf.min(_DAY).over(Window.partitionBy(SESSION))
-        events = events.withColumn(TIME, sf.when(sf.col(_DAY).isNotNull(), first + sf.col(TIME)))
+        first = sf.min(DAY).over(Window.partitionBy(SESSION))
+        events = events.withColumn(TIME, sf.when(sf.col(DAY).isNotNull(), first + sf.col(TIME)))
     events = computed(events)
     counts = events.agg(
         sf.count("*").alias("rows"),
-        sf.count_if(_WANTED).alias("wanted"),
+        sf.count_if(WANTED).alias("wanted"),
         sf.count_if(_BAD).alias("broken"),
-        *(sf.count_if(sf.col(_WANTED) & sf.col(name).isNotNull() & _plain(name).isNull()).alias(name) for name in ids),
-        sf.count_if(sf.col(_WANTED) & _lacks()).alias("lacking"),
+        *(sf.count_if(sf.col(WANTED) & sf.col(name).isNotNull() & _plain(name).isNull()).alias(name) for name in ids),
+        sf.count_if(sf.col(WANTED) & _lacks(layout)).alias("lacking"),
+        sf.count_if(sf.col(WANTED) & sf.col(ITEM).isNull()).alias("blank"),
     ).first()
     if counts is None or not counts["rows"]:
         raise DataError(f"{file.path}: holds no events", "is this the right file?")
     if counts["broken"] or counts["lacking"]:
-        wrong = events.filter(sf.col(_BAD) | (sf.col(_WANTED) & _lacks())).orderBy(ROW).select(_LINE).first()
+        wrong = events.filter(sf.col(_BAD) | (sf.col(WANTED) & _lacks(layout))).orderBy(ROW).select(_LINE).first()
         shown = "" if wrong is None else f", the first of them {wrong[0][:60]!r}"
         count = max(counts["broken"], counts["lacking"])
         raise DataError(f"{file.path}: {count} rows lack an id or a time or are no records{shown}", POLARS)
@@ -105,12 +152,11 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
             f"the event types are in column {layout.kind!r}; name those to keep in data.events",
         )
     typed = {name: sf.col(name) if counts[name] else _plain(name) for name in ids}
+    if counts["blank"]:
+        typed[ITEM] = sf.coalesce(sf.col(ITEM), sf.lit(""))
     events = events.withColumns(typed)
-    return _FileEvents(
-        events.filter(_WANTED).select(SESSION, ITEM, TIME, ROW),
-        counts["rows"],
-        _other(events, counts["rows"] - counts["wanted"]),
-    )
+    kept = events.select(SESSION, ITEM, TIME, ROW, WANTED, *([DAY] if layout.day is not None else []))
+    return _FileEvents(kept, counts["rows"], _other(events, counts["rows"] - counts["wanted"]))
 
 
 def _other(events: "DataFrame", removed: int) -> Counts:
@@ -122,8 +168,8 @@ def _other(events: "DataFrame", removed: int) -> Counts:
     lost = [
         events.filter(sf.col(name).isNotNull())
         .groupBy(name)
-        .agg(sf.bool_or(_WANTED).alias(_WANTED))
-        .filter(f"not {_WANTED}")
+        .agg(sf.bool_or(WANTED).alias(WANTED))
+        .filter(f"not {WANTED}")
         for name in (SESSION, ITEM)
     ]
     return Counts(removed, lost[0].count(), lost[1].count())
@@ -208,10 +254,11 @@ def _plain(name: str) -> "Column":
     return sf.when(integer.cast("string") == sf.col(name), integer)
 
 
-def _lacks() -> "Column":
+def _lacks(layout: Layout) -> "Column":
     from pyspark.sql import functions as sf
 
-    return sf.col(SESSION).isNull() | sf.col(ITEM).isNull() | sf.col(TIME).isNull()
+    lacks = sf.col(SESSION).isNull() | sf.col(TIME).isNull()
+    return lacks if layout.blank_item else lacks | sf.col(ITEM).isNull()
 
 
 def _micros(time: "Column", dtype: Any, layout: Layout) -> "Column":

@@ -31,13 +31,9 @@ def names(paths: list[Path]) -> list[str]:
 
 def config_of(case: Path, valid: int | None = None, preset: str | None = None) -> dict[str, Any]:
     name = preset or case.parent.name
-    layout = PRESETS[name].format
-    raw = case / "raw"
-    only = (layout == "yoochoose" and not name.startswith("yoochoose")) or ("srgnn" in name and layout == "yoochoose")
-    source = raw / "yoochoose-clicks.dat.gz" if only else raw
     return {
         "name": "golden",
-        "data": {"format": layout, "source": str(source)},
+        "data": {"format": PRESETS[name].format, "source": str(case / "raw")},
         "split": {"preset": name, "valid": valid},
         "baseline": {"models": {"popularity": {}}},
     }
@@ -123,6 +119,17 @@ def prefixes_of(events: pl.DataFrame, numbers: dict[str, int]) -> list[tuple[str
     """SR-GNN's examples: for every session the longest prefix first, as (prefix, target)."""
     walks = [[str(numbers[item]) for item, _ in session] for session in found(events)]
     return [(" ".join(walk[:end]), walk[end]) for walk in walks for end in range(len(walk) - 1, 0, -1)]
+
+
+@pytest.mark.parametrize("share", ["1-64", "1-4"])
+@pytest.mark.parametrize("seed", ["seed-1", "seed-2"])
+def test_the_last_prefixes_of_yoochoose_are_those_of_sr_gnn(seed: str, share: str, tmp_path: Path):
+    preset = f"yoochoose-srgnn-{share}"
+    split = made(config_of(GOLDEN / "rsc15" / seed, preset=preset), tmp_path)
+    numbers = {str(item): number for number, item in enumerate(split.items[ITEM], start=1)}
+    for events, name in ((split.train, f"train-{share}"), (split.test, "test")):
+        written = rows(GOLDEN / "yoochoose-srgnn" / seed / f"{name}_prefixes.tsv.gz")
+        assert prefixes_of(events, numbers) == [tuple(row) for row in written]
 
 
 ONE_EACH = [max(GOLDEN.glob(f"{preset}/seed-1")) for preset in sorted({case.parent.name for case in CASES})]

@@ -152,6 +152,17 @@ def test_spark_reads_what_polars_reads(read_by_spark: dict[str, Any], tmp_path: 
 
 @needs_spark
 @pytest.mark.slow
+def test_both_engines_follow_the_presets(tmp_path: Path):  # fault 4
+    """Parts, items, statistics and facts of reading; presets that have every rule between them."""
+    presets = ["yoochoose", "coveo", "retailrocket", "yoochoose-srgnn-1-4", "diginetica-srgnn"]
+    command = [sys.executable, "-m", "tests.data.presets_on_spark", str(tmp_path), *presets]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {preset: [] for preset in presets}
+
+
+@needs_spark
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*BAD, "bad date"])
 def test_spark_refuses_bad_rows_and_names_the_engine_that_explains_them(read_by_spark: dict[str, Any], name: str):
     message, hint = read_by_spark[name]["refused"]

@@ -1,5 +1,6 @@
 """`split`: read raw clicks, clean them, divide them by time, and prove that the division holds."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +69,7 @@ def _run_on_spark(work: StageWork) -> None:
     data, settings = work.config.data, work.config.split
     facts: dict[str, Any] = {}
     with spark.spark_session(work.config.spark) as session:
-        engine = spark.SparkEngine()
+        engine = spark.SparkEngine(settings.equal_starts)
         if data.train is not None and data.test is not None:
             train, facts["train"] = spark_reading.read_log(session, data.train, data)
             test, facts["test"] = spark_reading.read_log(session, data.test, data)
@@ -82,8 +83,13 @@ def _run_on_spark(work: StageWork) -> None:
         with work.progress.task("writing the split"):
             for part, events in division.parts.items():
                 spark.write_parts(engine.visiting_order(events), work.folder / PART_FILES[part])
+            whole = work.folder / "whole training.parquet"
+            if division.whole_training is not None:
+                spark.write_parts(engine.visiting_order(division.whole_training), whole)
     parts = {part: read_event_table(work.folder / PART_FILES[part]) for part in division.parts}
-    write_table(item_table(parts["train"]), work.folder / ITEMS_FILE)
+    every = read_event_table(whole) if whole.exists() else None
+    write_table(item_table(parts["train"], every), work.folder / ITEMS_FILE)
+    shutil.rmtree(whole, ignore_errors=True)
     statistics = _complete(division.statistics, facts, data) | _leaks(division.statistics, parts, work)
     write_statistics(statistics, work.folder)
 
