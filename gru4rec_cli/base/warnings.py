@@ -17,6 +17,7 @@ WARNINGS = {  # id → what it says, in one sentence
     "noisy-machine": "Repeated measurements of speed or memory differ much: other work ran on the machine.",
     "sessions-last-days": "Sessions last for days: their ids may be those of users.",
     "sessions-of-several-users": "Session ids occur with several users, whose clicks are read as one session.",
+    "still-improving": "A neural model was still improving in its last epoch: more would probably make it better.",
     "test-ids-in-another-form": "Ids of the test are in training in another form, and are read as different ones.",
     "test-in-train": "Files given as train and test: sessions of the test are also in training, under other ids.",
     "test-not-later": "Files given as train and test are not divided by time.",

@@ -18,9 +18,11 @@ from gru4rec_cli.base.files import (
 )
 from gru4rec_cli.base.measuring import measured
 from gru4rec_cli.base.names import FIT_FILE, ITEMS_FILE, TRAIN_FILE, VALID_FILE, FitName
+from gru4rec_cli.base.warnings import warn
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.base import FitContext
+from gru4rec_cli.models.neural.ending import improving_at_the_end
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.study.config import ModelEntry, StudyConfig
 from gru4rec_cli.study.stage import StageResults, StageWork
@@ -79,6 +81,8 @@ def fit_models(work: StageWork, section: str) -> None:
     for leftover in work.folder.iterdir():
         if leftover.is_dir() and leftover.name not in {fit.name for fit in fits}:
             shutil.rmtree(leftover)
+    for fit in fits:
+        _warn_of_early_end(fit, work.folder / fit.name, section)
 
 
 def _fit(work: StageWork, fit: Fit, key: str, train: Sessions, valid: Sessions | None) -> None:
@@ -97,6 +101,22 @@ def _fit(work: StageWork, fit: Fit, key: str, train: Sessions, valid: Sessions |
     made_by = {"package": package} if package else {}
     write_manifest(fresh / MANIFEST, {"key": key, **made_by, "outputs": hash_folder(fresh), "cost": cost.as_dict()})
     _publish(fresh, work.folder / fit.name)
+
+
+def _warn_of_early_end(fit: Fit, folder: Path, section: str) -> None:
+    """Warn where the last epoch still improved the model."""
+    curve = read_json(folder / FIT_FILE)["curve"]
+    sign = improving_at_the_end(curve)
+    if sign is None:
+        return
+    what = "it is the best by validation"
+    if sign == "loss":
+        what = f"its training loss is {curve[-1]['loss']:.4f}, after {curve[-2]['loss']:.4f} in the epoch before"
+    warn(
+        "still-improving",
+        f"{fit.name} was still improving in its last epoch, {len(curve)}: {what}",
+        f"raise {section}.models.{fit.model}.epochs until this ends, with validate_on to keep the best epoch",
+    )
 
 
 def fit_key(fit: Fit, split: Path) -> str:

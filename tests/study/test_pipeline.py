@@ -295,3 +295,16 @@ def test_results_alone_go_to_stdout(copy: Path):
     code, shown, log = again(copy, "report", "--quiet", "--json")
     assert json.loads(shown)["results"]["protocol"]["candidates"] == "all training items"
     assert log == ""
+
+
+def test_a_model_that_still_improves_is_told_on_screen_beside_the_results_and_in_the_report(finished: Path):
+    """fault 44: two epochs at the start of a training, of which the second is much better."""
+    losses = [row["loss"] for row in json.loads((finished / "train" / "gru4rec" / "fit.json").read_text())["curve"]]
+    assert losses[1] < 0.99 * losses[0]
+    shown = study("report", "--config", finished.parent / "study.yaml", "--run-dir", finished, "--quiet")
+    assert "gru4rec: the training loss was still falling in the last epoch" in " ".join(shown.stdout.split())
+    manifest = json.loads((finished / "train" / "manifest.json").read_text())
+    (warning,) = (w for w in manifest["warnings"] if w["id"] == "still-improving")
+    assert f"{losses[1]:.4f}, after {losses[0]:.4f}" in warning["message"]
+    assert "train.models.gru4rec.epochs" in warning["hint"]
+    assert "still falling" in (finished / "report" / "report.md").read_text()

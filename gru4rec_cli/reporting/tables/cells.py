@@ -1,6 +1,7 @@
 """Cells and notes that several tables share."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.evaluation.metrics import TIE_RULES
@@ -106,6 +107,15 @@ def interval_note(found: Mapping[Key, Estimate], confidence: float, words: Words
     if any(estimate.has_interval for estimate in found.values()):
         return words("brackets_note", level=words.level(confidence))
     return words("no_intervals_note")
+
+
+def improving_note(models: Mapping[str, Mapping[str, Any]], words: Words) -> list[str]:
+    """Return a note on the fits whose last epoch still improved the model, by the sign of it."""
+    signs = {fit: sign for about in models.values() for fit, sign in (about.get("improving") or {}).items()}
+    return [
+        words(f"improving_{kind}", fits=words.listed([fit for fit, sign in signs.items() if sign == kind]))
+        for kind in dict.fromkeys(signs.values())
+    ]
 
 
 def model_notes(models: Sequence[str], not_applicable: Mapping[str, str], words: Words) -> list[str]:

@@ -14,6 +14,7 @@ from gru4rec_cli.reporting.tables.cells import (
     best_cells,
     cost_cells,
     few_note,
+    improving_note,
     interval_cell,
     interval_note,
     marked_note,
@@ -63,7 +64,12 @@ def results_table(
         best,
         numeric=frozenset(range(1, len(columns))),
         optional=frozenset(range(1 + len(METRICS), len(columns))),
-        notes=(*division_notes(findings.division, words), *notes, *model_notes(models, not_applicable, words)),
+        notes=(
+            *division_notes(findings.division, words),
+            *improving_note(findings.models, words),
+            *notes,
+            *model_notes(models, not_applicable, words),
+        ),
         source=METRICS_SOURCE,
     )
 

@@ -23,6 +23,7 @@ from gru4rec_cli.evaluation.session_values import RankedFit
 from gru4rec_cli.evaluation.slices import WHOLE, target_facts
 from gru4rec_cli.evaluation.summary import ALL_SEEDS, Row, Summary
 from gru4rec_cli.models import registry
+from gru4rec_cli.models.neural.ending import improving_at_the_end
 from gru4rec_cli.study.fits import is_random, study_fits
 from gru4rec_cli.study.freshness import code_hashes
 from gru4rec_cli.study.ranks import Ranker
@@ -183,6 +184,7 @@ def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
                 "settings": entry.settings.model_dump(mode="json"),
                 "seeds": list(ranked.fits[name]),
                 "random": is_random(entry.kind),
+                "improving": _improving(work, section, name),
             }
     if names.ORACLE in ranked.fits:
         models[names.ORACLE] = {
@@ -192,8 +194,17 @@ def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
             "settings": {},
             "seeds": list(ranked.fits[names.ORACLE]),
             "random": False,
+            "improving": {},
         }
     return models
+
+
+def _improving(work: StageWork, section: str, model: str) -> dict[str, str]:
+    """Return the fits of a model that still improved in their last epoch, with the sign of it."""
+    fits = [fit.name for fit in study_fits(work.config, section) if fit.model == model]
+    curves = {name: read_json(work.inputs[section] / name / names.FIT_FILE)["curve"] for name in fits}
+    signs = {name: improving_at_the_end(curve) for name, curve in curves.items()}
+    return {name: sign for name, sign in signs.items() if sign is not None}
 
 
 def results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
