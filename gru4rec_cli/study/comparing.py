@@ -15,9 +15,10 @@ from gru4rec_cli.reporting.pages.html import page_html
 from gru4rec_cli.reporting.pages.latex import latex_page
 from gru4rec_cli.reporting.pages.markdown import sections_markdown
 from gru4rec_cli.reporting.tables import Table
-from gru4rec_cli.reporting.tables.comparison import group_heading, models_by_run, runs_table
+from gru4rec_cli.reporting.tables.comparison import between_runs, group_heading, models_by_run, runs_table
 from gru4rec_cli.reporting.text.comparison import Group, RunResults, document, grouped, metric_rows
 from gru4rec_cli.reporting.text.words import ENGLISH, Words, words_of
+from gru4rec_cli.study.pairing import tested
 from gru4rec_cli.study.run_directory import CONFIG, Manifest, RunDirectory
 from gru4rec_cli.study.stages.showing import costs_by_model
 from gru4rec_cli.study.stages.table import COMPUTING, WINDOWS
@@ -38,6 +39,7 @@ class Comparison:
         for number, group in enumerate(self.groups, start=1):
             tables.append(runs_table(group, words, group_heading(self.groups, number, words)))
             tables += [models_by_run(group, words)] if len(group.runs) > 1 else []
+            tables += [between_runs(group, words)] if group.differences else []
         return tables
 
     def document(self) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def compare(paths: Sequence[Path], *, apart: bool = False) -> Comparison:
             "these runs cannot be compared in one table:\n" + "\n".join(f"  {reason}" for reason in reasons),
             "give --apart to show them in separate tables",
         )
-    return Comparison(groups)
+    return Comparison([tested(group) for group in groups])
 
 
 def write(comparison: Comparison, folder: Path, language: str = "en") -> list[Path]:

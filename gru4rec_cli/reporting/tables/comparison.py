@@ -1,10 +1,11 @@
 """Several runs beside each other."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gru4rec_cli.base.names import ORACLE, TEST_FILE, TRAIN_FILE
 from gru4rec_cli.evaluation.metrics import METRICS
-from gru4rec_cli.reporting.findings.run import Estimate, Key, metric_label, metric_source
+from gru4rec_cli.reporting.findings.run import Estimate, Findings, Key, metric_label, metric_source
 from gru4rec_cli.reporting.tables import Cell, Table
 from gru4rec_cli.reporting.tables.cells import (
     cost_cells,
@@ -15,10 +16,13 @@ from gru4rec_cli.reporting.tables.cells import (
     missing_note,
     tie_note,
 )
+from gru4rec_cli.reporting.tables.pairs import differences_table
 from gru4rec_cli.reporting.text.comparison import Group, RunResults
 from gru4rec_cli.reporting.text.phrases import model_label, with_interval
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
 from gru4rec_cli.reporting.text.worth import cost_ratio
+
+_RANKS = "RUN/evaluate/ranks/*.parquet"
 
 
 def runs_table(group: Group, words: Words = ENGLISH, heading: str = "") -> Table:
@@ -32,7 +36,11 @@ def runs_table(group: Group, words: Words = ENGLISH, heading: str = "") -> Table
     columns = (words("run"), words("model"), *metrics, words("seeds"), words("fit_time"), words("memory"))
     best = _best(entries, words)
     found: dict[Key, Estimate] = {key: e for run in group.runs for key, e in run.findings.found.items()}
-    notes = [interval_note(found, findings.confidence, words), tie_note(findings.ties, words), words("runs_untested")]
+    notes = [
+        interval_note(found, findings.confidence, words),
+        tie_note(findings.ties, words),
+        words("runs_tested" if group.differences else "runs_untested"),
+    ]
     notes += [
         *marked_note(best, words),
         *few_note(found.values(), words),
@@ -122,6 +130,22 @@ def models_by_run(group: Group, words: Words = ENGLISH) -> Table:
         numeric=frozenset(range(1, 1 + len(group.runs))),
         source="RUN/evaluate/metrics.json",
     )
+
+
+def between_runs(group: Group, words: Words = ENGLISH, *, all_of_them: bool = False) -> Table:
+    """Return the differences between models of different runs: those that are most asked for, or all of them."""
+    rows = list(group.differences if all_of_them else group.most_asked())
+    protocol = {**group.runs[0].findings.protocol, "permutations": group.runs[0].findings.protocol.get("permutations")}
+    table = differences_table(Findings({"protocol": protocol, "differences": rows}), words)
+    cells = tuple(
+        tuple(Cell(str(c), value=getattr(c, "value", None), source=_RANKS) for c in row) for row in table.rows
+    )
+    notes = (
+        *table.notes,
+        words("runs_family", pairs=words.count(len({(r["first"], r["second"]) for r in group.differences}))),
+    )
+    title = words("runs_all_pairs" if all_of_them else "runs_pairs")
+    return replace(table, title=title, rows=cells, notes=notes, source=_RANKS)
 
 
 def about_table(runs: Sequence[RunResults], words: Words = ENGLISH) -> Table:

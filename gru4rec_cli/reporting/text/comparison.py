@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gru4rec_cli.base.names import ITEMS_FILE, TEST_FILE
+from gru4rec_cli.evaluation.metrics import HEADLINE
 from gru4rec_cli.evaluation.slices import WHOLE
 from gru4rec_cli.reporting.findings.run import Findings
 from gru4rec_cli.reporting.text.warned import Warned
@@ -34,10 +35,30 @@ class RunResults:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that may stand in one table, and what sets them apart from the first group's."""
+    """Runs that may stand in one table, and what sets them apart from the first group's.
+
+    `differences` are those between models of different runs, named as by `entry`, with intervals and p-values.
+    """
 
     runs: tuple[RunResults, ...]
     reasons: tuple[str, ...] = ()
+    differences: tuple[Mapping[str, Any], ...] = ()
+
+    @staticmethod
+    def entry(run: RunResults, model: str) -> str:
+        """Return the name of a model of a run."""
+        return f"{run.label}: {model}"
+
+    def most_asked(self) -> list[Mapping[str, Any]]:
+        """Return the differences in the headline metric between equal names, and between the best of each run."""
+        best = {self.entry(run, next(iter(run.findings.ranked))) for run in self.runs if run.findings.ranked}
+        model = {self.entry(run, name): name for run in self.runs for name in run.findings.ranked}
+        return [
+            row
+            for row in self.differences
+            if row["metric"] == HEADLINE
+            and (model[row["first"]] == model[row["second"]] or {row["first"], row["second"]} <= best)
+        ]
 
     @property
     def labels(self) -> list[str]:
@@ -91,6 +112,7 @@ def document(groups: Sequence[Group]) -> dict[str, Any]:
                     for run in group.runs
                 ],
                 "differs": list(group.reasons),
+                "differences": list(group.differences),
                 "metrics": [row for row in metric_rows(group.runs) if row["seed"] == WHOLE and row["slice"] == WHOLE],
             }
             for group in groups
