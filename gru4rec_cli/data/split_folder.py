@@ -79,6 +79,7 @@ def verify_split(folder: Path, settings: SplitSettings) -> list[str]:
     _prove_lengths(proof, parts, statistics, settings)
     _prove_window(proof, parts, statistics)
     _prove_cuts(proof, parts, statistics, settings)
+    _prove_leaks(proof, parts, statistics)
     _prove_items(proof, parts, settings)
     return proof.statements
 
@@ -199,6 +200,17 @@ def _prove_cuts(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, An
 def _lost_unseen(statistics: dict[str, Any], part: str, settings: SplitSettings) -> bool:
     """Return true if events on unseen items were dropped: a session that straddles the cut may have lost its end."""
     return settings.unseen == "drop" and statistics["unseen"][part]["events"] > 0
+
+
+def _prove_leaks(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, Any]) -> None:
+    """Files that were given split have no cut: what is proven is how far training reaches into the time of the test."""
+    leaks = statistics.get("leaks")
+    if leaks is None or not leaks["timed"]:
+        return
+    first = parts["test"].sessions[_START].min()
+    late = sum(int((part.sessions[_END] >= first).sum()) for name, part in parts.items() if name != "test")
+    statement = f"{leaks['late_sessions']} training sessions have events at or after the first test event"
+    proof.show(statement, late == leaks["late_sessions"])
 
 
 def _prove_items(proof: _Proof, parts: dict[str, _Part], settings: SplitSettings) -> None:

@@ -12,7 +12,13 @@ from gru4rec_cli.data.times import LATEST, MICROSECONDS_PER_DAY, MICROSECONDS_PE
 from gru4rec_cli.data.windows import MOST, RecentSettings, WindowSettings
 
 # Defaults for files that are already split: they are taken as they are.
-AS_GIVEN = {"drop_duplicates": False, "drop_repeats": False, "min_session_length": 1, "min_item_support": 1}
+AS_GIVEN: dict[str, Any] = {
+    "drop_duplicates": False,
+    "drop_repeats": False,
+    "min_session_length": 1,
+    "min_item_support": 1,
+    "unseen": "keep",
+}
 
 
 class SplitSettings(CleaningSettings):

@@ -17,7 +17,7 @@ from gru4rec_cli.base.files import (
     write_manifest,
 )
 from gru4rec_cli.base.measuring import measured
-from gru4rec_cli.base.names import FIT_FILE, ITEMS_FILE, TRAIN_FILE, VALID_FILE, FitName
+from gru4rec_cli.base.names import FIT_FILE, ITEMS_FILE, STATISTICS_FILE, TRAIN_FILE, VALID_FILE, FitName
 from gru4rec_cli.base.warnings import warn
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
 from gru4rec_cli.models import registry
@@ -123,7 +123,9 @@ def fit_key(fit: Fit, split: Path) -> str:
     """Return a hash of what decides a fitted model: its settings, its seed, the data that it may see, its code."""
     data = [hash_table(split / file) for file in (TRAIN_FILE, VALID_FILE, ITEMS_FILE) if (split / file).exists()]
     code = [hash_file(path) for path in registry.source_files(fit.entry.kind)]
-    return hash_json([fit.entry.as_config(), fit.seed, data, code])
+    validated = (split / VALID_FILE).exists()  # among all events of that part, or those of known items
+    unseen = read_json(split / STATISTICS_FILE)["settings"]["unseen"] if validated else None
+    return hash_json([fit.entry.as_config(), fit.seed, data, unseen, code])
 
 
 def _made_before(stages: list[Path | None], key: str) -> Path | None:

@@ -1,6 +1,8 @@
 """A written split proves what it promises, and whatever breaks a promise is named."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -20,8 +22,9 @@ from gru4rec_cli.base.names import (
     VALID_FILE,
 )
 from gru4rec_cli.data.events import read_event_table, write_event_table, write_table
+from gru4rec_cli.data.leaks import find_leaks
 from gru4rec_cli.data.split_folder import verify_split, write_split
-from gru4rec_cli.data.split_settings import SplitSettings
+from gru4rec_cli.data.split_settings import AS_GIVEN, SplitSettings
 from gru4rec_cli.data.splitting import split_given, split_log
 
 SETTINGS = SplitSettings(by="time", test=80, valid=50, min_item_support=1)
@@ -185,3 +188,22 @@ def test_rows_that_were_read_are_in_the_input_or_counted(folder):
     change_statistics(folder, lambda statistics: statistics["reading"]["log"]["removals"].pop())
     with pytest.raises(CheckError, match="all rows read as log"):
         verify_split(folder, SETTINGS)
+
+
+def test_how_far_training_reaches_into_a_given_test_is_proven(tmp_path: Path):
+    """fault 6: one training session of two ends after the first test event."""
+    given = SplitSettings(**AS_GIVEN)
+    rows = {"train": [(1, 0), (1, 1), (2, 2), (2, 9)], "test": [(3, 5), (3, 6)]}
+    train, test = (
+        pl.DataFrame({SESSION: [s for s, _ in part], ITEM: [7, 8] * (len(part) // 2), TIME: [t for _, t in part]})
+        for part in rows.values()
+    )
+    split = split_given(train, test, given)
+    leaks = find_leaks(split.train, split.test)
+    assert leaks["late_sessions"] == 1
+    write_split(replace(split, statistics={**split.statistics, "leaks": leaks}), tmp_path)
+    assert "1 training sessions have events at or after the first test event" in verify_split(tmp_path, given)
+    (tmp_path / "statistics.json").unlink()
+    write_split(replace(split, statistics={**split.statistics, "leaks": {**leaks, "late_sessions": 0}}), tmp_path)
+    with pytest.raises(CheckError, match="0 training sessions have events at or after the first test event"):
+        verify_split(tmp_path, given)

@@ -103,3 +103,21 @@ def test_a_preset_of_given_files_cleans_as_it_says(tmp_path: Path):
     config = write(tmp_path, clicks(), clicks(), preset="yoochoose")
     assert load_config(config).split.min_item_support == 5
     assert load_config(write(tmp_path, clicks(), clicks())).split.min_item_support == 1
+
+
+def test_events_that_cannot_be_ranked_stay_in_the_files_and_are_counted(tmp_path: Path):
+    """fault 7: a test session of two events, one of them of an item that training lacks."""
+    train, test = by_sessions(clicks(), range(240, 300))
+    strange = pl.DataFrame([(900, 5, 1_800_000_000), (900, 77, 1_800_000_001)], schema=test.schema, orient="row")
+    config = write(tmp_path, train, pl.concat([test, strange]))
+    done = study("run", "--config", config, "--run-dir", tmp_path / "run", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(tmp_path / "run" / "split" / "test.parquet").height == test.height + 2
+    single = int((test.group_by("SessionId").len()["len"] == 1).sum())
+    metrics = json.loads((tmp_path / "run" / "evaluate" / "metrics.json").read_text())
+    assert metrics["division"]["left_out"] == {"unseen_events": 1, "sessions": single + 1}
+    assert metrics["protocol"]["sessions"] == 60 - single
+    assert metrics["protocol"]["events"] == test.height - 60
+    assert f"1 events of items that are not in the training data; then {single + 1} sessions" in " ".join(
+        done.stdout.split()
+    )

@@ -300,7 +300,7 @@ def test_results_alone_go_to_stdout(copy: Path):
 def test_a_model_that_still_improves_is_told_on_screen_beside_the_results_and_in_the_report(finished: Path):
     """fault 44: two epochs at the start of a training, of which the second is much better."""
     losses = [row["loss"] for row in json.loads((finished / "train" / "gru4rec" / "fit.json").read_text())["curve"]]
-    assert losses[1] < 0.99 * losses[0]
+    assert losses[1] < 0.98 * losses[0]
     shown = study("report", "--config", finished.parent / "study.yaml", "--run-dir", finished, "--quiet")
     assert "gru4rec: the training loss was still falling in the last epoch" in " ".join(shown.stdout.split())
     manifest = json.loads((finished / "train" / "manifest.json").read_text())

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-STILL_FALLING = 0.01  # of the loss of the epoch before: less is what the losses of a flat curve differ by
+STILL_FALLING = 0.02  # of the loss of the epoch before; docs/warnings.md says why
 
 Sign = Literal["validation", "loss"]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from gru4rec_cli.base.names import STATISTICS_FILE
 from gru4rec_cli.data.leaks import copied, kind_of_overlap
+from gru4rec_cli.reporting.findings.run import METRICS_SOURCE
 from gru4rec_cli.reporting.text.words import Sentence, Words
 
 _SOURCE = f"split/{STATISTICS_FILE}"
@@ -65,5 +66,10 @@ def changed_sentences(statistics: Mapping[str, Any], words: Words) -> list[Sente
 
 
 def division_notes(division: Mapping[str, Any], words: Words) -> list[str]:
-    """Return notes for a table of results: leaks, and what was removed from files that were given split."""
-    return [sentence.plain() for sentence in (*leak_sentences(division, words), *changed_sentences(division, words))]
+    """Return notes for a table: leaks, what was removed from files that were given split, and what is not ranked."""
+    said = [*leak_sentences(division, words), *changed_sentences(division, words)]
+    left_out = division.get("left_out") or {}
+    if any(left_out.values()):
+        told = {key: words.count(left_out[key]) for key in ("unseen_events", "sessions")}
+        said.append(words.say("not_ranked", f"{METRICS_SOURCE} › division.left_out", **told))
+    return [sentence.plain() for sentence in said]

@@ -6,12 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gru4rec_cli.base import names as names
 from gru4rec_cli.base.arrays import Float64Array
 from gru4rec_cli.base.files import MANIFEST, hash_file, hash_json, hash_table, read_json, write_json
-from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
+from gru4rec_cli.data.sessions import UNSEEN, Sessions, read_sessions, read_vocabulary, without_unseen
 from gru4rec_cli.data.synthetic import PlantedProcess
 from gru4rec_cli.evaluation import oracle, ranking
 from gru4rec_cli.evaluation.curves import curves_by_cutoff
@@ -41,8 +42,8 @@ class _Ranked:
 
 def run(work: StageWork) -> None:
     split = work.inputs["split"]
-    known_only, vocabulary = work.config.split.unseen == "keep", read_vocabulary(split / names.ITEMS_FILE)
-    test = read_sessions(split / names.TEST_FILE, vocabulary, known_only=known_only).with_targets()
+    whole = read_sessions(split / names.TEST_FILE, read_vocabulary(split / names.ITEMS_FILE))
+    test = without_unseen(whole) if work.config.split.unseen == "keep" else whole.with_targets()
     ranked, not_applicable = _rank_all(work, test)
     settings = work.config.evaluate
     summary = Summary(ranked.fits, test, settings, work.config.seed, progress=work.progress)
@@ -50,7 +51,7 @@ def run(work: StageWork) -> None:
     pd.DataFrame(rows).to_csv(work.folder / names.METRICS_TABLE, index=False)
     document = {
         "protocol": _protocol(work, test),
-        "division": _division(read_json(split / names.STATISTICS_FILE)),
+        "division": {**_division(split), "left_out": _left_out(whole, test)},
         "models": _models(work, ranked),
         "not_applicable": not_applicable,
         "metrics": rows,
@@ -168,9 +169,16 @@ def _protocol(work: StageWork, test: Sessions) -> dict[str, Any]:
     }
 
 
-def _division(statistics: dict[str, Any]) -> dict[str, Any]:
+def _division(split: Path) -> dict[str, Any]:
     """Return how training and test came about, as far as it must stand beside the results."""
+    statistics = read_json(split / names.STATISTICS_FILE)
     return {key: statistics[key] for key in ("source", "overlap", "leaks", "removals") if key in statistics}
+
+
+def _left_out(whole: Sessions, test: Sessions) -> dict[str, int]:
+    """Return what of the written test part is not ranked: events of unseen items, then sessions of fewer than two."""
+    unseen = np.count_nonzero(whole.items == UNSEEN) - np.count_nonzero(test.items == UNSEEN)
+    return {"unseen_events": int(unseen), "sessions": whole.n_sessions - test.n_sessions}
 
 
 def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
