@@ -62,7 +62,7 @@ def page() -> str:
         section("`data.sessions`", SessionSettings),
         section("`spark`: where Spark runs (with `data: {engine: pyspark}`)", SparkSettings),
         section("`synth`: the planted process (with `data: {source: synth}`)", SynthSettings),
-        section("`split`: cleaning, then the division by time", SplitSettings),
+        section("`split`: cleaning, then the division", SplitSettings),
         section("`split.recent`", RecentSettings),
         section("`split.window`", WindowSettings),
         section("`evaluate`", EvaluateSettings),

@@ -38,7 +38,7 @@ _TABLE = (
     ),
     Stage(
         "split",
-        "Read raw clicks, clean them, and divide them by time into training and test sessions.",
+        "Read raw clicks, clean them, and divide them by time into training and test sessions, or take given parts.",
         sections=("data", "split"),
         needs=("synth",),
         reads_raw_files=True,
