@@ -1,14 +1,14 @@
 """Click logs: read, cleaned, divided, described.
 
-For notebooks: `clean`, `split` and `describe` take and give pandas, Polars and Arrow tables; see docs/data.md.
+For notebooks: `clean`, `split`, `describe` and `to_sessions` take pandas, Polars and Arrow tables; see docs/data.md.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gru4rec_cli.data.frames import Parts, clean, describe, split
+    from gru4rec_cli.data.frames import Parts, clean, describe, split, to_sessions
 
-__all__ = ["Parts", "clean", "describe", "split"]
+__all__ = ["Parts", "clean", "describe", "split", "to_sessions"]
 
 
 def __getattr__(name: str) -> Any:

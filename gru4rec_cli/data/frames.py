@@ -4,17 +4,20 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 import narwhals as nw
+import numpy as np
 import polars as pl
 
 from gru4rec_cli.base.errors import DataError
-from gru4rec_cli.base.names import ITEM, SESSION, TIME
+from gru4rec_cli.base.names import ITEM, SESSION, SUPPORT, TIME
 from gru4rec_cli.data import cleaning, describing
 from gru4rec_cli.data.cleaning import CleaningSettings
+from gru4rec_cli.data.engine import PolarsEngine
 from gru4rec_cli.data.quality.finding import reworded, warn_of
 from gru4rec_cli.data.quality.log import Origin, findings_of_rows, findings_of_sessions
 from gru4rec_cli.data.quality.sessions import LONG
+from gru4rec_cli.data.sessions import Sessions, Vocabulary, sessions_from_frame
 from gru4rec_cli.data.split_settings import SplitSettings
-from gru4rec_cli.data.splitting import split_log
+from gru4rec_cli.data.splitting import item_table, split_log
 from gru4rec_cli.data.times import LATEST, MICROS_PER, NANOSECONDS_PER_MICROSECOND, TimeUnit
 
 Frame = TypeVar("Frame")  # a table of pandas, Polars (also lazy) or PyArrow
@@ -95,6 +98,36 @@ def describe(
     log = _Log(events, {SESSION: session, ITEM: item, TIME: time}, time_unit)
     log.warn(long_sessions=True)
     return describing.describe(log.events)
+
+
+def to_sessions(
+    events: Any,
+    *,
+    session: str = "SessionId",
+    item: str = "ItemId",
+    time: str = "Time",
+    time_unit: TimeUnit = "seconds",
+    vocabulary: Vocabulary | None = None,
+) -> Sessions:
+    """Return a log of clicks as sessions, which models fit and rank; columns and errors are those of `clean`.
+
+    Nothing is cleaned. The rows may be in any order: sessions are put by start, events by time, those of equal time as
+    they stand.
+
+    Args:
+        vocabulary: that of the training sessions, for other sessions; their further items are UNSEEN. Without it, all
+            items of the log, in order of first appearance.
+    """
+    log = _Log(events, {SESSION: session, ITEM: item, TIME: time}, time_unit)
+    engine = PolarsEngine()
+    ordered = engine.visiting_order(engine.events([log.events]).pop())
+    if vocabulary is None:
+        items = item_table(ordered)
+        vocabulary = Vocabulary(items[ITEM].to_numpy(), items[SUPPORT].to_numpy().astype(np.int64))
+    elif (vocabulary.ids.dtype.kind == "i") != ordered.schema[ITEM].is_integer():
+        kinds = ("text", "integers") if ordered.schema[ITEM].is_integer() else ("integers", "text")
+        raise DataError(f"the ids of the vocabulary are {kinds[0]}, those of column {item!r} are {kinds[1]}", "convert")
+    return sessions_from_frame(ordered, vocabulary)
 
 
 class _Log(Generic[Frame]):

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
+import pyarrow
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -11,6 +13,8 @@ import gru4rec_cli.data as clicks
 from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.describing import describe
+from gru4rec_cli.data.events import write_event_table
+from gru4rec_cli.data.sessions import UNSEEN
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import split_log
 
@@ -23,13 +27,11 @@ TABLE = pl.DataFrame(ROWS[::-1], schema=["visit", "product", "at"], orient="row"
 
 
 def pandas(frame: pl.DataFrame) -> Any:
-    return pytest.importorskip("pandas").DataFrame(frame.to_dict(as_series=False))
+    return pd.DataFrame(frame.to_dict(as_series=False))
 
 
 def arrow(frame: pl.DataFrame) -> Any:
-    return pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra [spark])").table(
-        frame.to_dict(as_series=False)
-    )
+    return pyarrow.table(frame.to_dict(as_series=False))
 
 
 KINDS = {"pandas": pandas, "polars": lambda frame: frame, "lazy": lambda frame: frame.lazy(), "arrow": arrow}
@@ -133,6 +135,37 @@ def test_the_example_of_the_page_runs():
     exec(example, found)
     assert rows(found["parts"].test) == [("c", 1, 30), ("c", 2, 31)]
     assert found["removed"]["immediate repeat"] == 1
+    assert found["test"].session_ids.tolist() == ["c"]
+    assert sorted(found["products"]) == [1, 2]
+
+
+def test_a_table_in_any_order_becomes_sessions(kind):
+    rows_of = [("b", "y", 5), ("a", "x", 3), ("b", "x", 2), ("a", "y", 3), ("a", "x", 9)]
+    table = kind(pl.DataFrame(rows_of, schema=["visit", "product", "at"], orient="row"))
+    found = clicks.to_sessions(table, **NAMES)
+    assert found.session_ids.tolist() == ["b", "a"]  # b starts at 2, a at 3
+    assert found.vocabulary.ids.tolist() == ["x", "y"]
+    assert found.vocabulary.supports.tolist() == [3, 2]
+    assert found.items.tolist() == [0, 1, 0, 1, 0]
+    assert found.offsets.tolist() == [0, 2, 5]
+    assert found.times.tolist() == [2_000_000, 5_000_000, 3_000_000, 3_000_000, 9_000_000]
+
+
+def test_other_sessions_are_indexed_by_the_vocabulary_of_training():
+    train = clicks.to_sessions(pl.DataFrame({"visit": [1, 1], "product": [7, 5], "at": [1, 2]}), **NAMES)
+    test = clicks.to_sessions(
+        pl.DataFrame({"visit": [2, 2], "product": [5, 6], "at": [3, 4]}), **NAMES, vocabulary=train.vocabulary
+    )
+    assert test.items.tolist() == [1, UNSEEN]
+    texts = pl.DataFrame({"visit": [2, 2], "product": ["5", "6"], "at": [3, 4]})
+    with pytest.raises(DataError, match="the ids of the vocabulary are integers, those of column 'product' are text"):
+        clicks.to_sessions(texts, **NAMES, vocabulary=train.vocabulary)
+
+
+def test_pandas_reads_the_tables_of_a_run(tmp_path):
+    events = pl.DataFrame({SESSION: [1], ITEM: ["a"], TIME: [2]})
+    write_event_table(events, tmp_path / "events.parquet")
+    assert pd.read_parquet(tmp_path / "events.parquet").to_dict("list") == events.to_dict(as_series=False)
 
 
 def test_only_what_is_documented_is_there():
