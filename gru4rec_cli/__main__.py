@@ -1,6 +1,18 @@
 """`python -m gru4rec_cli` is the same as the `gru4rec-study` command."""
 
-from gru4rec_cli.cli import main
+import sys
+
+from gru4rec_cli.base.streams import end_at_once_on_interrupt, prepare_streams
+
+
+def main() -> None:
+    """Run `gru4rec-study`. What takes time to load comes after streams and Ctrl-C have been seen to."""
+    end_at_once_on_interrupt()
+    prepare_streams()
+    from gru4rec_cli.cli import run
+
+    sys.exit(run())
+
 
 if __name__ == "__main__":
     main()

@@ -1,7 +1,6 @@
 """The app: every file of `commands/` registers its commands."""
 
 import importlib
-import os
 import sys
 from pathlib import Path
 from pkgutil import iter_modules
@@ -10,7 +9,8 @@ from typing import Annotated
 import typer
 
 from gru4rec_cli import __version__
-from gru4rec_cli.base.errors import INTERRUPTED, StudyError
+from gru4rec_cli.base.errors import INTERRUPTED, StudyError, UsageError
+from gru4rec_cli.base.streams import end_at_once_on_interrupt, interrupted, prepare_streams, stdout_failure
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import HEADINGS, app
 
@@ -29,18 +29,38 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Show the versi
 
 
 def main() -> None:
-    """Run `gru4rec-study`."""
+    """Run `gru4rec-study`, and end the process."""
+    end_at_once_on_interrupt()
+    prepare_streams()
+    sys.exit(run())
+
+
+def run() -> int:
+    """Run `gru4rec-study` and return its exit code."""
+    code = _run()
+    why = stdout_failure()
+    if why:
+        error = UsageError(f"stdout: the results cannot be written: {why}", "free some space, or write elsewhere")
+        console.show_error(error)
+        return code or error.exit_code
+    return code
+
+
+def _run() -> int:
     try:
         app(prog_name="gru4rec-study")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # whoever read the results has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERRUPTED
     except Exception as error:
+        if interrupted():
+            return INTERRUPTED
         if "--debug" in sys.argv:
             raise
         bug = StudyError(
             f"{type(error).__name__}: {error}", "this is a bug in gru4rec-study; --debug shows where it is"
         )
         console.show_error(bug)
-        sys.exit(bug.exit_code)
+        return bug.exit_code
+    return 0

@@ -8,8 +8,9 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -70,7 +71,10 @@ def compiled(
 
     def decorate(loop: Callable[..., object]) -> Any:
         dispatcher: Any = numba_decorator(loop)
-        dispatcher._cache = _Cache(loop)  # type: ignore[no-untyped-call]
+        try:
+            dispatcher._cache = _Cache(loop)  # type: ignore[no-untyped-call]
+        except (RuntimeError, OSError):  # numba finds no folder that it may write to
+            _say_not_kept()
         return dispatcher
 
     return decorate if function is None else decorate(function)
@@ -88,6 +92,21 @@ class _Cache(FunctionCache):
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
 
 
+def _folders(package: Path) -> Iterator[Path]:
+    """Yield the folders in which loops may be kept, the preferred one first; a user without a home has only one."""
+    yield package / "__pycache__"
+    with suppress(RuntimeError):
+        yield Path.home() / ".cache" / "gru4rec-study"
+
+
+@cache
+def _say_not_kept() -> None:
+    _log.warning(
+        "compiled loops cannot be kept: no folder for them can be written; every process compiles them again, unless "
+        "NUMBA_CACHE_DIR names a folder that can be written"
+    )
+
+
 def _set_cache_folder() -> None:
     """Have numba keep compiled loops in a folder named after the code of all loops of this package, and of the named
     tuples that they take.
@@ -101,7 +120,7 @@ def _set_cache_folder() -> None:
     sources = [path.read_bytes() for path in sorted(package.rglob("*.py"))]
     code = hashlib.sha256(b"".join(source for source in sources if any(word in source for word in _WORDS)))
     name = f"loops-{code.hexdigest()[:12]}"
-    for folder in (package / "__pycache__", Path.home() / ".cache" / "gru4rec-study"):
+    for folder in _folders(package):
         with suppress(OSError):
             (folder / name).mkdir(parents=True, exist_ok=True)
             os.utime(folder / name)

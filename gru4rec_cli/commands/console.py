@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from gru4rec_cli.base.progress import SILENT, Progress, Task
 if TYPE_CHECKING:
     from gru4rec_cli.reporting.tables import Table
 
+_CONTROLS = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]")
 _PIPE_WIDTH = 200  # without a terminal nothing is cut to fit one
 _REFRESH = 0.1  # seconds between updates of a bar
 _PLAIN_EVERY = 10.0  # seconds between lines without a terminal
@@ -50,7 +52,7 @@ def show_table(table: "Table") -> None:
             break
     console.print(rich)
     for note in table.notes:
-        console.print(Text(note, style="dim"))
+        console.print(Text(printable(note), style="dim"))
 
 
 def show_tables(tables: "Sequence[Table]") -> None:
@@ -62,7 +64,7 @@ def show_tables(tables: "Sequence[Table]") -> None:
 
 
 def _rich_table(table: "Table", columns: Sequence[int], gap: int) -> RichTable:
-    rich = RichTable(title=escape(table.title), title_justify="left", title_style="bold")
+    rich = RichTable(title=escape(printable(table.title)), title_justify="left", title_style="bold")
     rich.box, rich.show_edge, rich.pad_edge, rich.padding = SIMPLE_HEAD, False, False, (0, gap, 0, 0)
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in table.numeric else "left"
@@ -73,12 +75,19 @@ def _rich_table(table: "Table", columns: Sequence[int], gap: int) -> RichTable:
 
 
 def _cell(text: str, best: bool) -> Text:
-    return Text(f"*{text}", style="bold green") if best else Text(text)
+    shown = printable(text)
+    return Text(f"*{shown}", style="bold green") if best else Text(shown)
+
+
+def printable(text: str) -> str:
+    """Return a text in which control characters are escapes: a name in a file must not steer the terminal."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def show_json(document: object) -> None:
     """Show one JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=plain) + "\n")
 
 
 def show_facts(facts: Mapping[str, object], *, json: bool) -> None:
@@ -86,29 +95,31 @@ def show_facts(facts: Mapping[str, object], *, json: bool) -> None:
     if json:
         show_json(facts)
     else:
-        sys.stdout.writelines(f"{name + ':':<13}{value}\n" for name, value in facts.items())
+        sys.stdout.writelines(f"{name + ':':<13}{printable(str(value))}\n" for name, value in facts.items())
 
 
 def show_status(text: str) -> None:
     """Show a line about what is going on, on stderr."""
-    _console(stderr=True).print(Text(text))
+    _console(stderr=True).print(Text(printable(text)))
 
 
 def show_error(error: StudyError) -> None:
     """Show an error and what to do about it, on stderr."""
     console = _console(stderr=True)
-    console.print(Text.assemble(("error: ", "bold red"), error.message))
+    console.print(Text.assemble(("error: ", "bold red"), printable(error.message)))
     if error.hint:
-        console.print(Text.assemble(("  try: ", "bold"), error.hint))
+        console.print(Text.assemble(("  try: ", "bold"), printable(error.hint)))
 
 
 def show_warnings(warnings: Iterable[Mapping[str, str]]) -> None:
     """Show warnings on stderr: message, id, under which docs/warnings.md explains it, and what to do about it."""
     console = _console(stderr=True)
     for warning in warnings:
-        console.print(Text.assemble(("warning: ", "bold yellow"), warning["message"], (f" [{warning['id']}]", "dim")))
+        console.print(
+            Text.assemble(("warning: ", "bold yellow"), printable(warning["message"]), (f" [{warning['id']}]", "dim"))
+        )
         if warning["hint"]:
-            console.print(Text.assemble(("  try: ", "bold"), warning["hint"]))
+            console.print(Text.assemble(("  try: ", "bold"), printable(warning["hint"])))
 
 
 @contextmanager

@@ -6,11 +6,12 @@ import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from gru4rec_cli.base.errors import EXIT_CODES, INTERRUPTED, StudyError, UsageError
+from gru4rec_cli.base.streams import interrupted, stop_on_interrupt
 from gru4rec_cli.commands import console
 
 STUDY, RESULTS, CHECKS, AUTHOR = HEADINGS = ("The study", "Data and results", "Checks and speed", "The author's code")
@@ -47,21 +48,28 @@ def command(heading: str, name: str | None = None, help: str | None = None) -> C
 
 @contextmanager
 def errors(*, debug: bool) -> Iterator[None]:
-    """Turn errors into messages and exit codes."""
+    """Turn errors into messages and exit codes, and let Ctrl-C stop the work in order from here on."""
+    stop_on_interrupt()
     try:
         yield
-    except StudyError as error:
-        _fail(error, debug=debug)
+    except KeyboardInterrupt:
+        _end_interrupted()
     except Exception as error:
+        if interrupted():  # some packages turn Ctrl-C into an error of their own
+            _end_interrupted()
+        if isinstance(error, StudyError):
+            _fail(error, debug=debug)
         number = _write_error(error)
         if number is None:
             raise
         message = f"cannot write to the run directory: {os.strerror(number)}; every finished stage is complete"
         hint = "free some space or give another --run-dir; the same command then continues from here"
         _fail(UsageError(message, hint), debug=debug)
-    except KeyboardInterrupt:
-        console.show_status("interrupted; the same command, without --force, continues from here")
-        raise typer.Exit(INTERRUPTED) from None
+
+
+def _end_interrupted() -> NoReturn:
+    console.show_status("interrupted; the same command, without --force, continues from here")
+    raise typer.Exit(INTERRUPTED) from None
 
 
 def _write_error(error: Exception) -> int | None:
@@ -71,7 +79,7 @@ def _write_error(error: Exception) -> int | None:
     return number if number in _UNWRITABLE else None
 
 
-def _fail(error: StudyError, *, debug: bool) -> None:
+def _fail(error: StudyError, *, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exc()
     console.show_error(error)

@@ -24,6 +24,7 @@ from gru4rec_cli.study.stages.showing import costs_by_model
 from gru4rec_cli.study.stages.table import COMPUTING, WINDOWS
 
 _STAGES = ("split", "evaluate")  # that a run must have finished
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _FITTED = ("baseline", "train")  # where the costs of the models are
 
 
@@ -84,8 +85,13 @@ def write(comparison: Comparison, folder: Path, language: str = "en") -> list[Pa
     with (folder / "comparison.csv").open("w", encoding="utf-8", newline="") as sheet:
         table = csv.DictWriter(sheet, list(dict.fromkeys(name for row in rows for name in row)))
         table.writeheader()
-        table.writerows(rows)
+        table.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
     return [folder / name for name in (*pages, "comparison.csv")]
+
+
+def _csv_cell(value: object) -> object:
+    """Return a cell that a spreadsheet takes for text where it is text: a leading = would begin a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from gru4rec_cli.base.errors import ExternalError, StageError, UsageError
-from gru4rec_cli.base.files import hash_file, write_json
+from gru4rec_cli.base.files import hash_file, remove, write_json
 from gru4rec_cli.models.official.git import checked_source, require_git, run_git
 
 PIN_VARIABLE = "GRU4REC_STUDY_PIN"  # another pin file, for a mirror or a fork
@@ -107,12 +107,12 @@ def fetch(
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.parent / ".fetch.lock")
         with lock.acquire(timeout=0):
+            _clean_up(folder, pin)
             if folder.exists() and not force:
                 return Fetched("present", folder, _verify(folder, pin)["source"], pin)
             source = source or checked_source(pin.url)
             require_git()
             partial = folder.with_name(f".{pin.name}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
             try:
                 _check_out(source, partial, pin)
                 _publish(partial, folder)
@@ -173,9 +173,17 @@ def _holds(folder: Path, commit: str) -> bool:
         return False
 
 
+def _clean_up(folder: Path, pin: Pin) -> None:
+    """Remove what a fetch that was killed has left; what it had moved away comes back."""
+    remove(folder.with_name(f".{pin.name}.partial"))
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    remove(old)
+
+
 def _publish(partial: Path, folder: Path) -> None:
     old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     partial.rename(folder)
