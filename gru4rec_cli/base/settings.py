@@ -18,3 +18,7 @@ class ModelSettings(Settings):
         Raises:
             StudyError: something that the model needs is missing.
         """
+
+    def memory_needed(self, n_items: int) -> dict[str, int]:
+        """Return the bytes that fitting needs at least with so many items, by the setting that decides how many."""
+        return {}

@@ -37,6 +37,17 @@ class Room:
             )
 
 
+def require_room(needed: int, what: str, hint: str) -> None:
+    """Raise `UsageError` where so many bytes, which `what` needs at least, are more than this process may use."""
+    available, limit = min(headroom())
+    if needed > available:
+        raise UsageError(
+            f"{what} needs at least {needed / 1e9:,.1f} GB, and {limit} leaves this process "
+            f"{max(available, 0) / 1e9:.1f} GB",
+            f"{hint}, or allow more memory",
+        )
+
+
 def headroom() -> Iterator[tuple[int, str]]:
     """Yield the bytes that this process may still allocate under every limit, with the limit's name."""
     status = _numbers(Path("/proc/self/status"))

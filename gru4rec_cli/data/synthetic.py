@@ -30,6 +30,8 @@ from gru4rec_cli.base.errors import StageError, UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.base.settings import Settings
+from gru4rec_cli.data.memory import require_room
+from gru4rec_cli.data.times import LATEST
 
 MIN_SUPPORT = 5  # clicks of every item: what the default cleaning asks for
 EXPECTED_SUPPORT = 32  # of the rarest item; a Poisson count of this mean is below MIN_SUPPORT once in 10^9
@@ -37,16 +39,21 @@ RARE = 1e-6  # accepted probability that there are fewer clicks in all than the 
 LARGEST_SHARE = 0.2  # of the most popular item; the rest of the circle holds the offsets
 PEAK_HOUR = 20
 DAY = 86_400_000  # milliseconds
+_BYTES_PER_CLICK = 40  # at least
 SLIVER = 1e-14  # overlaps this short are rounding
 
 
 class SynthSettings(Settings):
     """Size and shape of the log that `synth` generates."""
 
-    sessions: int = Field(20_000, ge=1, description="number of sessions")
-    items: int = Field(2_000, ge=2, description="number of items; each is clicked at least once")
-    interests: int = Field(5, ge=1, description="number of hidden interests, all equally likely; each session has one")
-    successors: int = Field(10, ge=1, description="number of items that follow a rare item under one interest, about")
+    sessions: int = Field(20_000, ge=1, le=1_000_000_000, description="number of sessions")
+    items: int = Field(2_000, ge=2, le=10_000_000, description="number of items; each is clicked at least once")
+    interests: int = Field(
+        5, ge=1, le=10_000_000, description="number of hidden interests, all equally likely; each session has one"
+    )
+    successors: int = Field(
+        10, ge=1, le=10_000_000, description="number of items that follow a rare item under one interest, about"
+    )
     noise: float = Field(0.15, ge=0, le=1, description="probability that a click follows popularity, not the interest")
     zipf_exponent: float = Field(0.8, ge=0, le=3, description="popularity of the r-th item falls as r^-zipf_exponent")
     length_distribution: Literal["power-law", "log-normal"] = Field(
@@ -75,9 +82,11 @@ class SynthSettings(Settings):
     @classmethod
     def _check_start(cls, value: str) -> str:
         try:
-            _milliseconds(value)
-        except ValueError:
+            begin = 1000 * _milliseconds(value)
+        except (ValueError, OverflowError):
             raise ValueError(f"{value!r} is not an ISO 8601 time, like 2024-01-01 or 2024-01-01T06:00+02:00") from None
+        if not 0 <= begin <= LATEST:
+            raise ValueError(f"{value!r} is not a time between 1970 and 2200")
         return value
 
     @model_validator(mode="after")
@@ -93,7 +102,7 @@ class SynthSettings(Settings):
             raise ValueError(
                 f"sessions ({self.sessions:,}) are too few for items ({self.items:,}): only {clicks:,.0f} clicks are "
                 f"certain, but {needed:,} are needed for every item to be clicked at least {MIN_SUPPORT} times; "
-                f"raise sessions to about {math.ceil(self.sessions * needed / max(clicks, 1)):,} or lower items"
+                f"raise sessions to {_sessions_for(needed, self):,} or lower items"
             )
         largest = float(popularity_by_rank(self)[0])
         if largest > LARGEST_SHARE:
@@ -168,6 +177,11 @@ def generate(settings: SynthSettings, seed: int, progress: Progress = SILENT) ->
     The frame holds SESSION (from 1, by start time), ITEM (from 1, in no order) and TIME (microseconds), all int64.
     Raises `UsageError` where an item got fewer than MIN_SUPPORT clicks, which valid settings make very unlikely.
     """
+    lengths, share = length_distribution(settings)
+    clicks = settings.sessions * float(share @ lengths)
+    require_room(int(_BYTES_PER_CLICK * clicks), f"synth.sessions: {settings.sessions:,}", "lower synth.sessions")
+    successors = settings.items * settings.interests * settings.successors
+    require_room(32 * successors, f"synth.items: {settings.items:,}", "lower synth.items, interests or successors")
     streams = [np.random.Generator(np.random.PCG64(child)) for child in np.random.SeedSequence(seed).spawn(4)]
     process = plant(settings, streams[0])
     lengths = draw_lengths(settings, streams[1])
@@ -283,6 +297,12 @@ def draw_times(settings: SynthSettings, lengths: Int64Array, random: np.random.G
     starts = np.sort(days * DAY + np.floor(of_day * DAY).astype(np.int64)) + _milliseconds(settings.start)
     think = random.standard_normal(int(lengths.sum()))
     seconds = settings.think_time_median * np.exp(settings.think_time_sigma * think)
+    longest = settings.think_time_median * math.exp(settings.think_time_sigma * float(think.max(initial=0.0)))
+    if (starts[-1] + 1000 * longest * settings.max_length) * 1000 > LATEST:
+        raise UsageError(
+            "synth: with these think times, sessions may last until after the year 2200",
+            "lower synth.think_time_median, think_time_sigma or max_length, or set an earlier synth.start",
+        )
     passed = np.maximum(1000, np.rint(1000 * seconds)).astype(np.int64)
     first = np.cumsum(lengths) - lengths
     passed[first] = 0
@@ -306,7 +326,7 @@ def length_distribution(settings: SynthSettings) -> tuple[Int64Array, Float64Arr
         edges = np.append(lengths, settings.max_length + 1) - 0.5
         scaled = np.log(edges / settings.length_median) / (settings.length_sigma * math.sqrt(2))
         weights = -np.diff([math.erfc(edge) for edge in scaled])
-        if weights.sum() <= 0:
+        if not weights.sum() > 0:
             raise ValueError("length_median and length_sigma leave no session between min_length and max_length")
     return lengths, weights / weights.sum()
 
@@ -316,6 +336,14 @@ def certain_clicks(settings: SynthSettings) -> float:
     lengths, share = length_distribution(settings)
     spread = math.sqrt(2 * math.log(1 / RARE) * settings.sessions * float(share @ lengths**2))
     return max(settings.sessions * settings.min_length, settings.sessions * float(share @ lengths) - spread)
+
+
+def _sessions_for(clicks: float, settings: SynthSettings) -> int:
+    """Return the smallest number of sessions with which so many clicks are certain: where n m - s √n = clicks."""
+    lengths, share = length_distribution(settings)
+    mean, spread = float(share @ lengths), math.sqrt(2 * math.log(1 / RARE) * float(share @ lengths**2))
+    by_mean = ((spread + math.sqrt(spread**2 + 4 * mean * clicks)) / (2 * mean)) ** 2
+    return math.ceil(min(by_mean * (1 + 1e-9), clicks / settings.min_length))
 
 
 def popularity_by_rank(settings: SynthSettings) -> Float64Array:

@@ -11,8 +11,11 @@ from gru4rec_cli.evaluation.metrics import TieRule
 class EvaluateSettings(Settings):
     """Settings of how ranks are turned into metrics (the ranks themselves do not depend on it)."""
 
-    cutoffs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (5, 10, 20), min_length=1, description="list lengths K at which every metric is measured"
+    cutoffs: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(
+        (5, 10, 20),
+        min_length=1,
+        max_length=100,
+        description="list lengths K at which every metric is measured; one above the number of items means all items",
     )
     ties: TieRule = Field(
         "conservative", description="tie rule of the headline results: conservative, median or optimistic"

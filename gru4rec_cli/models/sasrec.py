@@ -75,6 +75,19 @@ class Settings(NeuralSettings):
         "scores, up to a constant that makes it 0 for alpha 0 (logQ correction)",
     )
 
+    def memory_needed(self, n_items: int) -> dict[str, int]:
+        """Return the bytes that a training needs at least, by the setting that decides how many.
+
+        Each parameter has a gradient and Adam's two means beside it, in float32.
+        """
+        block = 6 * self.hidden_size**2
+        return {
+            "hidden_size": 16 * (n_items * self.hidden_size + block),
+            "blocks": 16 * self.blocks * block,
+            "length": 16 * self.length * self.hidden_size,
+            "n_sample": 4 * self.n_sample * self.hidden_size,
+        }
+
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
         if self.hidden_size % self.heads:

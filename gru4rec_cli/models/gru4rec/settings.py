@@ -72,6 +72,23 @@ class TrainingSettings(ModelSettings):
         """ELU parameter of BPR-max, 0 for linear scores."""
         return 0.5 if self.elu_param is None else self.elu_param
 
+    def memory_needed(self, n_items: int) -> dict[str, int]:
+        """Return the bytes that a training needs at least, by the setting that decides how many.
+
+        Each parameter has an accumulator beside it, in float32. A step gathers the vectors of its negatives.
+        """
+        separate = self.input_width if self.embedding not in ("shared", "none") else 0
+        first = n_items if self.embedding == "none" else 0
+        gates = sum(
+            3 * units * (below + units) for below, units in zip((first, *self.layers), self.layers, strict=False)
+        )
+        return {
+            "embedding": 8 * separate * (n_items + 3 * self.layers[0]),
+            "layers": 8 * (gates + n_items * self.layers[-1]),
+            "n_sample": 4 * self.n_sample * self.layers[-1],
+            "batch_size": 4 * self.batch_size * sum(self.layers),
+        }
+
     @property
     def input_width(self) -> int:
         """Width of the input vector of the first GRU layer; not used in one-hot mode."""

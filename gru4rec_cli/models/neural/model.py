@@ -52,11 +52,12 @@ class NeuralModel(ABC, Generic[AnyNeural]):
         """Train, with the best epoch kept where the settings ask for validation.
 
         Raises:
-            UsageError: there are no validation sessions, or no such device.
+            UsageError: there are no validation sessions, no such device, or too little memory.
             CheckError: the training diverged.
             ValueError: there are no training sessions, or they hold UNSEEN clicks.
         """
         check_training(train)
+        self.settings.check_memory(train.n_items)
         learner = self.learner(train, context.seed)
         trainer = Trainer(learner, self.settings, context.seed, self._validate_on(context.valid))
         self._place(trainer.run(progress=context.progress, checkpoints=context.checkpoints))

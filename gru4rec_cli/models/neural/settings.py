@@ -50,13 +50,27 @@ class NeuralSettings(ModelSettings):
             raise ValueError("patience: needs validate_on, the metric that must improve")
         return self
 
+    def check_memory(self, n_items: int, where: str = "") -> None:
+        """Check that a training with so many items fits into memory.
+
+        Raises:
+            UsageError: it does not.
+        """
+        from gru4rec_cli.data.memory import require_room
+
+        for key, needed in self.memory_needed(n_items).items():
+            require_room(needed, f"{where}{key}: {getattr(self, key)}", f"lower {key}")
+
     def check_ready(self, where: str, *, to_fit: bool) -> None:
         """Check that this machine has the device to train on; without it a fitted model is used on the CPU.
 
         Raises:
-            UsageError: there is no such device.
+            UsageError: there is no such device, or training needs more memory than there is, whatever the data.
         """
-        if to_fit and self.device not in ("auto", "cpu"):  # those are always there, and torch takes long to load
+        if not to_fit:
+            return
+        self.check_memory(2, f"{where}.")
+        if self.device not in ("auto", "cpu"):  # those are always there, and torch takes long to load
             from gru4rec_cli.models.neural.devices import find_device
 
             find_device(self.device, f"{where}.device")

@@ -9,11 +9,16 @@ class Settings(TrainingSettings):
     """Names, meanings and defaults are those of kind `gru4rec`, without what the author's code lacks: validation."""
 
     def check_ready(self, where: str, *, to_fit: bool) -> None:
-        """Check that the author's code is there, as pinned.
+        """Check that the author's code is there, as pinned, and that a training fits into memory.
 
         Raises:
             StageError: it is not there, or has changed.
+            UsageError: training needs more memory than there is, whatever the data.
         """
+        from gru4rec_cli.data.memory import require_room
+
+        for key, needed in self.memory_needed(2).items() if to_fit else ():
+            require_room(needed, f"{where}.{key}: {getattr(self, key)}", f"lower {key}")
         from gru4rec_cli.models.official.fetching import verified_checkout
 
         verified_checkout()

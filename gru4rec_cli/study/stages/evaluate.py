@@ -12,6 +12,7 @@ import pandas as pd
 from gru4rec_cli.base import names as names
 from gru4rec_cli.base.arrays import Float64Array
 from gru4rec_cli.base.files import MANIFEST, hash_file, hash_json, hash_table, read_json, write_json
+from gru4rec_cli.data.memory import require_room
 from gru4rec_cli.data.sessions import UNSEEN, Sessions, read_sessions, read_vocabulary, without_unseen
 from gru4rec_cli.data.synthetic import PlantedProcess
 from gru4rec_cli.evaluation import oracle, ranking
@@ -44,8 +45,9 @@ def run(work: StageWork) -> None:
     split = work.inputs["split"]
     whole = read_sessions(split / names.TEST_FILE, read_vocabulary(split / names.ITEMS_FILE))
     test = without_unseen(whole) if work.config.split.unseen == "keep" else whole.with_targets()
-    ranked, not_applicable = _rank_all(work, test)
     settings = work.config.evaluate
+    _require_room(work, test)
+    ranked, not_applicable = _rank_all(work, test)
     summary = Summary(ranked.fits, test, settings, work.config.seed, progress=work.progress)
     rows = summary.rows()
     pd.DataFrame(rows).to_csv(work.folder / names.METRICS_TABLE, index=False)
@@ -62,6 +64,20 @@ def run(work: StageWork) -> None:
         else None,
     }
     write_json(work.folder / names.METRICS_FILE, document)
+
+
+def _require_room(work: StageWork, test: Sessions) -> None:
+    """Raise `UsageError` where the longest lists, or the resamples of the curves up to them, do not fit into memory."""
+    settings = work.config.evaluate
+    longest = min(max(settings.cutoffs), test.n_items)
+    lists = 21 * test.n_targets * longest  # int32 items, their int64 ids, whether they repeat, their popularity
+    curves = 24 * settings.resamples * longest
+    require_room(
+        lists + curves,
+        f"evaluate.cutoffs: the largest, {max(settings.cutoffs):,}, with {test.n_targets:,} test events and "
+        f"{settings.resamples:,} resamples",
+        "lower the largest of evaluate.cutoffs, or evaluate.resamples",
+    )
 
 
 def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]:
