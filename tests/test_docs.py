@@ -81,7 +81,11 @@ def test_every_file_of_the_annotated_tree_exists():
         folders = [*folders[:depth], name]
         assert (ROOT / "".join(folders)).exists(), "".join(folders)
     for link in re.findall(r"\]\((docs/[^)]+)\)", README):
-        assert (ROOT / link).exists(), link
+        page, _, section = link.partition("#")
+        text = (ROOT / page).read_text(encoding="utf-8") if section else ""
+        headings = [re.sub(r"[^\w -]", "", line.lstrip("# ")).lower() for line in text.splitlines() if line[:1] == "#"]
+        assert (ROOT / page).exists(), link
+        assert not section or section in [heading.replace(" ", "-") for heading in headings], link
 
 
 @pytest.mark.slow
