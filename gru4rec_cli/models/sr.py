@@ -41,7 +41,8 @@ class Model(ArrayModel[Settings]):
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         check_training(train)
         order = ItemOrder.by(train.supports())
-        weights = weights_by_step(self.settings.weighting, self.settings.steps)
+        farthest = max(int(train.lengths.max()) - 1, 1)
+        weights = weights_by_step(self.settings.weighting, min(self.settings.steps, farthest))
         rules = strongest(count_rules(train, after=weights), self.settings.pruning, order)
         self.arrays = {"levels": order.levels, **rules._asdict()}
         return FitReport(facts={"rules": len(rules.items)})

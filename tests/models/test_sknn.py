@@ -53,3 +53,11 @@ def test_all_cosines_are_compared_exactly():
     for k in range(1, len(sharing)):
         voted = {item for n in order[:k] for item in sessions[n]}
         assert fit_and_score("sknn", train, list(range(6)), k=k).keys() == voted
+
+
+@pytest.mark.parametrize("number", [10**9, 2**62, 2**63, 10**30])
+def test_more_neighbours_than_sessions_are_all_sessions(number: int):
+    """Fault 11: large settings are no overflow."""
+    train = random_sessions(15, 80, seed=1)
+    found = fit_and_score("sknn", train, [3, 5], k=number, sample_size=number)
+    assert found == fit_and_score("sknn", train, [3, 5], k=80, sample_size=80)

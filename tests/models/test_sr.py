@@ -35,3 +35,9 @@ def test_rules_are_those_of_dictionaries(weighting: str, of):
     for item in range(12):
         found = fit_and_score("sr", train, [item], weighting=weighting, steps=11)
         assert found == pytest.approx(expected[item], rel=1e-6)
+
+
+def test_rules_reach_no_farther_than_the_longest_session():
+    """Fault 11: a large `steps` takes no memory."""
+    train = random_sessions(15, 80, seed=1)
+    assert fit_and_score("sr", train, [3], steps=10**12) == fit_and_score("sr", train, [3], steps=100)

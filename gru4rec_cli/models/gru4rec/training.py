@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.threads import ahead, torch_threads
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.models.gru4rec.batches import (
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 # Numbers in the item vectors that a training reads, from which on compiling pays: the torch step takes about 35 ns for
 # each, the compiled one a fifth to a tenth of that, and compiling takes 40 to 60 s.
 LONG = 1_000_000_000
+# Of logQ corrections, strength · log(clicks on the most frequent item), that the compiled step computes exactly: it
+# drops terms below e^-40 of a sum before it weighs them by up to this exponent. logq: 1 is far below it on any log.
+LARGEST_CORRECTION = 20.0
 
 
 class Training:
@@ -82,9 +87,22 @@ class Training:
 
 
 def kind_of_step(settings: Settings, train: Sessions, device: torch.device) -> str:
-    """Return which step trains, `torch` or `compiled`; it follows from settings, data and the kind of device alone."""
+    """Return which step trains, `torch` or `compiled`; it follows from settings, data and the kind of device alone.
+
+    Raises:
+        UsageError: the compiled step is asked for, and the logQ correction is too strong for it.
+    """
+    correction = settings.logq_strength * float(np.log(max(int(train.supports().max()), 1)))
+    if settings.step == "compiled" and correction > LARGEST_CORRECTION:
+        raise UsageError(
+            f"logq: {settings.logq_strength:g} is too strong for step: compiled: the most frequent item would weigh "
+            f"e^-{correction:.0f} of a rare one, and less than e^-{LARGEST_CORRECTION:.0f} is lost to rounding",
+            "set step: torch, which computes with logarithms, or a smaller logq",
+        )
     if settings.step != "auto":
         return settings.step
+    if correction > LARGEST_CORRECTION:
+        return "torch"
     steps = settings.epochs * train.n_targets / settings.batch_size
     numbers = steps * (2 * settings.batch_size + settings.n_sample) * settings.layers[-1]
     return "compiled" if device.type == "cpu" and settings.loss in COMPILED_LOSSES and numbers >= LONG else "torch"

@@ -45,7 +45,7 @@ class NeighbourModel(ArrayModel[AnyNeighbourSettings], Generic[AnyNeighbourSetti
 
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         check_training(train)
-        index = build_index(train, self.settings.sample_size)
+        index = build_index(train, min(self.settings.sample_size, train.n_sessions))
         self.arrays = {"levels": ItemOrder.by(train.supports()).levels, **index._asdict()}
         return FitReport(facts={"sessions": len(index.end_times), "indexed_clicks": len(index.item_sessions)})
 
@@ -66,7 +66,8 @@ class NeighbourModel(ArrayModel[AnyNeighbourSettings], Generic[AnyNeighbourSetti
     @cached_property
     def _index_and_voting(self) -> tuple[NeighbourIndex, Voting]:
         index = NeighbourIndex.of(self.arrays)
-        return index, self.voting(index)
+        voting, n_sessions = self.voting(index), len(index.end_times)
+        return index, voting._replace(k=min(voting.k, n_sessions), sample_size=min(voting.sample_size, n_sessions))
 
     @cached_property
     def _workspaces(self) -> list[Workspace]:
