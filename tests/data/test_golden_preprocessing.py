@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from gru4rec_cli.base.names import ITEM, SESSION, TIME
+from gru4rec_cli.base.files import read_json
+from gru4rec_cli.base.names import ITEM, METRICS_FILE, SESSION, STATISTICS_FILE, TIME
 from gru4rec_cli.data.presets import PRESETS
 from gru4rec_cli.data.reading import read_log
 from gru4rec_cli.data.split_folder import verify_split, write_split
@@ -130,6 +131,18 @@ def test_the_last_prefixes_of_yoochoose_are_those_of_sr_gnn(seed: str, share: st
     for events, name in ((split.train, f"train-{share}"), (split.test, "test")):
         written = rows(GOLDEN / "yoochoose-srgnn" / seed / f"{name}_prefixes.tsv.gz")
         assert prefixes_of(events, numbers) == [tuple(row) for row in written]
+
+
+def test_test_events_of_unseen_items_are_in_the_files_but_not_ranked(tmp_path: Path):
+    """Five test sessions 30 40, 40 only there, and one session 30 20."""
+    config = {**config_of(GOLDEN / "yoochoose" / "case-unseen"), "evaluate": {"resamples": 20, "permutations": 100}}
+    run = tmp_path / "run"
+    done = study("run", "--config", write_config(tmp_path, config), "--run-dir", run, "--quiet")
+    assert done.returncode == 0, done.stderr
+    test = read_json(run / "split" / STATISTICS_FILE)["parts"]["test"]
+    assert (test["sessions"], test["events"]) == (6, 12)
+    protocol = read_json(run / "evaluate" / METRICS_FILE)["protocol"]
+    assert (protocol["sessions"], protocol["events"]) == (1, 1)
 
 
 ONE_EACH = [max(GOLDEN.glob(f"{preset}/seed-1")) for preset in sorted({case.parent.name for case in CASES})]
