@@ -62,7 +62,7 @@ def kind_of(start: bytes) -> Kind | None:
     if start[257:262] == b"ustar":
         return Kind("a tar archive", "unpack it (tar -xf), and name a file of the archive")
     if re.match(rb"\x80[\x02-\x05]", start):
-        return Kind("a Python pickle", _TABLE)
+        return Kind("a Python pickle", f"data.format: srgnn reads those of SR-GNN; of others, {_TABLE}")
     for mark, kind in _MARKS.items():
         if start.startswith(mark):
             return kind
