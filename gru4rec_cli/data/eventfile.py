@@ -389,7 +389,8 @@ def _text_id(ids: pl.Expr) -> pl.Expr:
 
 def _explain_id(value: object) -> tuple[str, str]:
     if value is None or value == "":
-        return "the id is empty", "give every event a session id and an item id, or remove the row"
+        hint = 'give every event its ids, or set data.missing: [""] to drop and count such rows'
+        return "the id is empty", hint
     return f"the id {str(value)[:40]!r} holds a line break", "is a quote left open? Close it: ids hold no line breaks"
 
 
