@@ -50,7 +50,7 @@ def draw_intervals(folder: Path, findings: Findings, words: Words) -> Figure | N
 def _draw_panel(axes: Axes, panel: Panel, row_of: dict[str, int]) -> None:
     for row in panel.rows:
         colour, y = ("black" if row.bound else COLOURS[0]), row_of[row.label]
-        axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
+        axes.plot([row.low, row.high], [y, y], color=colour, linewidth=1.3, solid_capstyle="butt")
         axes.plot(row.single, [y] * len(row.single), color=COLOURS[1], linestyle="", marker="|", markersize=11)
         marker, size = ("|", 4.5) if row.bound else ("o", _POINTS * 2 * panel.radius())
         axes.plot([row.value], [y], color=colour, marker=marker, markersize=size, markeredgewidth=0.5)
