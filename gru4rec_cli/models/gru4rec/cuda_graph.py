@@ -48,7 +48,7 @@ class GraphStep(TorchStep):
 
     def advance(self) -> None:
         """Take the step that comes next: the same operations on the same memory every time."""
-        batch = batch_of(dict(self._tensors), lambda values: values.index_select(0, self._number)[0])
+        batch = batch_of({name: values.index_select(0, self._number)[0] for name, values in self._tensors.items()})
         self._losses[self._number] = self.update(batch).view(1)
         self._number.add_(1)
 

@@ -25,8 +25,8 @@ class Columns(NamedTuple):
 
 def cross_entropy(scores: Tensor, columns: Columns, settings: Settings) -> Tensor:
     """Return −log(p + 1e-24), p the softmax of the scores, corrected by logQ, at the slot's own target."""
-    scores = scores - settings.logq_strength * columns.log_q
-    p = torch.softmax(scores.masked_fill(columns.gone, -torch.inf), dim=1).diagonal()
+    correction = (settings.logq_strength * columns.log_q).masked_fill(columns.gone, torch.inf)
+    p = torch.softmax(scores - correction, dim=1).diagonal()
     return -torch.log(p + _TINY)
 
 

@@ -1,6 +1,6 @@
 """GRU4Rec as a recommender."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -9,7 +9,8 @@ from torch import Tensor
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, Network, input_table, zero_states
 from gru4rec_cli.models.gru4rec.settings import Settings
-from gru4rec_cli.models.gru4rec.training import Training
+from gru4rec_cli.models.gru4rec.training import Training, kind_of_step
+from gru4rec_cli.models.neural.devices import find_device
 from gru4rec_cli.models.neural.model import NeuralModel
 from gru4rec_cli.models.neural.scoring import MIN_ROWS
 
@@ -28,6 +29,11 @@ class Model(NeuralModel[Settings]):
     def learner(self, train: Sessions, seed: int) -> Training:
         """Return a training that has not begun."""
         return Training(train, self.settings, seed)
+
+    def small(self, train: Sessions) -> Self:
+        """Return a model that learns by the kind of step that `train` gets; see `warming.Warming`."""
+        step = kind_of_step(self.settings, train, find_device(self.settings.device))
+        return type(self)(self.settings.model_copy(update={"epochs": 1, "step": step}))
 
     @torch.no_grad()
     def states(self, sessions: Sessions) -> Tensor:

@@ -120,9 +120,10 @@ class Network:
         units = h.shape[1]
         from_x = torch.addmm(b, x, w.T)  # (B, 3D): r, z, n
         from_h = torch.addmm(c, h, u.T)
-        gates = torch.sigmoid(from_x[:, : 2 * units] + from_h[:, : 2 * units])  # (B, 2D): r, z
-        n = torch.tanh(torch.addcmul(from_x[:, 2 * units :], gates[:, :units], from_h[:, 2 * units :]))
-        return torch.lerp(n, h, gates[:, units:])
+        (x_rz, x_n), (h_rz, h_n) = (torch.split(part, [2 * units, units], dim=1) for part in (from_x, from_h))
+        r, z = torch.sigmoid(x_rz + h_rz).chunk(2, dim=1)
+        n = torch.tanh(torch.addcmul(x_n, r, h_n))
+        return torch.lerp(n, h, z)
 
     def _one_hot_cell(self, x: Tensor, h: Tensor) -> Tensor:
         """r = σ(x_r + h U_r), z = σ(x_z + h U_z), n = tanh((r ∘ h) U_n + x_n), h' = (1 − z) ∘ h + z ∘ n.
@@ -131,10 +132,10 @@ class Network:
         """
         u_rz, u_n, b = (self.parameters[name] for name in ONE_HOT_CELL)
         units = h.shape[1]
-        from_x = x + b
-        gates = torch.sigmoid(torch.addmm(from_x[:, units:], h, u_rz))  # (B, 2D): r, z
-        n = torch.tanh(torch.addmm(from_x[:, :units], gates[:, :units] * h, u_n))
-        return torch.lerp(h, n, gates[:, units:])
+        x_n, x_rz = torch.split(x + b, [units, 2 * units], dim=1)
+        r, z = torch.sigmoid(torch.addmm(x_rz, h, u_rz)).chunk(2, dim=1)
+        n = torch.tanh(torch.addmm(x_n, r * h, u_n))
+        return torch.lerp(h, n, z)
 
 
 def _dropped(values: Tensor, mask: Tensor | None) -> Tensor:

@@ -26,27 +26,23 @@ class Adagrad:
 
     def update(self, name: str, gradient: Tensor) -> None:
         """Update a parameter by a gradient of its shape."""
-        tensors = self._tensors(name)
-        for tensor, moved in zip(tensors, self._moved(tensors, gradient), strict=True):
-            tensor.copy_(moved)
+        self._move(self._tensors(name), gradient)
 
     def update_rows(self, name: str, rows: Tensor, gradient: Tensor) -> None:
         """Update the given rows (N,) of a matrix by their gradients (N, …); other rows stay as they are.
 
-        A row may be there several times: its gradients are summed before they are squared. The last row of the matrix
-        is padding: it may be there too, and stays zero. How many rows are distinct is not known without asking the
-        device, which would have to wait. So all N are computed: gradients of a row are summed at one of its
-        occurrences, the others write to the padding row, which is then set to zero.
+        A row may be there several times: its gradients are summed before they are squared. How many rows are distinct
+        is not known without asking the device, which would have to wait. So all N are computed: every occurrence of a
+        row gets the same sum, and writes the same values.
         """
-        padding = len(self.parameters[name]) - 1
-        summed_at, written_to = self._occurrences(rows, padding)
+        chosen = self._occurrences(rows)
         gradient = gradient.reshape(len(rows), -1)
-        summed = torch.zeros_like(gradient).index_add_(0, summed_at, gradient)
-        matrices = [tensor.view(padding + 1, -1) for tensor in self._tensors(name)]
-        moved = self._moved([matrix.index_select(0, rows) for matrix in matrices], summed)
-        for matrix, values in zip(matrices, moved, strict=True):
-            matrix.index_copy_(0, written_to, values)
-            matrix[padding].zero_()
+        summed = torch.zeros_like(gradient).index_add_(0, chosen, gradient).index_select(0, chosen)
+        matrices = [tensor.view(len(tensor), -1) for tensor in self._tensors(name)]
+        touched = [matrix.index_select(0, rows) for matrix in matrices]
+        self._move(touched, summed)
+        for matrix, values in zip(matrices, touched, strict=True):
+            matrix.index_copy_(0, rows, values)
 
     def state(self) -> Parameters:
         """Return everything that a continued training needs beside the parameters, by name."""
@@ -54,25 +50,22 @@ class Adagrad:
             f"momentum.{name}": value for name, value in self.momenta.items()
         }
 
-    def _occurrences(self, rows: Tensor, padding: int) -> tuple[Tensor, Tensor]:
-        """Return for every entry of `rows` (N,) the entry that stands for all of its row, and the row it writes to.
-
-        That is its own row if it is that entry, else the padding row. So no two entries write to one row.
-        """
-        numbers = torch.arange(len(rows), device=rows.device)
-        self._entry_of[rows] = numbers  # of several entries one stays; which one does not matter
-        chosen = self._entry_of[rows]
-        return chosen, rows.masked_fill(chosen != numbers, padding)
+    def _occurrences(self, rows: Tensor) -> Tensor:
+        """Return for every entry of `rows` (N,) the entry that stands for all of its row."""
+        self._entry_of[rows] = torch.arange(
+            len(rows), device=rows.device
+        )  # of several entries one stays; which one does not matter
+        return self._entry_of[rows]
 
     def _tensors(self, name: str) -> list[Tensor]:
         return [tensors[name] for tensors in (self.parameters, self.accumulators, self.momenta) if tensors]
 
-    def _moved(self, tensors: list[Tensor], gradient: Tensor) -> list[Tensor]:
-        """Return values, accumulators and, if there are any, momenta after a step."""
+    def _move(self, tensors: list[Tensor], gradient: Tensor) -> None:
+        """Change values, accumulators and, if there are any, momenta by a step."""
         values, accumulators, *momenta = tensors
-        accumulators = accumulators + gradient * gradient
-        step = self.learning_rate * gradient / torch.sqrt(accumulators + EPSILON)
+        accumulators.add_(gradient.square())
+        step = (self.learning_rate * gradient).div_(accumulators.add(EPSILON).sqrt_())
         if not momenta:
-            return [values - step, accumulators]
-        momentum = self.momentum * momenta[0] - step
-        return [values + momentum, accumulators, momentum]
+            values.sub_(step)
+            return
+        values.add_(momenta[0].mul_(self.momentum).sub_(step))

@@ -5,8 +5,6 @@ matrices. So nothing waits for a device's answer. `compiled` does the same faste
 together. W slots, C = W + n_sample columns, D units of a layer.
 """
 
-from collections.abc import Callable
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -29,16 +27,18 @@ from gru4rec_cli.models.gru4rec.network import (
 from gru4rec_cli.models.gru4rec.optimizer import Adagrad
 from gru4rec_cli.models.gru4rec.settings import Settings
 
+_LAYERS = "layers"  # in the optimiser: all parameters of the layers as one vector, since a step changes them together
+
 
 class Batch(NamedTuple):
     """One mini-batch on the device."""
 
     inputs: Tensor  # (W,) item of each slot's click; the padding row V where the slot is gone
-    targets: Tensor  # (W,) item of the click after it, likewise
-    starts: Tensor  # (W,) bool: the slot begins a session here: its hidden state is zero
+    columns: Tensor  # (C,) item of the click after it, likewise, then the negatives
+    starts: Tensor  # (W, 1) bool: the slot begins a session here: its hidden state is zero
     previous: Tensor  # (W,) which slot of the step before this one was
-    width: Tensor  # (1,) how many slots are there
-    negatives: Tensor  # (n_sample,)
+    gone: Tensor  # (C,) bool: the slot is gone; False for negatives
+    log_q: Tensor  # (C,) log q_j of the columns; see `losses.Columns`
     masks: Masks  # dropout by place, (W, units) each
 
 
@@ -61,9 +61,11 @@ class TorchStep:
         self.settings = settings
         self.device = torch.device(device)
         self.padding = len(supports)  # V, the number of the padding row
-        self._layers = layer_parameters(settings)
-        self.values = {name: self._padded(name, value) for name, value in parameters.items()}
-        self.optimizer = Adagrad(self.values, settings.learning_rate, settings.momentum)
+        self._layers = {name: parameters[name].shape for name in layer_parameters(settings)}
+        layers = torch.cat([parameters[name].reshape(-1) for name in self._layers]).to(self.device)
+        tables = {name: self._padded(value) for name, value in parameters.items() if name not in self._layers}
+        self.optimizer = Adagrad(tables | {_LAYERS: layers}, settings.learning_rate, settings.momentum)
+        self.values = self._by_name(self.optimizer.parameters)
         # Leaves for autograd in the same memory as the parameters, which are updated in place.
         self._leaves = {name: self.values[name].detach().requires_grad_() for name in self._layers}
         self.network = Network(self._leaves, settings)
@@ -79,24 +81,31 @@ class TorchStep:
     def learn(self, batches: MiniBatches) -> list[float]:
         """Take steps one after the other and return their losses, divided by the configured batch size."""
         tensors = self.tensors(batches)
-        losses: list[float] = [self.update(batch_of(tensors, itemgetter(step))).item() for step in range(len(batches))]
-        return losses
+        steps = zip(*(values.unbind() for values in tensors.values()), strict=True)
+        return [self.update(batch_of(dict(zip(tensors, parts, strict=True)))).item() for parts in steps]
 
     def tensors(self, batches: MiniBatches) -> dict[str, Tensor]:
         """Return the fields of `Batch` for all steps, (steps, …) each, on the device."""
         walk = batches.walk
         gone = np.arange(walk.rows.shape[1]) >= walk.widths[:, None]  # (steps, W)
+        targets = np.where(gone, self.padding, batches.targets)
+        slots, sampled = np.arange(targets.shape[1]), np.arange(batches.negatives.shape[1])
+        # In the author's implementation the first `batch_size` columns count as targets; where a batch is narrower,
+        # the first sampled columns are among them. His published results rest on it.
+        more = sampled < self.settings.batch_size - walk.widths[:, None]  # (steps, n_sample)
         arrays = {
             "inputs": np.where(gone, self.padding, batches.inputs),
-            "targets": np.where(gone, self.padding, batches.targets),
-            "starts": walk.starts,
+            "columns": np.concatenate([targets, batches.negatives], axis=1),
+            "starts": walk.starts[:, :, None],
             "previous": walk.previous,
-            "width": walk.widths[:, None],
-            "negatives": batches.negatives,
+            "gone": np.concatenate([gone, np.zeros_like(more)], axis=1),
+            "as_target": np.concatenate([np.broadcast_to(slots >= 0, gone.shape), more], axis=1),
         }
-        return {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()} | {
-            name: mask.to(self.device) for name, mask in batches.masks.items()
-        }
+        tensors = {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
+        log_support = self._log_support[tensors["columns"]]
+        log_q = torch.where(tensors.pop("as_target"), log_support, self.settings.sample_alpha * log_support)
+        masks = {name: mask.to(self.device) for name, mask in batches.masks.items()}
+        return tensors | {"log_q": log_q} | masks
 
     def update(self, batch: Batch) -> Tensor:
         """Move every parameter that the batch touches, carry the states on, and return the loss, ()."""
@@ -105,17 +114,16 @@ class TorchStep:
             state.copy_(new)
         for name, (rows, gradient) in found.rows.items():
             self.optimizer.update_rows(name, rows, gradient)
-        for name, gradient in found.layers.items():
-            self.optimizer.update(name, gradient)
+        self.optimizer.update(_LAYERS, torch.cat([gradient.reshape(-1) for gradient in found.layers.values()]))
         return found.loss
 
     @torch.enable_grad()
     def gradients(self, batch: Batch) -> Gradients:
         """Compute loss, gradients and new states; nothing is changed. There is no back-propagation through time."""
         states = [
-            state.index_select(0, batch.previous).masked_fill(batch.starts[:, None], 0.0) for state in self.states
+            state.index_select(0, batch.previous).masked_fill_(batch.starts, 0.0) for state in self.states
         ]  # (W, D_L) each
-        columns = torch.cat([batch.targets, batch.negatives])  # (C,)
+        columns = batch.columns
         table = input_table(self.settings)
         items = self.values[ITEMS].index_select(0, columns).requires_grad_()  # (C, D)
         bias = self.values[BIAS].index_select(0, columns).requires_grad_()  # (C,)
@@ -123,7 +131,7 @@ class TorchStep:
 
         new_states = self.network.advance(inputs, states, batch.masks)
         scores = self.network.scores(new_states[-1], items, bias)  # (W, C)
-        loss = self._loss(scores, columns, batch.width)
+        loss = self._loss(scores, batch)
         leaves = [items, bias, inputs, *self._leaves.values()]
         d_items, d_bias, d_inputs, *d_layers = torch.autograd.grad(loss, leaves)
 
@@ -135,19 +143,10 @@ class TorchStep:
         layers = dict(zip(self._leaves, d_layers, strict=True))
         return Gradients(loss.detach(), [state.detach() for state in new_states], rows, layers)
 
-    def _loss(self, scores: Tensor, columns: Tensor, width: Tensor) -> Tensor:
+    def _loss(self, scores: Tensor, batch: Batch) -> Tensor:
         """Sum the loss over the slots that are there, divided by the configured batch size, ()."""
-        slots = torch.arange(len(scores), device=self.device)
-        gone = slots >= width  # (W,)
-        samples = torch.arange(scores.shape[1] - len(slots), device=self.device)  # (n_sample,)
-        # In the author's implementation the first `batch_size` columns count as targets; where a batch is narrower,
-        # the first sampled columns are among them. His published results rest on it.
-        as_target = torch.cat([slots >= 0, samples < self.settings.batch_size - width])  # (C,)
-        log_support = self._log_support.index_select(0, columns)
-        log_q = torch.where(as_target, log_support, self.settings.sample_alpha * log_support)
-        not_there = torch.cat([gone, torch.zeros_like(samples, dtype=torch.bool)])
-        losses = LOSSES[self.settings.loss](scores, Columns(not_there, log_q), self.settings)
-        return losses.masked_fill(gone, 0.0).sum() / self.settings.batch_size
+        losses = LOSSES[self.settings.loss](scores, Columns(batch.gone, batch.log_q), self.settings)
+        return losses.masked_fill(batch.gone[: len(losses)], 0.0).sum() / self.settings.batch_size
 
     def parameters(self) -> Parameters:
         """Return the parameters on the CPU, in the shapes in which they were given."""
@@ -155,17 +154,31 @@ class TorchStep:
 
     def state(self) -> Parameters:
         """Return all that a continued training needs, on the CPU."""
-        return self.parameters() | self._without_padding(self.optimizer.state())
+        return self._without_padding(self._all())
 
     def restore(self, state: Parameters) -> None:
         """Go on from what `state` returned."""
-        for name, value in (self.values | self.optimizer.state()).items():
+        for name, value in self._all().items():
             value[: len(state[name])].copy_(state[name])
 
-    def _padded(self, name: str, value: Tensor) -> Tensor:
-        """Return a copy on the device, of item matrices with a row of zeros more."""
-        rows = len(value) if name in self._layers else self.padding + 1
-        copy = torch.zeros(rows, *value.shape[1:], dtype=value.dtype, device=self.device)
+    def _all(self) -> Parameters:
+        """Return the parameters, and the optimiser's state by their names with `accumulator.` or `momentum.` before."""
+        found = dict(self.values)
+        for kind, tensors in (("accumulator", self.optimizer.accumulators), ("momentum", self.optimizer.momenta)):
+            if tensors:
+                found |= {f"{kind}.{name}": value for name, value in self._by_name(tensors).items()}
+        return found
+
+    def _by_name(self, tensors: Parameters) -> Parameters:
+        """Return the matrices and views of every layer parameter, which lie side by side in one vector."""
+        sizes = [shape.numel() for shape in self._layers.values()]
+        parts = zip(self._layers.items(), torch.split(tensors[_LAYERS], sizes), strict=True)
+        tables = {name: tensor for name, tensor in tensors.items() if name != _LAYERS}
+        return tables | {name: part.view(shape) for (name, shape), part in parts}
+
+    def _padded(self, value: Tensor) -> Tensor:
+        """Return a copy of a matrix on the device, with a row of zeros more."""
+        copy = torch.zeros(self.padding + 1, *value.shape[1:], dtype=value.dtype, device=self.device)
         copy[: len(value)] = value.to(self.device)
         return copy
 
@@ -177,8 +190,7 @@ class TorchStep:
         }
 
 
-def batch_of(tensors: dict[str, Tensor], select: Callable[[Tensor], Tensor]) -> Batch:
-    """Return the batch whose part of every tensor `select` returns; tensors that are no field are masks."""
-    parts = {name: select(values) for name, values in tensors.items()}
-    fields = {name: parts.pop(name) for name in Batch._fields if name != "masks"}
-    return Batch(**fields, masks=parts)
+def batch_of(tensors: dict[str, Tensor]) -> Batch:
+    """Return the batch whose fields are named tensors; those that are no field are masks."""
+    fields = {name: tensors[name] for name in Batch._fields if name != "masks"}
+    return Batch(**fields, masks={name: mask for name, mask in tensors.items() if name not in fields})

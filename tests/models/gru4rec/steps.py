@@ -87,7 +87,7 @@ def torch_gradients(step: TorchStep, batches: MiniBatches, states: list[Tensor])
 
 def first_of(step: TorchStep, batches: MiniBatches) -> Batch:
     """The first mini-batch."""
-    return batch_of(step.tensors(batches), lambda values: values[0])
+    return batch_of({name: values[0] for name, values in step.tensors(batches).items()})
 
 
 def whole_gradients(found: Gradients, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
