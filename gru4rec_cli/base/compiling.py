@@ -19,6 +19,8 @@ from filelock import FileLock
 from numba.core import event
 from numba.core.caching import FunctionCache
 
+from gru4rec_cli.base import compile_clock
+
 if TYPE_CHECKING:
     from numba.core.decorators import _JITWrapper  # keeps the types of what it decorates
     from numba.core.dispatcher import Dispatcher
@@ -32,8 +34,8 @@ _UNUSED = 14 * 86_400  # seconds after which a cache folder is deleted
 _log = logging.getLogger(__name__)
 
 
-class _Announcement(event.Listener):
-    """Logs the first loop that is compiled; loops that are loaded from disk are not compiled."""
+class _Watch(event.Listener):
+    """Times compiling, and logs the first loop that is compiled; loops that are loaded from disk are not compiled."""
 
     announced = False
 
@@ -41,12 +43,13 @@ class _Announcement(event.Listener):
         if not self.announced:
             self.announced = True
             _log.info("compiling loops, once; they are kept for the next time")
+        compile_clock.begin(event.data["dispatcher"].py_func.__name__)
 
     def on_end(self, event: Any) -> None:
-        return None
+        compile_clock.end()
 
 
-event.register("numba:compile", _Announcement())  # type: ignore[no-untyped-call]
+event.register("numba:compile", _Watch())  # type: ignore[no-untyped-call]
 
 
 @overload
@@ -87,9 +90,20 @@ class _Cache(FunctionCache):
     at the same time would give both files one number, and the index would name the wrong code.
     """
 
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        compile_clock.begin()
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        finally:
+            compile_clock.end()
+
     def save_overload(self, sig: Any, data: Any) -> None:
-        with suppress(OSError), FileLock(Path(self.cache_path) / "write.lock"):
-            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        compile_clock.begin()
+        try:
+            with suppress(OSError), FileLock(Path(self.cache_path) / "write.lock"):
+                super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        finally:
+            compile_clock.end()
 
 
 def _folders(package: Path) -> Iterator[Path]:

@@ -11,6 +11,9 @@ class Task(Protocol):
     def advance(self, amount: float = 1, **status: object) -> None:
         """Count `amount` more units as done; `status` values are shown beside the bar."""
 
+    def leave_no_line(self) -> None:
+        """Leave nothing behind when the task ends: a note says more."""
+
 
 class Progress(Protocol):
     """Shows tasks. `total` is None where the amount of work is not known beforehand."""
@@ -18,9 +21,18 @@ class Progress(Protocol):
     def task(self, description: str, total: float | None = None, unit: str = "") -> AbstractContextManager[Task]:
         """Open a task that is shown until the context ends."""
 
+    def note(self, text: str) -> None:
+        """Leave a line that stays."""
+
 
 class _Silent:
     def advance(self, amount: float = 1, **status: object) -> None:
+        return None
+
+    def leave_no_line(self) -> None:
+        return None
+
+    def note(self, text: str) -> None:
         return None
 
     @contextmanager

@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -14,22 +13,18 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from gru4rec_cli.base.errors import StudyError
-from gru4rec_cli.base.progress import SILENT, Progress, Task
+from gru4rec_cli.base.progress import SILENT, Progress
+from gru4rec_cli.commands.progress import BarProgress, LineProgress, compiling_shown, new_bars
 
 if TYPE_CHECKING:
     from gru4rec_cli.reporting.tables import Table
 
 _CONTROLS = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]")
 _PIPE_WIDTH = 200  # without a terminal nothing is cut to fit one
-_REFRESH = 0.1  # seconds between updates of a bar
-_PLAIN_EVERY = 10.0  # seconds between lines without a terminal
-_SHORT = 2.0  # seconds; shorter work leaves no line behind
 
 
 @cache
@@ -52,6 +47,8 @@ def show_table(table: "Table") -> None:
             break
     console.print(rich)
     for note in table.notes:
+        if columns is needed and note in table.optional_notes:
+            continue
         console.print(Text(printable(note), style="dim"))
 
 
@@ -132,11 +129,15 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
         yield SILENT
         return
     with _messages():
-        if sys.stderr.isatty():
-            with _bars() as bars:
-                yield _BarProgress(bars)
-        else:
-            yield _PlainProgress()
+        if not sys.stderr.isatty():
+            lines = LineProgress(show_status)
+            with compiling_shown(lines):
+                yield lines
+            return
+        with new_bars(_console(stderr=True)) as bars:
+            shown = BarProgress(bars)
+            with compiling_shown(shown):
+                yield shown
 
 
 class _StatusHandler(logging.Handler):
@@ -156,91 +157,3 @@ def _messages() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-
-
-def _bars() -> RichProgress:
-    return RichProgress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[status]}", markup=False),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=_console(stderr=True),
-        transient=True,
-    )
-
-
-class _Counter:
-    """Counts a task's units, and shows them every `interval` seconds at most."""
-
-    def __init__(self, unit: str) -> None:
-        self.unit = unit
-        self.done = 0.0
-        self.started = self.shown = time.monotonic()
-        self.status: dict[str, object] = {}
-
-    def advance(self, amount: float = 1, **status: object) -> None:
-        self.done += amount
-        self.status = status
-        now = time.monotonic()
-        if now - self.shown >= self.interval:
-            self.shown = now
-            self.show()
-
-    interval = _REFRESH
-
-    def show(self) -> None:
-        raise NotImplementedError
-
-    def line(self) -> str:
-        """Return rate and status, such as `3,104 events/s, loss 5.12`."""
-        rate = self.done / max(time.monotonic() - self.started, 1e-9)
-        parts = [f"{rate:,.0f} {self.unit}/s"] if self.unit and rate >= 1 else []
-        return ", ".join([*parts, *(f"{key} {value}" for key, value in self.status.items())])
-
-
-class _Bar(_Counter):
-    def __init__(self, bars: RichProgress, identity: TaskID, total: float | None, unit: str) -> None:
-        super().__init__(unit)
-        self.bars, self.identity, self.total = bars, identity, total
-
-    def show(self) -> None:
-        counts = f"{self.done:,.0f}/{self.total:,.0f} " if self.total else ""
-        self.bars.update(self.identity, completed=self.done, status=counts + self.line())
-
-
-class _BarProgress:
-    def __init__(self, bars: RichProgress) -> None:
-        self.bars = bars
-
-    @contextmanager
-    def task(self, description: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
-        identity = self.bars.add_task(description, total=total, status="")
-        try:
-            yield _Bar(self.bars, identity, total, unit)
-        finally:
-            self.bars.remove_task(identity)
-
-
-class _PlainLine(_Counter):
-    interval = _PLAIN_EVERY
-
-    def __init__(self, description: str, total: float | None, unit: str) -> None:
-        super().__init__(unit)
-        self.description, self.total = description, total
-
-    def show(self) -> None:
-        share = f"{100 * self.done / self.total:.0f} %, " if self.total else ""
-        elapsed = time.monotonic() - self.started
-        left = f", {elapsed * (self.total / self.done - 1):.0f} s left" if self.total and self.done else ""
-        show_status(f"{self.description}: {share}{self.line()}{left}")
-
-
-class _PlainProgress:
-    @contextmanager
-    def task(self, description: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
-        line = _PlainLine(description, total, unit)
-        yield line
-        elapsed = time.monotonic() - line.started
-        if elapsed >= _SHORT:
-            rate = line.line()
-            show_status(f"{description}: done in {elapsed:.1f} s" + (f" ({rate})" if rate else ""))

@@ -108,6 +108,10 @@ class ArrayModel(ABC, Generic[AnySettings]):
     def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
         """As in `Recommender`."""
 
+    def small(self, train: Sessions) -> Self:
+        """Return a model that is quickly fitted on a few sessions; see `warming.Warming`."""
+        return type(self)(self.settings)
+
     def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], Float32Array]:
         return recommend_by_score(self, history, k, len(self.order))
 

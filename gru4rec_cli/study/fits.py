@@ -23,6 +23,7 @@ from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.base import FitContext
 from gru4rec_cli.models.neural.ending import improving_at_the_end
+from gru4rec_cli.models.warming import warm_up
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.study.config import ModelEntry, StudyConfig
 from gru4rec_cli.study.stage import StageResults, StageWork
@@ -68,7 +69,7 @@ def fit_models(work: StageWork, section: str) -> None:
     valid_file = split / VALID_FILE
     valid = read_sessions(valid_file, vocabulary, known_only=known_only) if valid_file.exists() else None
     fits = study_fits(work.config, section)
-    for fit in fits:
+    for number, fit in enumerate(fits, start=1):
         key, folder = fit_key(fit, split), work.folder / fit.name
         if _finished(folder, key):
             continue
@@ -77,7 +78,7 @@ def fit_models(work: StageWork, section: str) -> None:
         if before:
             _publish(_fresh_copy(before, work.folder / f".{fit.name}.copy"), folder)
             continue
-        _fit(work, fit, key, train, valid)
+        _fit(work, fit, key, f"{number} of {len(fits)}", train, valid)
     for leftover in work.folder.iterdir():
         if leftover.is_dir() and leftover.name not in {fit.name for fit in fits}:
             shutil.rmtree(leftover)
@@ -85,13 +86,18 @@ def fit_models(work: StageWork, section: str) -> None:
         _warn_of_early_end(fit, work.folder / fit.name, section)
 
 
-def _fit(work: StageWork, fit: Fit, key: str, train: Sessions, valid: Sessions | None) -> None:
+def _fit(work: StageWork, fit: Fit, key: str, place: str, train: Sessions, valid: Sessions | None) -> None:
     checkpoints = work.folder / f".{fit.model}.{key[:16]}.checkpoints"
     checkpoints.mkdir(exist_ok=True)
     entry = fit.entry
     model = registry.model_class(entry.kind)(entry.settings)
-    with work.progress.task(f"fitting {fit.name}"), measured() as cost:
-        report = model.fit(train, FitContext(valid, work.progress, checkpoints, fit.seed))
+    context = FitContext(valid, work.progress, checkpoints, fit.seed)
+    with work.progress.task(f"fitting {fit.name}, {place}"):
+        with measured() as before:
+            warm_up(model, train, context)
+        with measured() as cost:
+            report = model.fit(train, context)
+    cost.compile_seconds += before.compile_seconds
     fresh = work.folder / f".{fit.name}.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
@@ -159,17 +165,18 @@ def fit_results(folder: Path) -> StageResults:
     models = {name: {**read_json(folder / name / FIT_FILE), "cost": cost} for name, cost in fit_costs(folder).items()}
     table = Table(
         title="Fitted models",
-        columns=("Model", "Epochs", "Last loss", "Time (s)", "Peak memory (MiB)"),
+        columns=("Model", "Epochs", "Last loss", "Time (s)", "Compiling (s)", "Peak memory (MiB)"),
         rows=tuple(
             (
                 name,
                 str(len(fit["curve"]) or "–"),
                 f"{fit['curve'][-1]['loss']:.4f}" if fit["curve"] else "–",
                 f"{fit['cost']['seconds']:.1f}",
+                f"{fit['cost'].get('compile_seconds', 0.0):.1f}",
                 f"{fit['cost']['peak_memory_bytes'] / 2**20:.0f}",
             )
             for name, fit in models.items()
         ),
-        numeric=frozenset({1, 2, 3, 4}),
+        numeric=frozenset({1, 2, 3, 4, 5}),
     )
     return StageResults({"models": models}, [table])

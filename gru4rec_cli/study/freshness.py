@@ -15,6 +15,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _EVERY_STAGE = ("base", "data", "study")
 _SOURCES = (".py", ".toml", ".jinja", ".css", ".js")  # programs, and what pages are made of
 
+NEVER_RAN = "it has not run yet"
+
 State = Literal["up to date", "to run", "damaged"]
 
 
@@ -33,7 +35,7 @@ def judge(directory: RunDirectory, name: str, made_from: Mapping[str, Any]) -> S
         return Status("damaged", damage)
     manifest = directory.manifest(name)
     if manifest is None:
-        return Status("to run", "it has not run yet")
+        return Status("to run", NEVER_RAN)
     changed = differences(manifest["config"], made_from["config"])
     if changed:
         return Status("to run", f"the configuration changed: {'; '.join(changed)}")

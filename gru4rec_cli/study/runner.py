@@ -15,7 +15,7 @@ from gru4rec_cli.base.warnings import collected
 from gru4rec_cli.data.reading import input_files
 from gru4rec_cli.models import registry
 from gru4rec_cli.study.config import StudyConfig, resolved
-from gru4rec_cli.study.freshness import Status, code_hash, judge, raw_hashes
+from gru4rec_cli.study.freshness import NEVER_RAN, Status, code_hash, judge, raw_hashes
 from gru4rec_cli.study.run_directory import RunDirectory
 from gru4rec_cli.study.stage import Outcome, StageWork
 from gru4rec_cli.study.stages.table import COMPUTING, STAGES, configured_stages, needed_stages
@@ -91,7 +91,8 @@ class StageRunner:
         circumstances = {"seed": self.config.seed, "versions": versions(), "device": device(), **cost.as_dict()}
         said = {"warnings": [warning.as_dict() for warning in warnings], "command": self.command}
         self.directory.finish(name, {"stage": name, **made_from, **circumstances, **said})
-        return self._outcome(name, "ran", status)
+        reason = "for the first time" if status.reason == NEVER_RAN else status.reason
+        return self._outcome(name, "ran", Status("up to date", reason))
 
     def _outcome(self, name: str, action: Literal["ran", "skipped"], status: Status) -> Outcome:
         """Return what became of a stage that is finished."""

@@ -1,6 +1,7 @@
 """Loops that are compiled at first use: this is logged once, and not where they are found on disk."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,9 @@ def said_by(folder: Path, *, quiet: bool = False) -> str:
 
 
 def test_compiling_is_logged_once_and_only_where_it_happens(tmp_path: Path):
-    assert said_by(tmp_path) == "compiling loops, once; they are kept for the next time\n"
+    first, *_, last = said_by(tmp_path).splitlines()
+    assert first == "compiling loops, once; they are kept for the next time"
+    assert re.fullmatch(r"compiled 3 loops in \d+\.\d s, which no other time contains", last)
     assert said_by(tmp_path) == ""
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gru4rec_cli.base.arrays import Float32Array, Int64Array
 from gru4rec_cli.base.errors import UsageError
+from gru4rec_cli.base.progress import Progress
 from gru4rec_cli.base.threads import one_torch_thread
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.metrics import metric_values
@@ -59,13 +60,17 @@ class NeuralModel(ABC, Generic[AnyNeural]):
         check_training(train)
         self.settings.check_memory(train.n_items)
         learner = self.learner(train, context.seed)
-        trainer = Trainer(learner, self.settings, context.seed, self._validate_on(context.valid))
+        trainer = Trainer(learner, self.settings, context.seed, self._validate_on(context.valid, context.progress))
         self._place(trainer.run(progress=context.progress, checkpoints=context.checkpoints))
         n_parameters = sum(value.numel() for value in self.parameters.values())
         facts = {"parameters": n_parameters, "kept_epoch": trainer.kept_epoch}
         return FitReport(trainer.curve, facts | {"device": describe_device(learner.device)})
 
-    def _validate_on(self, valid: Sessions | None) -> Validate | None:
+    def small(self, train: Sessions) -> Self:
+        """Return a model that is quickly fitted on a few sessions; see `warming.Warming`."""
+        return type(self)(self.settings.model_copy(update={"epochs": 1}))
+
+    def _validate_on(self, valid: Sessions | None, progress: Progress) -> Validate | None:
         """Return the function that measures an epoch, if the settings ask for it."""
         if self.settings.validate_on is None:
             return None
@@ -79,7 +84,7 @@ class NeuralModel(ABC, Generic[AnyNeural]):
         def validate(parameters: dict[str, Tensor]) -> float:
             model = type(self)(self.settings)
             model._place(parameters)
-            counts = rank_targets(model.score(valid), valid)
+            counts = rank_targets(model.score(valid), valid, progress=progress, description=f"validating {metric}@{k}")
             return float(metric_values(event_ranks(counts, valid, "conservative"), metric, int(k)).mean())
 
         return validate

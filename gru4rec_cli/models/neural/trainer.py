@@ -1,6 +1,7 @@
 """Training of any neural model: epochs, validation, the best epoch, checkpoints, divergence."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gru4rec_cli.base import compile_clock
 from gru4rec_cli.base.errors import CheckError
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.models.neural.checkpoints import Checkpoint, Curve, load_checkpoint, save_checkpoint
@@ -72,7 +74,10 @@ class Trainer:
             self._restore(checkpoint)
             _log.info("training goes on after epoch %d of %d", len(self.curve), self.settings.epochs)
         while len(self.curve) < self.settings.epochs and not self._stops_early():
+            start, compiled_before = time.perf_counter(), compile_clock.seconds()
             self._learn(len(self.curve) + 1, progress)
+            seconds = time.perf_counter() - start - (compile_clock.seconds() - compiled_before)
+            progress.note(self._epoch_line(seconds))
             if checkpoints:
                 save_checkpoint(checkpoints, Checkpoint(self.learner.state() | self._best(), self.curve))
         return self.best or self.learner.parameters()
@@ -93,6 +98,7 @@ class Trainer:
         total, events, steps = 0.0, 0, 0
         name = f"epoch {number}/{self.settings.epochs}"
         with progress.task(name, total=self.learner.n_events, unit="events") as task:
+            task.leave_no_line()  # `run` leaves one, with the validation
             for learned in self.learner.epoch(epoch_seed(self.seed, number)):
                 for loss in learned.losses:
                     total += loss
@@ -106,6 +112,12 @@ class Trainer:
                 "there is nothing to learn from: a step needs at least one negative", "set n_sample above 0"
             )
         return total / events
+
+    def _epoch_line(self, seconds: float) -> str:
+        """Return the last epoch in words: its loss, its validation metric, its time without compiling."""
+        row = dict(self.curve[-1])
+        number = f"epoch {row.pop('epoch')}/{self.settings.epochs}"
+        return f"{number}: {', '.join(f'{name} {value:.4f}' for name, value in row.items())}, {seconds:.1f} s"
 
     def _learn(self, number: int, progress: Progress) -> None:
         row = {"epoch": number, "loss": self.epoch(number, progress)}

@@ -97,6 +97,7 @@ class Model:
                     task.advance(header["events"], **({"loss": f"{curve[-1]['loss']:.4f}"} if curve else {}))
                 elif header["kind"] == "epoch":
                     curve.append({"epoch": header["epoch"], "loss": header["loss"]})
+                    progress.note(f"{self._epoch_name(len(curve))}: loss {header['loss']:.4f}")
                     task = self._epoch_task(shown, progress, len(curve) + 1, n_events)
                 elif header["kind"] == "weights":
                     self.weights, self._loaded = arrays, None
@@ -111,8 +112,12 @@ class Model:
         shown.close()
         if number > self.settings.epochs:
             return shown.enter_context(SILENT.task(""))
-        name = f"epoch {number}/{self.settings.epochs}, the author's code"
-        return shown.enter_context(progress.task(name, total=n_events, unit="events"))
+        task = shown.enter_context(progress.task(self._epoch_name(number), total=n_events, unit="events"))
+        task.leave_no_line()
+        return task
+
+    def _epoch_name(self, number: int) -> str:
+        return f"epoch {number}/{self.settings.epochs}, the author's code"
 
     def _running(self) -> WorkerProcess:
         if self._worker is None or not self._worker.running:

@@ -101,6 +101,7 @@ def write_figure(folder: Path, canvas: Canvas, figure: Figure, words: Words) -> 
             if isinstance(axis.get_major_formatter(), ScalarFormatter):
                 axis.set_major_formatter(_Ticks(words.decimal_mark))
     canvas.savefig(folder / f"{figure.stem}.png", dpi=DPI)
+    canvas.set_layout_engine("none")  # what it found holds for both files
     canvas.savefig(folder / f"{figure.stem}.svg", metadata={"Date": None, "Title": figure.name})
     return figure
 

@@ -20,7 +20,8 @@ class Cell(str):
 @dataclass(frozen=True)
 class Table:
     """A table of text. Cells are (row, column); `best` are the cells to mark, `numeric` the columns to align right,
-    `optional` those that a narrow terminal may leave out; `source` is the artifact that the table as a whole shows."""
+    `optional` those that a narrow terminal may leave out, with `optional_notes`, which are among the notes; `source` is
+    the artifact that the table as a whole shows."""
 
     title: str
     columns: tuple[str, ...]
@@ -29,4 +30,5 @@ class Table:
     numeric: frozenset[int] = frozenset()
     optional: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
+    optional_notes: frozenset[str] = frozenset()
     source: str = ""

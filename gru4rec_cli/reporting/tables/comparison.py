@@ -56,6 +56,7 @@ def runs_table(group: Group, words: Words = ENGLISH, heading: str = "") -> Table
         best,
         numeric=frozenset(range(2, len(columns))),
         optional=frozenset(range(2 + len(METRICS), len(columns))),
+        optional_notes=frozenset({words("costs_note_runs")}),
         notes=tuple(notes),
         source="RUN/evaluate/metrics.json, RUN/STAGE/MODEL/manifest.json",
     )

@@ -70,6 +70,7 @@ def results_table(
             *notes,
             *model_notes(models, not_applicable, words),
         ),
+        optional_notes=frozenset({words("costs_note")}),
         source=METRICS_SOURCE,
     )
 

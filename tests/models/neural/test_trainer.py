@@ -149,6 +149,12 @@ class Counting:
     def advance(self, amount: float = 1, **status: object) -> None:
         self.events += amount
 
+    def leave_no_line(self) -> None:
+        return None
+
+    def note(self, text: str) -> None:
+        return None
+
 
 @kinds
 def test_progress_counts_every_event_of_an_epoch(kind: str):

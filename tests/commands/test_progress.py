@@ -1,0 +1,122 @@
+"""What progress says: each epoch, also without a terminal, and no rate that contains compiling (fault 8)."""
+
+import io
+import re
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gru4rec_cli.base import compile_clock
+from gru4rec_cli.base.files import read_json
+from gru4rec_cli.base.names import FIT_FILE
+from gru4rec_cli.commands import console
+from gru4rec_cli.commands.progress import BarProgress, LineProgress, compiling_shown, new_bars
+from gru4rec_cli.reporting.tables import Table
+from tests.small import study, write_config
+
+STUDY = {
+    "name": "small",
+    "data": {"source": "synth"},
+    "synth": {"sessions": 600, "items": 50, "interests": 2, "successors": 3},
+    "split": {"by": "ratio", "test": 0.2, "valid": 0.1},
+    "baseline": {"models": {"popularity": {}, "markov": {}}},
+    "train": {
+        "models": {
+            "gru4rec": {"layers": [4], "epochs": 3, "batch_size": 32, "n_sample": 8, "validate_on": "mrr@10"},
+        }
+    },
+    "evaluate": {"cutoffs": [10], "resamples": 50},
+}
+MOST_LOOPS = 5  # that a study with these models compiles, which takes about a second each
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A study where nothing is compiled yet, as in a fresh clone, and what it says without a terminal."""
+    folder = tmp_path_factory.mktemp("first")
+    given = ("--config", write_config(folder, STUDY), "--run-dir", folder / "run")
+    done = study("run", *given, NUMBA_CACHE_DIR=str(folder / "loops"))
+    assert done.returncode == 0, done.stderr
+    return folder / "run", done.stderr
+
+
+@pytest.mark.slow
+def test_every_epoch_leaves_its_loss_its_validation_and_its_time_without_a_terminal(first_run: tuple[Path, str]):
+    run, said = first_run
+    lines = re.findall(r"^epoch (\d)/3: loss (\d+\.\d{4}), valid_mrr@10 (0\.\d{4}), \d+\.\d s$", said, re.MULTILINE)
+    curve = read_json(run / "train" / "gru4rec" / FIT_FILE)["curve"]
+    expected = [(str(row["epoch"]), f"{row['loss']:.4f}", f"{row['valid_mrr@10']:.4f}") for row in curve]
+    assert lines == expected
+    assert len(lines) == 3
+
+
+@pytest.mark.slow
+def test_a_stage_that_had_not_run_ran_for_the_first_time(first_run: tuple[Path, str]):
+    assert "train: ran (for the first time)" in first_run[1]
+    assert "not run" not in first_run[1]
+
+
+@pytest.mark.slow
+def test_a_first_run_compiles_few_loops_and_counts_them_apart(first_run: tuple[Path, str]):
+    run, said = first_run
+    (loops,) = re.findall(r"^compiled (\d+) loops in ", said, re.MULTILINE)
+    assert 0 < int(loops) <= MOST_LOOPS
+    cost = read_json(run / "baseline" / "markov" / "manifest.json")["cost"]
+    assert cost["compile_seconds"] > cost["seconds"]
+    assert read_json(run / "baseline" / "manifest.json")["compile_seconds"] >= cost["compile_seconds"]
+
+
+def test_no_rate_and_no_time_left_contains_compiling():
+    said: list[str] = []
+    progress = LineProgress(said.append)
+    with compiling_shown(progress), progress.task("epoch 1/5", 200, "events") as task:
+        compile_clock.begin("learn")
+        time.sleep(0.5)
+        compile_clock.end()
+        time.sleep(0.05)
+        task.advance(100)
+        assert 0.05 <= task.elapsed < 0.25
+        assert task.left == pytest.approx(task.elapsed, rel=0.5)
+        assert float(task.line().split()[0].replace(",", "")) > 100 / 0.25
+    assert re.fullmatch(r"compiled 1 loop in 0\.\d s, which no other time contains", said[-1])
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_bars_say_what_is_done_and_what_is_compiled_in_one_line_each(width: int):
+    terminal = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    with new_bars(terminal) as bars:
+        progress = BarProgress(bars)
+        fitting = progress.task("fitting gru4rec, 1 of 3")
+        with progress.task("train"), fitting, progress.task("epoch 1/2", 73_000, "events") as task:
+            task.advance(0)
+            time.sleep(0.11)
+            task.advance(4_096, loss="7.5391")
+            progress.compiling("_count_rows")
+            paper = Console(file=io.StringIO(), width=width)
+            with paper.capture() as capture:
+                paper.print(bars.get_renderable())
+            progress.compiling("")
+    shown = capture.get().splitlines()
+    assert len(shown) == 4
+    assert all(len(line) <= width for line in shown)
+    assert shown[0].startswith("train ")
+    assert shown[1].startswith("  fitting gru4rec, 1 of 3 ")
+    assert shown[2].startswith("    epoch 1/2 ")
+    assert "4,096/73,000" in shown[2]
+    assert shown[2].rstrip().endswith("left")
+    assert shown[3].startswith("compiling loops, once ")
+    assert "number 1: count_rows" in shown[3]
+
+
+@pytest.mark.parametrize(("width", "there"), [(80, True), (20, False)])
+def test_a_note_on_columns_goes_with_them(monkeypatch: pytest.MonkeyPatch, width: int, there: bool):
+    out = io.StringIO()
+    monkeypatch.setattr(console, "_console", lambda: Console(file=out, width=width))
+    table = Table("T", ("Model", "Recall@20", "Fit time"), (("markov", ".3", "0.1 s"),), optional=frozenset({2}))
+    notes = {"notes": ("Ties count.", "On fits."), "optional_notes": frozenset({"On fits."})}
+    console.show_table(Table(**{**vars(table), **notes}))
+    assert ("Fit time" in out.getvalue()) is there
+    assert ("On fits." in out.getvalue()) is there
+    assert "Ties count." in out.getvalue()
