@@ -1,0 +1,115 @@
+"""Random damage to a finished run: every one is told, and nothing but a message comes of it.
+
+A wrong success would be: a run with other bytes than those that were written passes (fault 23).
+"""
+
+import random
+import shutil
+from collections import Counter
+from itertools import count
+from os import utime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gru4rec_cli.study.comparing import compare
+from gru4rec_cli.study.config import load_config
+from gru4rec_cli.study.verifying import verify
+from gru4rec_cli.study.windows import study_of
+from tests.fuzz.seeds import TIMES, ends_with, generator
+from tests.small import SMALL, write_config
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800 * TIMES)]
+
+COUNT = 1000 * TIMES
+TINY: dict[str, Any] = {
+    **SMALL,
+    "synth": {"sessions": 300, "items": 12, "interests": 2, "successors": 2, "max_length": 6},
+    "baseline": {"models": {"popularity": {}}},
+    "train": {"models": {"random": {}}},
+    "evaluate": {"resamples": 10, "permutations": 10, "cutoffs": [1, 3]},
+}
+CONTENTS = [
+    b"",
+    b"[]",
+    b"5",
+    b"{}",
+    b"null",
+    b'{"outputs": []}',
+    b'{"outputs": {}}',
+    b"{",
+    b"[" * 5000,
+    b"9" * 5000,
+    b"\xff",
+]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    study = study_of(load_config(write_config(folder, TINY)), folder / "run")
+    for stage in ("synth", "split", "baseline", "train", "evaluate"):  # figures take long
+        study.run_stage(stage)
+    return folder / "run"
+
+
+def damaged(rng: random.Random, content: bytes) -> bytes:
+    """Other bytes: some of them changed, cut, doubled, or quite other ones."""
+    change = rng.random()
+    if change < 0.4 and content:
+        at = rng.randrange(len(content))
+        return content[:at] + bytes([content[at] ^ (1 << rng.randrange(8))]) + content[at + 1 :]
+    if change < 0.5:
+        return content[: rng.randrange(len(content) + 1)]
+    if change < 0.6:
+        return content + rng.randbytes(rng.randrange(1, 50))
+    if change < 0.7:
+        at = rng.randrange(len(content) + 1)
+        return content[:at] + content[rng.randrange(len(content) + 1) :]
+    return rng.choice(CONTENTS) if change < 0.95 else rng.randbytes(len(content))
+
+
+def test_random_damage_to_a_run_is_told(finished: Path):
+    rng, clock = generator("artifacts"), count(1)
+    config = load_config(finished / "config.yaml")
+    files = sorted(path for path in finished.rglob("*") if path.is_file() and not path.name.startswith("."))
+    ends = Counter[tuple[str, int | None]]()
+    for number in range(COUNT):
+        path = rng.choice([*files, *(file for file in files if file.name == "manifest.json")])
+        before = path.read_bytes()
+        after = damaged(rng, before)
+        if after == before:
+            continue
+        path.write_bytes(after)
+        utime(path, ns=(next(clock), next(clock)))  # no hash of before is used
+        if path.name != "config.yaml":  # text and comments may be changed without harm
+            assert ends_with(lambda: verify(finished).require_sound()) == 4, path
+        else:
+            assert ends_with(lambda: verify(finished)) is None
+        if number % 10 == 0:
+            ends["plan", ends_with(lambda: study_of(config, finished).plan())] += 1
+            ends["run", ends_with(lambda: study_of(config, finished).run_stage("evaluate"))] += 1
+            ends["compare", ends_with(lambda: compare([finished]))] += 1
+        path.write_bytes(before)
+        utime(path, ns=(next(clock), next(clock)))
+    assert ends_with(lambda: verify(finished).require_sound()) is None
+    assert sum(found for (what, _), found in ends.items() if what == "run") > COUNT / 20
+    assert {code for _, code in ends} <= {None, 2, 4}, ends  # 2: a config.yaml of another run
+    assert ends["run", 4] > ends["run", None], ends
+
+
+def test_random_damage_to_an_unfinished_stage_never_replaces_a_finished_one(finished: Path, tmp_path: Path):
+    rng, run = generator("partial"), Path(shutil.copytree(finished, tmp_path / "run"))
+    study = study_of(load_config(finished / "config.yaml"), run)
+    good = {path: path.read_bytes() for path in (run / "train").rglob("*") if path.is_file()}
+    for _ in range(60 * TIMES):
+        partial = Path(shutil.copytree(run / "train", run / ".train.partial"))
+        path = rng.choice([partial / "manifest.json", *(file for file in partial.rglob("*") if file.is_file())])
+        before = path.read_bytes()
+        after = damaged(rng, before)
+        path.write_bytes(after)
+        with study.runner.lock():
+            pass
+        assert {path: path.read_bytes() for path in (run / "train").rglob("*") if path.is_file()} == good
+        shutil.rmtree(run / ".train.partial", ignore_errors=True)
