@@ -1,8 +1,12 @@
 """Fetching the author's code: only the pinned files count as fetched, and nothing odd is asked of git."""
 
+import itertools
 import json
+import os
 import shutil
+import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -242,3 +246,39 @@ def test_an_old_git_is_told(pin_path: Path, tmp_path: Path):
     done = study("fetch", "--vendor", tmp_path / "vendor", GRU4REC_STUDY_PIN=str(pin_path), PATH=str(old.parent))
     assert done.returncode == 5
     assert "git is too old: 1.8" in done.stderr
+
+
+def fetch_and_die(vendor: Path, pin: Pin, *, before_call: int) -> None:
+    """Fetch in another process, which is killed before a call that renames or removes a folder."""
+    child = os.fork()
+    if child == 0:
+        calls = itertools.count(1)
+
+        def deadly(function: Callable[..., object]) -> Callable[..., object]:
+            def call(*arguments: object, **named: object) -> object:
+                if next(calls) == before_call:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(*arguments, **named)
+
+            return call
+
+        Path.rename = deadly(Path.rename)  # type: ignore[assignment,method-assign]
+        shutil.rmtree = deadly(shutil.rmtree)  # type: ignore[assignment]
+        fetch(None, vendor, pin=pin, force=True)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+# Calls of a fetch that replaces a folder: 1 moves it away, 2 publishes the new one, 3 removes the old one.
+@pytest.mark.parametrize("before_call", [1, 2, 3])
+def test_fault_32_what_a_killed_fetch_leaves_is_gone_after_the_next(pin: Pin, tmp_path: Path, before_call: int):
+    vendor = tmp_path / "vendor"
+    fetch(None, vendor, pin=pin)
+    before = {path.name for path in vendor.iterdir()}
+    fetch_and_die(vendor, pin, before_call=before_call)
+    assert {path.name for path in vendor.iterdir()} != before, "the killed fetch left nothing, so this tries nothing"
+    fetched = fetch(None, vendor, pin=pin)
+    assert fetched.action == "present"
+    assert {path.name for path in vendor.iterdir()} == before
+    assert verified_checkout(vendor, pin=pin) == fetched.folder
