@@ -22,6 +22,8 @@ WANTED = "wanted"
 USER = "user"
 _MISSING = "missing"
 DAY = "day"
+PART = "part"
+PARTS = {"train": "train", "valid": "valid", "validation": "valid", "dev": "valid", "test": "test"}  # by value
 _ROW = "row"
 _EMPTY = "empty: "
 _SHOWN_COLUMNS = 20
@@ -44,7 +46,8 @@ class FileCounts:
 class FileEvents:
     """The events of a file (SESSION, ITEM, TIME in file order) and its counts.
 
-    Where they are asked for, there are also the events of other types, with WANTED to tell them apart, and DAY.
+    Where they are asked for, there are also the events of other types, with WANTED to tell them apart, DAY, and PART
+    ("train", "valid" or "test").
     """
 
     events: pl.DataFrame
@@ -145,7 +148,8 @@ class EventFile:
             events = events.with_columns(pl.when(pl.col(DAY).is_not_null()).then(first + pl.col(TIME)).alias(TIME))
         if _MISSING not in events.columns:
             events = events.with_columns(pl.lit(value=False).alias(_MISSING))
-        return self._valid_events(events.select(SESSION, ITEM, TIME, WANTED, _MISSING, *([DAY] if self.days else [])))
+        extra = [*([DAY] if self.days else []), *([PART] if self.layout.part else [])]
+        return self._valid_events(events.select(SESSION, ITEM, TIME, WANTED, _MISSING, *extra))
 
     def _common_times(self, schema: pl.Schema) -> str | None:
         """The format of the first time, if it is a common one."""
@@ -177,6 +181,8 @@ class EventFile:
         if layout.kind is not None and self.keep:
             kinds = pl.col(layout.kind).cast(pl.String)
             exprs.append(kinds.is_in(list(self.keep)).fill_null(value=False).alias(WANTED))
+        if layout.part is not None:
+            exprs.append(_part(pl.col(layout.part)))
         if self.dialect is not None:
             # Polars fills up rows that are too short, and notices those too long only where it reads every column.
             others = [name for name in schema.names() if name not in self.columns().values()]
@@ -210,7 +216,8 @@ class EventFile:
         if present.is_empty():
             raise DataError(f"{self.path}: every one of its {wanted.height} events lacks an id", "look at data.missing")
         counts = FileCounts(events.height, removed(events, wanted), missing=removed(wanted, present))
-        is_bad = pl.any_horizontal(pl.col(SESSION, ITEM, TIME).is_null(), *_line_breaks(present)).fill_null(value=True)
+        needed = [name for name in (SESSION, ITEM, TIME, PART) if name in present.columns]
+        is_bad = pl.any_horizontal(pl.col(needed).is_null(), *_line_breaks(present)).fill_null(value=True)
         if not present.select(is_bad.any()).item():
             return FileEvents(self._returned(events.filter(~pl.col(_MISSING)), present), counts)
         bad_rows = events.select((pl.col(WANTED) & ~pl.col(_MISSING) & is_bad).arg_true()).to_series()
@@ -230,7 +237,10 @@ class EventFile:
         rows = events[bad_rows.to_list()].with_columns(bad_rows.alias(_ROW))
         reason = pl.when(pl.col(SESSION).is_null()).then(pl.lit("no session id"))
         chain = reason.when(pl.col(ITEM).is_null()).then(pl.lit("no item id"))
-        named = chain.when(pl.col(TIME).is_null()).then(pl.lit("not a time")).otherwise(pl.lit("line break in an id"))
+        chain = chain.when(pl.col(TIME).is_null()).then(pl.lit("not a time"))
+        if PART in rows.columns:
+            chain = chain.when(pl.col(PART).is_null()).then(pl.lit("unknown part"))
+        named = chain.otherwise(pl.lit("line break in an id"))
         groups = rows.group_by(named.alias("reason")).agg(pl.len().alias("rows"), pl.col(_ROW).min()).sort(_ROW)
         return [BadRows(r, n, f"{self.path.name}, {self._place(first)}") for r, n, first in groups.iter_rows()]
 
@@ -249,6 +259,7 @@ class EventFile:
             columns = {"data.columns.user": self.session, "data.columns.item": self.layout.item}
         columns |= {} if self.layout.time is None else {"data.columns.time": self.layout.time}
         columns |= {} if self.layout.kind is None or not self.keep else {"data.columns.event": self.layout.kind}
+        columns |= {} if self.layout.part is None else {"data.columns.part": self.layout.part}
         return columns | ({} if self.layout.day is None else {"data.columns.day": self.layout.day})
 
     def _scan(self) -> pl.LazyFrame:
@@ -317,7 +328,7 @@ class EventFile:
         for key, column in self.columns().items():
             dtype = schema[column]
             message = f"{self.path}: column {column!r} is of type {dtype}"
-            if key in ("data.columns.event", "data.columns.day"):
+            if key in ("data.columns.event", "data.columns.part", "data.columns.day"):
                 continue
             if column == self.layout.time:
                 unit = self.layout.unit
@@ -337,16 +348,16 @@ class EventFile:
         if self.dialect is not None:
             self._check_records(self.dialect)
         layout, place = self.layout, self._place(row)
-        columns = {SESSION: self.session, ITEM: layout.item, TIME: layout.time}
+        columns = {SESSION: self.session, ITEM: layout.item, TIME: layout.time, PART: layout.part}
         given = self._values(row)
         for name, column in columns.items():
-            read = events[name][row]
+            read = events[name][row] if column else None
             if column is None or not (read is None or (isinstance(read, str) and "\n" in read)):
                 continue
             value, unit = given[column], layout.unit
             if name == TIME and layout.day is not None and times.parse_iso(str(given[layout.day])) is None:
                 column, value, unit = layout.day, given[layout.day], "iso8601"
-            what, hint = times.explain(value, unit) if name == TIME else _explain_id(value)
+            what, hint = times.explain(value, unit) if name == TIME else _explain(name, value)
             raise DataError(f"{self.path}: {place}, column {column!r}: {what}", hint)
 
     def _values(self, row: int) -> dict[str, Any]:
@@ -387,7 +398,16 @@ def _text_id(ids: pl.Expr) -> pl.Expr:
     return pl.when(text != "").then(text)
 
 
-def _explain_id(value: object) -> tuple[str, str]:
+def _part(column: pl.Expr) -> pl.Expr:
+    """The part that a row is in; null where its value is none of PARTS."""
+    kind = pl.Enum([*dict.fromkeys(PARTS.values())])
+    return column.cast(pl.String).replace_strict(PARTS, default=None, return_dtype=kind).alias(PART)
+
+
+def _explain(name: str, value: object) -> tuple[str, str]:
+    if name == PART:
+        shown = "empty" if value is None or value == "" else repr(str(value)[:40])
+        return f"the part is {shown}", f"known parts, written exactly like this: {', '.join(PARTS)}"
     if value is None or value == "":
         hint = 'give every event its ids, or set data.missing: [""] to drop and count such rows'
         return "the id is empty", hint

@@ -33,14 +33,20 @@ class ColumnSettings(Settings):
         None, description="column of user ids, used in place of session ids with sessions.by: user"
     )
     event: str | None = Field(None, description="column of event types; `data.events` selects among them")
+    part: str | None = Field(
+        None,
+        description="with split.by: column, column that says of each row whether it is train, valid (or validation, "
+        "dev) or test; null: with split.by: column, the column `part`",
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> "ColumnSettings":
         if len({self.session, self.item, self.time}) < 3:
             raise ValueError("session, item and time must be three different columns")
-        others = [name for name in (self.user, self.event) if name is not None]
-        if len(set(others)) < len(others) or {*others} & {self.item, self.time} or self.event == self.session:
-            raise ValueError("user and event must be columns that no other key names")
+        others = [name for name in (self.user, self.event, self.part) if name is not None]
+        taken = {*others} & {self.item, self.time} or self.session in (self.event, self.part)
+        if len(set(others)) < len(others) or taken:
+            raise ValueError("user, event and part must be columns that no other key names")
         return self
 
 
@@ -195,6 +201,8 @@ def _only_on_polars(data: DataSettings) -> str:
         return "on_error: skip"
     if data.missing:
         return "missing"
+    if data.columns.part is not None:
+        return "split.by: column"
     if data.format != GENERIC and layout_of(data.format).separator is None:
         return f"format: {data.format}, which is neither delimited text nor Parquet,"
     return "columns.time: null" if data.format == GENERIC and data.columns.time is None else ""

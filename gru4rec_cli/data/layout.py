@@ -30,6 +30,7 @@ class Layout:
     header: tuple[str, ...] = ()  # column names of files that begin with data
     user: str | None = None
     kind: str | None = None  # column of event types
+    part: str | None = None  # column that says which rows are train, valid and test
     keep: tuple[str, ...] = ()  # event types that are used by default; empty: all
     day: str | None = None  # column of dates: `time` counts from the first of these in the session
     by: Literal["session", "user"] = "session"

@@ -39,7 +39,7 @@ Reader = EventFile | SessionLines | EventLines | PickledSessions
 
 @dataclass
 class Reading:
-    """A log (SESSION, ITEM, TIME) and facts about how it was read, ready for JSON.
+    """A log (SESSION, ITEM, TIME; PART, if a column of it is read) and facts about how it was read, ready for JSON.
 
     `facts["rows"]` less the events of `facts["removals"]` are the events of the log; sessions made by pauses are
     counted in `facts["sessions"]`. `findings` are what is probably wrong with the log.
@@ -284,7 +284,7 @@ def layout_for(settings: DataSettings) -> Layout:
     if settings.format == GENERIC:
         layout = Layout(
             columns.session, columns.item, columns.time, settings.time_unit, settings.separator,
-            user=columns.user, kind=columns.event,
+            user=columns.user, kind=columns.event, part=columns.part,
         )  # fmt: skip
     else:
         layout = layout_of(settings.format)

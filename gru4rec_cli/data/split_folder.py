@@ -129,7 +129,9 @@ class _Part:
 def _prove_counts(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, Any]) -> None:
     for name, reading in statistics.get("reading", {}).items():
         left_out = sum(removal["events"] for removal in reading["removals"])
-        holds = reading["rows"] - left_out == statistics["input"][name]["events"]
+        given = statistics["input"]
+        read = given[name]["events"] if name in given else sum(part["events"] for part in given.values())
+        holds = reading["rows"] - left_out == read
         proof.show(f"all rows read as {name} are in the input or counted as left out", holds)
     for name, part in parts.items():
         proof.show(f"{name} has the counts of the statistics", part.summary == statistics["parts"][name])
@@ -155,6 +157,7 @@ def _prove_lengths(proof: _Proof, parts: dict[str, _Part], statistics: dict[str,
     whole["train"] &= settings.recent is None or settings.recent.prefixes is None
     whole |= {"valid": whole["train"] and settings.unseen != "drop", "test": statistics["source"] == "given"}
     whole["test"] |= settings.unseen != "drop"
+    whole["valid"] |= "valid" in statistics["input"]  # it was given
     for name, part in parts.items():
         shortest = settings.min_session_length if whole[name] else SHORTEST_SESSION
         lengths = part.sessions[EVENTS]

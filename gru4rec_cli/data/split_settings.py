@@ -21,6 +21,9 @@ AS_GIVEN: dict[str, Any] = {
 }
 
 
+DivisionRule = Literal["ratio", "days", "time", "column"]
+
+
 class SplitSettings(CleaningSettings):
     """Rules by which the log is cleaned and then divided by the start time of its sessions."""
 
@@ -28,8 +31,11 @@ class SplitSettings(CleaningSettings):
         None,
         description="published preprocessing that sets the defaults of the other keys: " + ", ".join(presets.PRESETS),
     )
-    by: Literal["ratio", "days", "time"] = Field(
-        "ratio", description="meaning of `test` and `valid`: a share of the sessions, days at the end, or a time"
+    by: DivisionRule = Field(
+        "ratio",
+        description="meaning of `test` and `valid`: a share of the sessions, days at the end, or a time; column: the "
+        "file itself says of each row in which part it is, in the column data.columns.part; these parts are then taken "
+        "as they are, like data.train and data.test",
     )
     test: float | str = Field(
         0.2,
@@ -97,6 +103,9 @@ class SplitSettings(CleaningSettings):
     def _windows_fit(self) -> "SplitSettings":
         if self.windows is not None and self.window is not None:
             raise ValueError("window: selects one window, but windows asks for all of them; leave out one of the two")
+        if self.by == "column" and (self.windows or self.window):
+            key = "window" if self.window else "windows"
+            raise ValueError(f"{key}: a log that is already divided (by: column) has no windows; leave this key out")
         if self.by == "time" and (self.windows or self.window):
             raise ValueError("by: time is a single moment, but every window needs its own cut; set ratio or days")
         if self.end is not None and (self.windows or self.window):
@@ -105,8 +114,10 @@ class SplitSettings(CleaningSettings):
 
     @model_validator(mode="after")
     def _amounts_fit(self) -> "SplitSettings":
+        if self.by == "column":
+            self._require_no_cut()
         for name, amount in (("test", self.test), ("valid", self.valid)):
-            if amount is not None:
+            if amount is not None and self.by != "column":
                 _require_amount(name, amount, self.by)
         if self.by != "days" and (self.end is not None or self.valid_end != "training"):
             raise ValueError(f"{'valid_end' if self.end is None else 'end'}: is only for by: days")
@@ -115,6 +126,14 @@ class SplitSettings(CleaningSettings):
         if self.by == "time" and self.valid is not None and moment_of(self.valid) >= moment_of(self.test):
             raise ValueError(f"valid: {self.valid!r} must be earlier than test: {self.test!r}")
         return self
+
+    def _require_no_cut(self) -> None:
+        """Raise `ValueError` where settings about cuts are set, although the file says what is in each part."""
+        if self.preset is not None:
+            raise ValueError("preset: a preset divides by time; leave it out, or leave out by: column")
+        for name in ("test", "valid", "end", "valid_end", "on_cut", "straddle"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name}: there is no cut with by: column, the file has the parts; leave this key out")
 
 
 def moment_of(amount: float | str, name: str = "test") -> int:

@@ -14,6 +14,7 @@ from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data import cleaning
 from gru4rec_cli.data.cleaning import summary_of, without
 from gru4rec_cli.data.engine import ROW, Choice, Engine, PolarsEngine, Table, lazy, native
+from gru4rec_cli.data.eventfile import PART
 from gru4rec_cli.data.removals import (
     AFTER_CUT,
     EVENTS,
@@ -27,13 +28,18 @@ from gru4rec_cli.data.removals import (
     main_removal,
     require_events,
 )
-from gru4rec_cli.data.split_settings import SplitSettings, moment_of
+from gru4rec_cli.data.split_settings import DivisionRule, SplitSettings, moment_of
 from gru4rec_cli.data.times import MICROSECONDS_PER_DAY, iso
 from gru4rec_cli.data.windows import STEP, named, take_window
 
 SHORTEST_SESSION = 2  # events: one click to know, one to predict
 
 _START, _END, _FIRST = "start", "end", "first"
+_GIVEN_STEPS = {"train": "cleaning", "valid": "valid", "test": "test"}
+_APART = {
+    False: "do data.train and data.test belong together?",
+    True: "do the parts that data.columns.part names belong together?",
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,35 @@ def split_given(
     logs = [native(log) for log in given_logs(lazy(train_events), lazy(test_events))]
     engine = PolarsEngine(settings.equal_starts)
     train, test = engine.events(logs)
-    return _finished(divide_given(engine, train, test, settings, progress), engine)
+    return _finished(divide_given(engine, {"train": train, "test": test}, settings, progress), engine)
+
+
+def split_by_part(events: pl.DataFrame, where: str, settings: SplitSettings, progress: Progress = SILENT) -> Split:
+    """Clean a log whose column PART says what is training, validation and test, as `divide_given` says.
+
+    Raises:
+        DataError: `where` (a name for messages) has no training or no test events, or a session in two parts; and as
+            `divide_given`.
+    """
+    found = events[PART].unique().to_list()
+    parts = [part for part in ("train", "valid", "test") if part in found]
+    for part in ("train", "test"):
+        if part not in parts:
+            message = f"{where}: no row is of part {part!r}; the parts found are {', '.join(map(repr, parts))}"
+            raise DataError(message, "data.columns.part names the column; its values are train, valid and test")
+    shared = events.group_by(SESSION).agg(pl.col(PART).unique()).filter(pl.col(PART).list.len() > 1).sort(SESSION)
+    if shared.height:
+        session, both = shared.row(0)
+        raise DataError(
+            f"{where}: {shared.height} sessions have rows in several parts, {session!r} among them "
+            f"({', '.join(sorted(both))})",
+            "give all rows of a session the same part, or give the sessions of each part ids of their own",
+        )
+    logs = [events.filter(pl.col(PART) == part).drop(PART) for part in parts]
+    del events
+    engine = PolarsEngine(settings.equal_starts)
+    tables = dict(zip(parts, engine.events(logs), strict=True))
+    return _finished(divide_given(engine, tables, settings, progress), engine)
 
 
 def _finished(division: Division, engine: PolarsEngine) -> Split:
@@ -92,7 +126,10 @@ def divide_log(engine: Engine, events: Table, settings: SplitSettings, progress:
 
     Raises:
         DataError: a part ends up empty, or the log has only one session or one item.
+        ValueError: the settings are those of a log with a column of parts.
     """
+    if settings.by == "column":
+        raise ValueError("by: column: this log has no column of parts; give by: ratio, days or time")
     with named(settings.window), progress.task("clean and split", total=2, unit="steps") as task:
         cleaned, given, steps, facts = _windowed(engine, events, settings)
         del events
@@ -111,30 +148,32 @@ def divide_log(engine: Engine, events: Table, settings: SplitSettings, progress:
 
 
 def divide_given(
-    engine: Engine, train_events: Table, test_events: Table, settings: SplitSettings, progress: Progress = SILENT
+    engine: Engine, given_parts: dict[str, Table], settings: SplitSettings, progress: Progress = SILENT
 ) -> Division:
-    """Clean events that are already divided into training and test.
+    """Clean events that are already divided into `train`, `test` and maybe `valid`.
 
-    Training events go through all rules of cleaning; test events through the rules about duplicates,
-    repeats, overlong sessions, unseen items and, last, short sessions. `by` and `valid` tell how a
-    validation part is taken from training; `test` is not used.
+    Training events go through all rules of cleaning; test events and those of `valid` through the rules about
+    duplicates, repeats, overlong sessions, unseen items and, last, short sessions. Without `valid`, `by` and `valid` of
+    the settings tell how a validation part is taken from training; `test` of the settings is not used.
 
     Raises:
         DataError: a session id occurs in both, a part ends up empty, or training has one session or item.
     """
     with progress.task("clean", total=2, unit="steps") as task:
-        cleaned, test = Tally("cleaning", train_events, engine), Tally("test", test_events, engine)
-        given = {"train": _summary(cleaned), "test": _summary(test)}
+        tallies = {part: Tally(_GIVEN_STEPS[part], given_parts[part], engine) for part in [*given_parts]}
+        given = {part: _summary(tally) for part, tally in tallies.items()}
+        cleaned, valid, test = tallies["train"], tallies.get("valid"), tallies["test"]
         cleaning.apply_rules(cleaned, settings)
         whole = cleaned.events if settings.recent and settings.recent.items == "all" else None
         _keep_recent(cleaned, settings)
         _require_log(cleaned)
         task.advance()
-        cleaning.remove_repetitions(test, settings)
-        cleaning.limit_lengths(test, settings)
-        division = _finish(
-            _Draft("given", given, None, [cleaned], cleaned, whole), test, settings.min_session_length, settings
-        )
+        for later in (valid, test):
+            if later is not None:
+                cleaning.remove_repetitions(later, settings)
+                cleaning.limit_lengths(later, settings)
+        draft = _Draft("given", given, None, [cleaned], cleaned, whole, valid)
+        division = _finish(draft, test, settings.min_session_length, settings)
         task.advance()
     return division
 
@@ -149,13 +188,16 @@ class _Draft:
     tallies: list[Tally]  # of the steps so far
     train: Tally
     whole: Table | None  # the training part before split.recent, where its items are all known
+    valid: Tally | None = None  # the validation part, where it was given
 
 
 def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSettings) -> Division:
     """Take the validation part off, settle unseen items and short sessions in the later parts, sum up."""
     train, tallies, valid_cut = draft.train, draft.tallies, None
     later = {"test": (test, shortest_test)}
-    if settings.valid is not None:
+    if draft.valid is not None:
+        later = {"valid": (draft.valid, shortest_test), **later}
+    elif settings.valid is not None:
         end = draft.test_cut if settings.valid_end == "cut" else None
         valid_cut = _find_cut(draft.train, settings.valid, settings.by, end)
         train, after = _divide(draft.train, valid_cut, settings, "validation cut")
@@ -167,8 +209,8 @@ def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSetti
     parts = {"train": train}
     for part, (tally, shortest) in later.items():
         unseen[part] = _settle(tally, known, shortest, settings)
-        chosen_here = part == "valid" or draft.source == "log"
-        hint = _move_cut(part, settings, "earlier") if chosen_here else "do data.train and data.test belong together?"
+        chosen_here = draft.source == "log" or (part == "valid" and draft.valid is None)
+        hint = _move_cut(part, settings, "earlier") if chosen_here else _APART[settings.by == "column"]
         require_events(tally, f"the {tally.step} part", hint)
         parts[part] = tally
         tallies = [*tallies, tally]
@@ -287,7 +329,7 @@ def _keep_prefixes(training: Tally, share: Fraction, settings: SplitSettings) ->
     training.apply(OLD_END, first_events)
 
 
-def _find_cut(log: Tally, amount: float | str, by: Literal["ratio", "days", "time"], end: int | None = None) -> int:
+def _find_cut(log: Tally, amount: float | str, by: DivisionRule, end: int | None = None) -> int:
     """The first moment, in microseconds, of the later part; days are counted back from `end`, or the last event."""
     if by == "time":
         return moment_of(amount)

@@ -14,6 +14,7 @@ from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.base.settings import ModelSettings, Settings
 from gru4rec_cli.base.yaml_loader import YamlError, load_yaml, read_yaml
 from gru4rec_cli.data.events import SYNTHETIC, DataSettings
+from gru4rec_cli.data.layout import GENERIC
 from gru4rec_cli.data.presets import data_filled
 from gru4rec_cli.data.spark import SparkSettings
 from gru4rec_cli.data.split_settings import AS_GIVEN, SplitSettings
@@ -23,6 +24,7 @@ from gru4rec_cli.models import registry
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
 _LONGEST_NAME = 64 - len(".100-of-100")  # of a run with windows, whose own names end like this
+PART_COLUMN = "part"  # with split.by: column, where data.columns.part is not set
 _MOST_DOTS = 7  # in a key of --set
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}"  # without dots: --set and folders use them
 
@@ -185,7 +187,7 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
             owner = owners.setdefault(name.lower(), where)  # some file systems do not tell a from A
             if owner != where:
                 problems.append(f"{where}: the name is already used by {owner}; give each model a different name")
-    if config is not None and config.split.valid is None:
+    if config is not None and config.split.valid is None and config.split.by != "column":
         problems += [
             f"{section}.models.{name}.validate_on: needs validation sessions; set split.valid, or leave validate_on out"
             for section in ("baseline", "train")
@@ -193,7 +195,7 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
             if entry.get("validate_on") is not None
         ]
     if config is not None:
-        problems += _window_problems(config)
+        problems += [*_window_problems(config), *_part_problems(config)]
     return config, problems
 
 
@@ -213,15 +215,31 @@ def _window_problems(config: StudyConfig) -> list[str]:
     return problems
 
 
+def _part_problems(config: StudyConfig) -> list[str]:
+    """Return what forbids parts that a column of the file names."""
+    data = config.data
+    if config.split.by != "column":
+        return [] if data.columns.part is None else ["data.columns.part: is only for split.by: column"]
+    if data.train is not None:
+        return ["split.by: column: data.train and data.test are already divided; give one file as data.source"]
+    if config.synthetic or data.format != GENERIC:
+        return ["split.by: column: needs a file of format: generic as data.source, with a column that names the part"]
+    return []
+
+
 def _filled(raw: dict[str, Any]) -> dict[str, Any]:
     """Return `raw` with every default where a key such as `baseline:` has nothing below it.
 
-    Files that are already split are taken as they are: rules of cleaning apply where `split` names them, or a preset.
+    Data that is already split, in two files or by a column, is taken as it is: rules of cleaning apply where `split`
+    names them, or a preset.
     A preset sets keys of `data`, too.
     """
     filled = {key: value for key, value in raw.items() if value is not None or key not in StudyConfig.model_fields}
     data, split = filled.get("data"), filled.get("split", {})
-    if isinstance(data, dict) and data.get("train") is not None and isinstance(split, dict):
+    by_column = isinstance(split, dict) and split.get("by") == "column"
+    if isinstance(data, dict) and by_column and data.get("format", GENERIC) == GENERIC:
+        filled["data"] = data = _with_part_column(data)
+    if isinstance(data, dict) and (data.get("train") is not None or by_column) and isinstance(split, dict):
         filled["split"] = split if split.get("preset") is not None else {**AS_GIVEN, **split}
     elif isinstance(data, dict) and isinstance(split, dict):
         filled["data"] = data_filled(data, split.get("preset"))
@@ -233,6 +251,14 @@ def _filled(raw: dict[str, Any]) -> dict[str, Any]:
                 "models": {name: {} if entry is None else entry for name, entry in models.items()},
             }
     return filled
+
+
+def _with_part_column(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of `data:` with a name for the column of parts, unless there are no columns to name."""
+    columns = data.get("columns") or {}
+    if data.get("source") in (None, SYNTHETIC) or not isinstance(columns, dict) or columns.get("part") is not None:
+        return data
+    return {**data, "columns": {**columns, "part": PART_COLUMN}}
 
 
 def _model_problems(where: str, name: str, entry: object) -> list[str]:

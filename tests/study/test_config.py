@@ -71,7 +71,7 @@ train: {models: {gru4rec: {layers: 64, epochs: "5", n_samples: 3}}}
     )
     expected = [
         "split.min_item_support: given 0; input should be greater than or equal to 1",
-        "split.by: given \"ration\"; input should be 'ratio', 'days' or 'time'",
+        "split.by: given \"ration\"; input should be 'ratio', 'days', 'time' or 'column'",
         "sed: unknown key, did you mean 'seed'?",
         "baseline.models.popularty: 'popularty' is no kind of model, and no kind is given; known kinds: ar, gru4rec, ",
         "baseline.models.markov.orders: unknown key, did you mean 'order'?",

@@ -90,6 +90,7 @@ DATA_BOTH: dict[str, Any] = {
     "events": KINDS,
     "columns.user": USERS,
     "columns.event": KINDS,
+    "columns.part": {"columns": {"part": "Part"}},
     "sessions": USERS,
     "sessions.by": USERS,
     "sessions.gap_minutes": USERS,
@@ -103,6 +104,7 @@ DATA: dict[str, Any] = {
     "missing": {"source": "bad.csv", "missing": [""]},
     "columns.user": {"columns": {"user": "Cookie"}},
     "columns.event": {"columns": {"event": "Step"}},
+    "columns.part": {"columns": {"part": "Fold"}},
     "sessions.by": {"sessions": {"by": "session", "gap_minutes": 60.0}},
     "sessions.gap_minutes": {"sessions": {"by": "user", "gap_minutes": 600.0}},
     "sessions.min_dwell_seconds": {"sessions": {"by": "user", "gap_minutes": 60.0, "min_dwell_seconds": 600.0}},
@@ -181,6 +183,8 @@ def write_clicks(folder: Path) -> None:
         "visitorid": session // 2,
         "event": "view",
         "itemid": item,
+        "Part": np.where(session > 200, "test", "train"),
+        "Fold": np.where(session > 250, "test", "train"),
     }
     log = pl.DataFrame(columns)
     log = pl.concat([log, log[::17]])
@@ -261,7 +265,8 @@ def test_windows_are_several_runs(tmp_path: Path):
     ],
 )
 def test_every_field_of_data(tmp_path: Path, field: str):
-    one = merged(FROM_FILE, "data", DATA_BOTH.get(field, {}))
+    base = {**FROM_FILE, "split": {"by": "column"}} if field == "columns.part" else FROM_FILE
+    one = merged(base, "data", DATA_BOTH.get(field, {}))
     check(tmp_path, one, merged(one, "data", DATA[field]), "split")
 
 

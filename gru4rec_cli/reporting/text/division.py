@@ -9,7 +9,7 @@ from gru4rec_cli.reporting.findings.run import METRICS_SOURCE
 from gru4rec_cli.reporting.text.words import Sentence, Words
 
 _SOURCE = f"split/{STATISTICS_FILE}"
-_GIVEN_STEPS = ("cleaning", "test")  # steps that change files that were given split
+_GIVEN_STEPS = ("cleaning", "valid", "test")  # steps that change files that were given split
 
 
 def leak_sentences(statistics: Mapping[str, Any], words: Words) -> list[Sentence]:
@@ -62,7 +62,10 @@ def changed_sentences(statistics: Mapping[str, Any], words: Words) -> list[Sente
         or words("none")
         for step in _GIVEN_STEPS
     }
-    return [words.say("given_changed", f"{_SOURCE} › removals", train=told["cleaning"], test=told["test"])]
+    said = [words.say("given_changed", f"{_SOURCE} › removals", train=told["cleaning"], test=told["test"])]
+    if any(removal["step"] == "valid" for removal in removals):
+        said.append(words.say("given_changed_valid", f"{_SOURCE} › removals", valid=told["valid"]))
+    return said
 
 
 def division_notes(division: Mapping[str, Any], words: Words) -> list[str]:

@@ -18,7 +18,15 @@ from gru4rec_cli.data.quality.sessions import LONG
 from gru4rec_cli.data.quality.times import EXCHANGED
 from gru4rec_cli.data.reading import Reading, findings_of, read_log, read_logs
 from gru4rec_cli.data.split_folder import PART_FILES, verify_split, write_split, write_statistics
-from gru4rec_cli.data.splitting import divide_given, divide_log, given_logs, item_table, split_given, split_log
+from gru4rec_cli.data.splitting import (
+    divide_given,
+    divide_log,
+    given_logs,
+    item_table,
+    split_by_part,
+    split_given,
+    split_log,
+)
 from gru4rec_cli.reporting.tables.data import data_table, removals_table
 from gru4rec_cli.study.config import StudyConfig
 from gru4rec_cli.study.stage import StageResults, StageWork
@@ -45,7 +53,11 @@ def _run_on_polars(work: StageWork) -> None:
     else:
         readings = {"log": read_log(str(data.source), data, work.progress)}
         _warn(readings, work.config)
-        split = split_log(readings["log"].take(), settings, work.progress)
+        log = readings["log"].take()
+        if settings.by == "column":
+            split = split_by_part(log, str(data.source), settings, work.progress)
+        else:
+            split = split_log(log, settings, work.progress)
     facts = {part: reading.facts for part, reading in readings.items()}
     parts = {"train": split.train, "valid": split.valid, "test": split.test}
     statistics = _complete(split.statistics, facts, data) | _leaks(split.statistics, parts, work)
@@ -73,7 +85,8 @@ def _run_on_spark(work: StageWork) -> None:
         if data.train is not None and data.test is not None:
             train, facts["train"] = spark_reading.read_log(session, data.train, data)
             test, facts["test"] = spark_reading.read_log(session, data.test, data)
-            division = divide_given(engine, *given_logs(train, test), settings, work.progress)
+            train, test = given_logs(train, test)
+            division = divide_given(engine, {"train": train, "test": test}, settings, work.progress)
         elif work.config.synthetic:
             log = spark.read_events(session, work.inputs["synth"] / EVENTS_FILE)
             division = divide_log(engine, log, settings, work.progress)
