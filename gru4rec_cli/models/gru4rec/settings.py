@@ -10,6 +10,7 @@ from gru4rec_cli.models.neural.settings import NeuralSettings
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 _CROSS_ENTROPY, _BPR_MAX = "cross-entropy", "bpr-max"
+_LARGEST = 1e38  # of a parameter that torch takes as a float32
 COMPILED_LOSSES = (_CROSS_ENTROPY, _BPR_MAX)  # those that the compiled step knows; the torch step knows all
 _BELONGS_TO = {"logq": _CROSS_ENTROPY, "bpreg": _BPR_MAX, "elu_param": _BPR_MAX}
 
@@ -45,7 +46,10 @@ class TrainingSettings(ModelSettings):
     )
     bpreg: float | None = Field(None, ge=0, description="bpr-max: weight of the score regularisation; default 1")
     elu_param: float | None = Field(
-        None, ge=0, description="bpr-max: parameter of the ELU that scores pass through; 0: no ELU; default 0.5"
+        None,
+        ge=0,
+        le=_LARGEST,
+        description="bpr-max: parameter of the ELU that scores pass through; 0: no ELU; default 0.5",
     )
 
     @model_validator(mode="after")

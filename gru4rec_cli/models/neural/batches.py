@@ -50,6 +50,7 @@ def draw_batches(
     `order` is `shuffled`, or `time`: as the sequences are numbered. Then 16 batches at a time are sorted by length, so
     that a batch has sequences of like lengths, and come in random order.
     """
+    batch_size = min(batch_size, max(len(lengths), 1))  # beyond, it may be larger than any index
     sequences = generator.permutation(len(lengths)) if order == "shuffled" else np.arange(len(lengths))
     for start in range(0, len(lengths), _SORTED_TOGETHER * batch_size):
         group = sequences[start : start + _SORTED_TOGETHER * batch_size]
