@@ -78,8 +78,19 @@ def run(
         for outcome in study.run(force=force):
             show_outcome(outcome, options)
             outcomes.append(outcome)
+        without = _left_out(study, options)
     stages = [outcome_row(outcome) for outcome in outcomes]
-    show_results(outcomes[-1], options, {"run_dir": str(study.directory.path), "stages": stages})
+    show_results(outcomes[-1], options, {"run_dir": str(study.directory.path), "stages": stages, "left_out": without})
+
+
+def _left_out(study: "Study | WindowedStudy", options: StudyOptions) -> list[dict[str, str]]:
+    """Show on stderr which stages the run does without, and return them for a script."""
+    from gru4rec_cli.study.stages.table import left_out
+
+    found = left_out(study.config)
+    for name, reason in found if not options.quiet else []:
+        console.show_status(f"{name}: left out ({reason})")
+    return [{"stage": name, "reason": reason} for name, reason in found]
 
 
 @contextmanager

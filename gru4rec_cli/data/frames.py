@@ -29,7 +29,7 @@ class Parts(Generic[Frame]):
 
     train: Frame
     valid: Frame | None
-    test: Frame
+    test: Frame  # empty with test=0
     items: Frame
     statistics: dict[str, Any]  # as `split` writes them into statistics.json
 

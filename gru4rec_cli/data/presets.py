@@ -157,6 +157,9 @@ def check_fingerprint(statistics: Mapping[str, Any], data: Mapping[str, Any]) ->
         return None
     preset = PRESETS[name]
     published = preset.published
+    if statistics["parts"]["test"] is None:
+        told = "there is no test part"
+        return {"name": name, "verdict": "not applicable", "told": told, "published": published, "found": {}}
     actual = {count: _found(statistics["parts"], count) for count in published}
     reason = _not_applicable(statistics, preset, data)
     share = _size(actual) / _size(published)

@@ -36,7 +36,7 @@ _REDO = "run split again with --force; if this comes back it is a bug here"
 def write_split(split: Split, folder: Path) -> None:
     """Write the parts, the item table and the statistics into a folder that exists; equal splits give equal bytes."""
     for part, frame in (("train", split.train), ("valid", split.valid), ("test", split.test)):
-        if frame is not None:
+        if frame is not None and split.statistics["parts"][part] is not None:
             write_event_table(frame, folder / PART_FILES[part])
     write_table(split.items, folder / ITEMS_FILE)
     write_statistics(split.statistics, folder)

@@ -40,7 +40,8 @@ class SplitSettings(CleaningSettings):
     test: float | str = Field(
         0.2,
         description="with by: ratio, share of the sessions, in (0, 1), those that start last; days: number of days at "
-        "the end; time: start of the test, ISO 8601 (UTC if no zone is given) or seconds since 1970-01-01 UTC",
+        "the end; time: start of the test, ISO 8601 (UTC if no zone is given) or seconds since 1970-01-01 UTC. "
+        "With ratio or days, 0: no test, for a model that is to be used: all is training, nothing is evaluated",
     )
     valid: float | str | None = Field(
         None, description="validation part, taken from the end of the training part by the same rule; null: none"
@@ -89,6 +90,11 @@ class SplitSettings(CleaningSettings):
         None, description="keep only the sessions that start in this window of the log; null: all"
     )
 
+    @property
+    def has_test(self) -> bool:
+        """True where a test part is taken or given."""
+        return self.by == "time" or self.test != 0
+
     @model_validator(mode="before")
     @classmethod
     def _with_preset(cls, given: Any) -> Any:
@@ -116,7 +122,9 @@ class SplitSettings(CleaningSettings):
     def _amounts_fit(self) -> "SplitSettings":
         if self.by == "column":
             self._require_no_cut()
-        for name, amount in (("test", self.test), ("valid", self.valid)):
+        if not self.has_test:
+            self._require_no_test()
+        for name, amount in (("test", self.test if self.has_test else None), ("valid", self.valid)):
             if amount is not None and self.by != "column":
                 _require_amount(name, amount, self.by)
         if self.by != "days" and (self.end is not None or self.valid_end != "training"):
@@ -134,6 +142,13 @@ class SplitSettings(CleaningSettings):
         for name in ("test", "valid", "end", "valid_end", "on_cut", "straddle"):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name}: there is no cut with by: column, the file has the parts; leave this key out")
+
+    def _require_no_test(self) -> None:
+        """Raise `ValueError` where settings need the test that there is not."""
+        if self.windows is not None:
+            raise ValueError("windows: each window is evaluated, but test: 0 leaves no test; leave out one of the two")
+        if self.end is not None:
+            raise ValueError("end: the days of `test` are counted from it, but test: 0 leaves no test; set it to null")
 
 
 def moment_of(amount: float | str, name: str = "test") -> int:

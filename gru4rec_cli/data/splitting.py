@@ -48,7 +48,7 @@ class Split:
 
     train: pl.DataFrame
     valid: pl.DataFrame | None
-    test: pl.DataFrame
+    test: pl.DataFrame  # empty with test: 0
     items: pl.DataFrame  # ITEM, SUPPORT (training events) in order of first appearance in training
     statistics: dict[str, Any]  # ready for JSON, keys in a stable order
 
@@ -57,7 +57,7 @@ class Split:
 class Division:
     """The parts of a split as tables of the engine; `engine.visiting_order` turns them into those of `Split`."""
 
-    parts: dict[str, Table]  # train, valid where one is taken, test
+    parts: dict[str, Table]  # train; valid and test where they are taken or given
     statistics: dict[str, Any]
     whole_training: Table | None = None  # the training part before split.recent, where its items are all known
 
@@ -109,9 +109,9 @@ def split_by_part(events: pl.DataFrame, where: str, settings: SplitSettings, pro
 
 def _finished(division: Division, engine: PolarsEngine) -> Split:
     frames = {part: engine.visiting_order(division.parts.pop(part)) for part in [*division.parts]}
-    whole = division.whole_training
+    whole, test = division.whole_training, frames.get("test", frames["train"].clear())
     items = item_table(frames["train"], None if whole is None else engine.visiting_order(whole))
-    return Split(frames["train"], frames.get("valid"), frames["test"], items, division.statistics)
+    return Split(frames["train"], frames.get("valid"), test, items, division.statistics)
 
 
 def divide_log(engine: Engine, events: Table, settings: SplitSettings, progress: Progress = SILENT) -> Division:
@@ -120,7 +120,7 @@ def divide_log(engine: Engine, events: Table, settings: SplitSettings, progress:
     With `ratio`, the cut is the start of the first session beyond the first floor((1 - test) * n) ones in
     order of start; with `days`, it is `test` days before the last event, or before `end`. Sessions that start at the
     cut or later are test sessions. The validation part is then taken from what remains, in the same way; its days may
-    also be counted back from the cut.
+    also be counted back from the cut. With `test: 0` there is no test part, and everything is training.
 
     With `window`, all this is done to the sessions that start in it, as if there were no others.
 
@@ -136,13 +136,19 @@ def divide_log(engine: Engine, events: Table, settings: SplitSettings, progress:
         cleaning.apply_rules(cleaned, settings)
         _require_log(cleaned)
         task.advance()
+        if not settings.has_test:
+            whole = _whole_training(cleaned, settings)
+            _keep_recent(cleaned, settings)
+            _require_log(cleaned)
+            division = _finish(_Draft("log", given, None, [*steps, cleaned], cleaned, whole), None, settings)
+            return Division(division.parts, division.statistics | facts, whole)
         cut = _find_cut(cleaned, settings.test, settings.by, None if settings.end is None else moment_of(settings.end))
         before, test = _divide(cleaned, cut, settings, "test cut")
-        whole = before.events if settings.recent and settings.recent.items == "all" else None
+        whole = _whole_training(before, settings)
         _keep_recent(before, settings)
         _require_before(before, cut, "test", settings)
         draft = _Draft("log", given, cut, [*steps, cleaned, before], before, whole)
-        division = _finish(draft, Tally("test", test, engine), SHORTEST_SESSION, settings)
+        division = _finish(draft, Tally("test", test, engine), settings)
         task.advance()
     return Division(division.parts, division.statistics | facts, whole)
 
@@ -164,7 +170,7 @@ def divide_given(
         given = {part: _summary(tally) for part, tally in tallies.items()}
         cleaned, valid, test = tallies["train"], tallies.get("valid"), tallies["test"]
         cleaning.apply_rules(cleaned, settings)
-        whole = cleaned.events if settings.recent and settings.recent.items == "all" else None
+        whole = _whole_training(cleaned, settings)
         _keep_recent(cleaned, settings)
         _require_log(cleaned)
         task.advance()
@@ -173,7 +179,7 @@ def divide_given(
                 cleaning.remove_repetitions(later, settings)
                 cleaning.limit_lengths(later, settings)
         draft = _Draft("given", given, None, [cleaned], cleaned, whole, valid)
-        division = _finish(draft, test, settings.min_session_length, settings)
+        division = _finish(draft, test, settings)
         task.advance()
     return division
 
@@ -191,21 +197,27 @@ class _Draft:
     valid: Tally | None = None  # the validation part, where it was given
 
 
-def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSettings) -> Division:
+def _whole_training(training: Tally, settings: SplitSettings) -> Table | None:
+    """The training part before split.recent, if its items are all known."""
+    return training.events if settings.recent and settings.recent.items == "all" else None
+
+
+def _finish(draft: _Draft, test: Tally | None, settings: SplitSettings) -> Division:
     """Take the validation part off, settle unseen items and short sessions in the later parts, sum up."""
-    train, tallies, valid_cut = draft.train, draft.tallies, None
-    later = {"test": (test, shortest_test)}
+    train, tallies, valid_cut, engine = draft.train, draft.tallies, None, draft.train.engine
+    shortest_given = SHORTEST_SESSION if draft.source == "log" else settings.min_session_length
+    later: dict[str, tuple[Tally, int]] = {} if test is None else {"test": (test, shortest_given)}
     if draft.valid is not None:
-        later = {"valid": (draft.valid, shortest_test), **later}
+        later = {"valid": (draft.valid, shortest_given), **later}
     elif settings.valid is not None:
         end = draft.test_cut if settings.valid_end == "cut" else None
         valid_cut = _find_cut(draft.train, settings.valid, settings.by, end)
         train, after = _divide(draft.train, valid_cut, settings, "validation cut")
         _require_before(train, valid_cut, "valid", settings)
         tallies = [*tallies, train]
-        later = {"valid": (Tally("validation", after, test.engine), SHORTEST_SESSION), **later}
+        later = {"valid": (Tally("validation", after, engine), SHORTEST_SESSION), **later}
     unseen: dict[str, Any] = {"valid": None, "test": None}
-    known = test.engine.compute((train.supports if draft.whole is None else draft.whole).select(ITEM).unique())
+    known = engine.compute((train.supports if draft.whole is None else draft.whole).select(ITEM).unique())
     parts = {"train": train}
     for part, (tally, shortest) in later.items():
         unseen[part] = _settle(tally, known, shortest, settings)
@@ -222,7 +234,7 @@ def _finish(draft: _Draft, test: Tally, shortest_test: int, settings: SplitSetti
         "steps": [tally.summary() for tally in tallies],
         "removals": [asdict(removal) for tally in tallies for removal in tally.removals],
         "unseen": unseen,
-        "overlap": _overlap(train.events, parts["test"].events),
+        "overlap": _overlap(train.events, parts["test"].events) if "test" in parts else None,
         "parts": {part: _summary(parts[part]) if part in parts else None for part in ("train", "valid", "test")},
     }
     return Division({part: tally.events for part, tally in parts.items()}, statistics, draft.whole)

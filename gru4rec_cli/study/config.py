@@ -195,14 +195,19 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
             if entry.get("validate_on") is not None
         ]
     if config is not None:
-        problems += [*_window_problems(config), *_part_problems(config)]
+        problems += [*_division_problems(config), *_part_problems(config)]
     return config, problems
 
 
-def _window_problems(config: StudyConfig) -> list[str]:
-    """Return what forbids cutting the log into windows."""
+def _division_problems(config: StudyConfig) -> list[str]:
+    """Return what forbids cutting the log into windows, or doing without a test."""
     key = "windows" if config.split.windows else "window" if config.split.window else None
     problems = []
+    if config.data.train is not None and not config.split.has_test:
+        problems.append(
+            "split.test: 0 leaves no test, but data.test gives one; give the training file as data.source, or leave "
+            "this key out"
+        )
     if key and config.data.train is not None:
         problems.append(
             f"split.{key}: windows are cut from one log, but data.train and data.test are already divided; give the "

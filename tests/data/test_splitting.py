@@ -428,7 +428,7 @@ def test_an_empty_given_test_part():
         ({"valid": 0.0}, "valid: must be between 0 and 1"),
         ({"test": "0.2"}, "test: must be a number with by: ratio, not the text '0.2'"),
         ({"by": "days", "test": "2014-09-01"}, "test: must be a number with by: days"),
-        ({"by": "days", "test": 0}, "test: must be a positive number of days"),
+        ({"by": "days", "test": -1}, "test: must be a positive number of days"),
         ({"by": "days", "test": 1e9}, "test: must be a positive number of days, at most 84,000"),
         ({"by": "time", "test": "soon"}, "test: 'soon' is neither an ISO 8601 time"),
         ({"by": "time", "test": -5}, "test: -5.0 is not a time between 1970 and 2200"),

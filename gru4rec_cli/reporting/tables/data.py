@@ -118,6 +118,8 @@ def _split_notes(statistics: Mapping[str, Any], words: Words) -> list[str]:
     leaks = statistics.get("leaks")
     if leaks and not leaks["timed"]:
         return [*notes, division_sentence(statistics, words).plain()]
+    if "parts" in statistics and statistics["parts"].get("test") is None:
+        return [*notes, words("no_test_note")]
     overlap = leaks or statistics.get("overlap") or {}
     late = _amount(overlap, "late_events" if leaks else "train_events_at_or_after_first_test_event", words)
     return [*notes, words("late_note", late=late)]

@@ -118,7 +118,7 @@ def _leaks(
     statistics: dict[str, Any], parts: Mapping[str, pl.DataFrame | None], work: StageWork
 ) -> dict[str, dict[str, Any]]:
     """Return what training knows of a test that was given, under the key of the statistics, and warn of it."""
-    test = parts["test"]
+    test = parts.get("test")
     if statistics["source"] != "given" or test is None:
         return {}
     with work.progress.task("looking for leaks"):

@@ -21,6 +21,7 @@ class Stage:
     needs: tuple[str, ...] = ()  # stages that it reads, where the configuration asks for them
     models: tuple[str, ...] = ()  # sections whose models it fits (the section of its own name) or uses
     reads_raw_files: bool = False  # those that `data` names
+    needs_test: bool = False  # a test part to rank
     over_windows: bool = False  # reads its needs of every window of a log
     shows_warnings: bool = False  # of the stages that compute something
     resumable: bool = False  # an interrupted try is continued, not started again
@@ -72,6 +73,7 @@ _TABLE = (
         packages=("evaluation", "models"),
         needs=("synth", "split", "baseline", "train"),
         models=("baseline", "train"),
+        needs_test=True,
     ),
     Stage(
         "report",
@@ -79,6 +81,7 @@ _TABLE = (
         sections=("name", "report"),
         packages=("evaluation", "reporting"),
         needs=("split", "baseline", "train", "evaluate"),
+        needs_test=True,
         shows_warnings=True,
     ),
     Stage(
@@ -116,7 +119,18 @@ def reason_against(stage: Stage, config: "StudyConfig") -> str:
             if stage.over_windows
             else "each window has its own"
         )
+    if _without_test(stage, config):
+        return "there is no test part to rank: split.test is 0"
     return "" if stage.condition is None or stage.condition(config) else stage.otherwise
+
+
+def left_out(config: "StudyConfig") -> list[tuple[str, str]]:
+    """Return the stages that a run does without although they belong to every study, each with the reason."""
+    return [(name, reason_against(stage, config)) for name, stage in STAGES.items() if _without_test(stage, config)]
+
+
+def _without_test(stage: Stage, config: "StudyConfig") -> bool:
+    return stage.needs_test and not config.split.has_test
 
 
 def needed_stages(name: str, config: "StudyConfig") -> list[str]:
