@@ -25,6 +25,7 @@ WARNINGS = {  # id → what it says, in one sentence
     "times-far-apart": "A few dates lie far from all others.",
     "times-in-the-future": "Times are in the future.",
     "times-in-two-units": "Some of the times are before 1995, such as seconds among milliseconds, or a missing time.",
+    "too-few-permutations": "There are too few permutations for the number of pairs: no difference can be significant.",
     "train-after-test": "Files given as train and test: some training events are at or after the first test event.",
     "train-and-test-exchanged": "Most training events are later than the whole test.",
 }

@@ -112,12 +112,17 @@ def copied(leaks: Mapping[str, Any]) -> dict[str, Any] | None:
     return None
 
 
+def percent(part: int, whole: int) -> str:
+    """Return a share in percent with one decimal; a share that would be shown as 0 is said to be smaller."""
+    return f"{100 * part / whole:.1f} %" if 2_000 * part >= whole else "less than 0.1 %"
+
+
 def warn_of_leaks(leaks: Mapping[str, Any]) -> None:
     """Warn of every leak that was found."""
     kind, late, events = kind_of_overlap(leaks), leaks["late_events"], leaks["train_events"]
     what = ""
     if kind in ("late", "mixed"):
-        share = f"{late:,} of {events:,} training events ({100 * late / events:.2g} %)"
+        share = f"{late:,} of {events:,} training events ({percent(late, events)})"
         what = f"{share} are at or after the first test event ({leaks['first_test_event']})"
     if kind == "late":
         warn("train-after-test", what, "cut the training file at the first test event, or give the log as data.source")

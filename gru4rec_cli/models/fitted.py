@@ -90,12 +90,16 @@ def read_ids(folder: Path) -> AnyArray:
     """Return the item ids in a model's folder, (V,).
 
     Raises:
-        StageError: it holds none.
+        StageError: it holds none, or they cannot be read.
     """
     path = folder / ITEMS_FILE
     if not path.is_file():
         raise StageError(
             f"{folder} holds no {ITEMS_FILE}, the ids of the model's items", "fit the model again, or import it again"
         )
-    ids: AnyArray = pl.read_parquet(path, columns=[ITEM])[ITEM].to_numpy()
+    try:
+        ids: AnyArray = pl.read_parquet(path, columns=[ITEM])[ITEM].to_numpy()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise StageError(f"{path} is damaged: {reason}", "fit the model again, or import it again") from error
     return ids

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from gru4rec_cli.base.closure import import_closure
 from gru4rec_cli.base.errors import StageError, UsageError
+from gru4rec_cli.base.files import read_json
 from gru4rec_cli.base.names import MODEL_FILE
 from gru4rec_cli.base.settings import ModelSettings
 
@@ -24,6 +25,7 @@ GROUP = "gru4rec_study.models"  # entry points of packages that offer kinds: kin
 
 _FOLDER = Path(__file__).resolve().parent
 _NAMES = {"Model", "Settings"}
+_REFIT = "fit the model again: run its stage with --force"
 
 
 class _Offer(NamedTuple):
@@ -98,22 +100,44 @@ def save_model(
     (folder / MODEL_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 
 
-def load_model(folder: Path) -> "FittedModel":
+def load_model(folder: Path | str) -> "FittedModel":
     """Return the fitted model that `save_model` wrote, with the ids of its items.
 
     Raises:
-        StageError: no installed package offers its kind, or the folder lacks the ids of its items.
+        StageError: the folder holds no model or a damaged one, or no installed package offers its kind.
     """
+    from safetensors import SafetensorError
+
     from gru4rec_cli.models.fitted import FittedModel, read_ids
 
-    described = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+    folder = Path(folder)
+    described = _description(folder)
     kind = described["kind"]
     if kind not in _offers():
         source = described.get("package", "the package that offers it")
         raise StageError(f"{folder} holds a model of the kind {kind!r}, which is not installed", f"install {source}")
-    settings = settings_class(kind).model_validate_json(json.dumps(described["settings"]))
-    model = model_class(kind).load(folder, settings)
-    return FittedModel(kind, settings, described["seed"], model, read_ids(folder))
+    ids = read_ids(folder)
+    try:
+        settings = settings_class(kind).model_validate_json(json.dumps(described["settings"]))
+        model = model_class(kind).load(folder, settings)
+    except (ValueError, LookupError, OSError, SafetensorError) as error:
+        reason = str(error).partition("\n")[0]
+        raise StageError(f"the model in {folder} is damaged or of another version: {reason}", _REFIT) from error
+    return FittedModel(kind, settings, described["seed"], model, ids)
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    """Return kind, settings and seed of a fitted model. Raises `StageError` where the folder does not say them."""
+    path = folder / MODEL_FILE
+    if not path.is_file():
+        raise StageError(
+            f"{folder} holds no fitted model: there is no {MODEL_FILE}", "name a folder such as runs/NAME/train/MODEL"
+        )
+    described = read_json(path)
+    expected = {"kind": str, "settings": dict, "seed": int}
+    if not isinstance(described, dict) or any(not isinstance(described.get(k), t) for k, t in expected.items()):
+        raise StageError(f"{path} is damaged: it does not say {', '.join(expected)}", _REFIT)
+    return described
 
 
 @cache

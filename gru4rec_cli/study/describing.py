@@ -82,7 +82,7 @@ OPTIONS = {
     r"data\.time_unit:?": "--time-unit",
     r"data\.separator:?": "--separator",
     r"data\.events": "--keep",
-    r"set data\.missing: \[(.*?)\]": r"give --missing \1",
+    r"[Ss]et data\.missing: \[(.*?)\]": r"give --missing \1",
     r"data\.missing": "--missing",
     r"data\.on_error: (\w+)": r"--on-error \1",
     r"data\.format": "--format",

@@ -54,12 +54,11 @@ def write_configuration(path: Path, progress: Progress = SILENT) -> str:
     """Return a commented YAML configuration for a file of clicks, which `run` can use as it is.
 
     Raises:
-        UsageError: the path is not that of a file.
-        DataError: the file cannot be read, or nothing in it looks like sessions and items.
+        DataError: the path is not that of a file, it cannot be read, or nothing in it looks like sessions and items.
     """
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "there is no such file"
-        raise UsageError(f"{path}: {what}", "give one file: .csv, .tsv (also .gz) or .parquet")
+        raise DataError(f"{path}: {what}", "give one file: .csv, .tsv (also .gz) or .parquet")
     with progress.task("guess the columns"):
         sample = sample_of(path)
         columns = columns_of(sample)

@@ -61,7 +61,7 @@ def test_popularity_cannot_learn_the_chain():
 
 
 def test_all_checks_can_be_run_at_once():
-    assert len(CHECKS) == 15
+    assert len(CHECKS) == 20
     check_model("markov", {"order": 1}, long_enough={"order": 2})
 
 

@@ -102,3 +102,30 @@ def test_a_folder_without_ids_is_refused(tmp_path: Path):
     (tmp_path / "items.parquet").unlink()
     with pytest.raises(StageError, match=r"holds no items\.parquet"):
         registry.load_model(tmp_path)
+
+
+DAMAGES = {
+    "no description": ("model.json", None),
+    "not JSON": ("model.json", b"{"),
+    "a list": ("model.json", b"[]"),
+    "no settings": ("model.json", b'{"kind": "markov", "seed": 1}'),
+    "a wrong setting": ("model.json", b'{"kind": "markov", "seed": 1, "settings": {"order": "x"}}'),
+    "an unknown setting": ("model.json", b'{"kind": "markov", "seed": 1, "settings": {"odd": 1}}'),
+    "no arrays": ("arrays.safetensors", None),
+    "cut arrays": ("arrays.safetensors", b"\x08\x00\x00"),
+    "no ids": ("items.parquet", None),
+    "cut ids": ("items.parquet", b"PAR1"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_fault_23_a_damaged_model_is_a_stage_error_that_names_the_folder(tmp_path: Path, damage: str):
+    saved(tmp_path, ["a", "b", "c", "d"])
+    file, content = DAMAGES[damage]
+    if content is None:
+        (tmp_path / file).unlink()
+    else:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(StageError) as found:
+        registry.load_model(str(tmp_path))
+    assert str(tmp_path) in found.value.message

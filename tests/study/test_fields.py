@@ -81,10 +81,29 @@ SPLIT: dict[str, tuple[dict[str, Any], Any]] = {
     "window.of": ({"window": {"number": 1, "of": 2}}, {"number": 1, "of": 3}),
     "recent.share": ({"recent": {"share": "1/2"}}, {"share": 0.25}),
     "recent.days": ({"recent": {"days": 5}}, {"days": 3}),
+    "recent.prefixes": ({"recent": {"prefixes": "1/2"}}, {"prefixes": 0.25}),
+    "recent.items": ({"recent": {"share": "1/8"}}, {"share": "1/8", "items": "all"}),
+    "end": ({"by": "days", "test": 2, "straddle": "truncate"}, 1_600_000_000 + 9 * 86_400),
+    "valid_end": ({"by": "days", "test": 2, "valid": 2, "straddle": "train"}, "cut"),
+    "on_cut": ({}, "drop"),
+    "equal_starts": ({}, "file"),
 }
 USERS = {"columns": {"user": "Visitor"}, "sessions": {"by": "user", "gap_minutes": 60.0}}
 KINDS = {"columns": {"event": "Kind"}, "events": ["view"]}
+YOOCHOOSE = {"format": "yoochoose", "source": "yoochoose"}
+BY_DAY = {"columns": {"session": "Reversed", "time": "Day"}}  # many events, and starts of sessions, have one time
+GAPS_OF_VIEWS = {"by": "user", "gap_minutes": 60.0}
 DATA_BOTH: dict[str, Any] = {
+    "quote": {"source": "quoted.csv"},
+    "files": YOOCHOOSE,
+    "shared_row_numbers": YOOCHOOSE,
+    "whole_seconds": {"columns": {"time": "Fine"}},
+    "equal_times": BY_DAY,
+    "sessions.gap_over": {
+        "columns": {"user": "Visitor", "event": "Kind"},
+        "events": ["view"],
+        "sessions": GAPS_OF_VIEWS,
+    },
     "test": {"source": None, "train": "clicks.csv", "test": "later.csv"},
     "format": {"source": "events.csv"},
     "events": KINDS,
@@ -97,6 +116,13 @@ DATA_BOTH: dict[str, Any] = {
     "sessions.min_dwell_seconds": USERS,
 }
 DATA: dict[str, Any] = {
+    "quote": {"quote": None},
+    "files": {"files": ["yoochoose-clicks.dat"]},
+    "shared_row_numbers": {"shared_row_numbers": True},
+    "whole_seconds": {"whole_seconds": True},
+    "equal_times": {"equal_times": "item"},
+    "session_time": {"session_time": "last_row"},
+    "sessions.gap_over": {"sessions": {**GAPS_OF_VIEWS, "gap_over": "all"}},
     "format": {"format": "retailrocket"},
     "events": {"events": ["view", "cart"]},
     "sessions": {"sessions": {"by": "user", "gap_minutes": 600.0}},
@@ -183,6 +209,9 @@ def write_clicks(folder: Path) -> None:
         "visitorid": session // 2,
         "event": "view",
         "itemid": item,
+        "Fine": time + 0.25,
+        "Day": time.astype(int) // 86_400 * 86_400,
+        "Reversed": 1_000 - session,
         "Part": np.where(session > 200, "test", "train"),
         "Fold": np.where(session > 250, "test", "train"),
     }
@@ -193,6 +222,15 @@ def write_clicks(folder: Path) -> None:
     log.write_csv(folder / "clicks.csv")
     log.filter(pl.col("SessionId") > 20).write_csv(folder / "other.csv")
     log.filter(pl.col("SessionId") > 40).write_csv(folder / "semicolons.csv", separator=";")
+    log.with_columns(pl.format('"{}"', "ItemId").alias("ItemId")).write_csv(folder / "quoted.csv", quote_style="never")
+    (folder / "yoochoose").mkdir()
+    for name, half in (
+        ("clicks", log.filter(pl.col("SessionId") < 150)),
+        ("test", log.filter(pl.col("SessionId") > 149)),
+    ):
+        times = pl.from_epoch("Time").dt.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        rows = half.select("SessionId", times, "ItemId", "Category")
+        rows.write_csv(folder / "yoochoose" / f"yoochoose-{name}.dat", include_header=False)
     for name, offset in (("later.csv", 1000), ("latest.csv", 2000)):
         log.filter(pl.col("SessionId") > offset / 10).with_columns(pl.col("SessionId") + offset).write_csv(
             folder / name
@@ -243,7 +281,8 @@ def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_every_field_of_split(tmp_path: Path, field: str):
     both, value = SPLIT[field]
-    one = merged(FROM_FILE, "split", both)
+    base = merged(FROM_FILE, "data", BY_DAY) if field == "equal_starts" else FROM_FILE
+    one = merged(base, "split", both)
     check(tmp_path, one, merged(one, "split", {field.partition(".")[0]: value}), "split")
 
 

@@ -146,11 +146,15 @@ def test_another_model_decides_no_fit(copied: Path, split: Path):
     assert key("gru4rec", split) == before
 
 
-def test_the_root_of_the_package_holds_the_version_alone():
-    """For it counts for no fit: another version with the same code is no reason to fit again."""
-    docstring, version = ast.parse((PACKAGE / "__init__.py").read_text()).body
+def test_the_root_of_the_package_decides_nothing():
+    """For it counts for no fit: another version with the same code is no reason to fit again.
+
+    It holds the version, and settings of the environment that change speed and memory alone.
+    """
+    docstring, *statements = ast.parse((PACKAGE / "__init__.py").read_text()).body
     assert isinstance(docstring, ast.Expr)
-    assert ast.unparse(version).startswith("__version__ = ")
+    allowed = ("import os", "os.environ.setdefault('OMP_WAIT_POLICY'", "os.environ.setdefault('_RJEM_", "__version__ =")
+    assert [one for one in map(ast.unparse, statements) if not one.startswith(allowed)] == []
 
 
 def test_ranks_follow_from_what_ranking_imports(copied: Path, monkeypatch: pytest.MonkeyPatch):

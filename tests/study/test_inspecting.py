@@ -177,7 +177,7 @@ def test_what_cannot_be_guessed_is_refused(tmp_path, content, message, hint):
 
 def test_paths_that_are_no_files(tmp_path):
     for path, message in ((tmp_path, "is a folder"), (tmp_path / "no.csv", "no such file")):
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises(DataError, match=message):
             write_configuration(path)
 
 

@@ -74,15 +74,18 @@ def _looking_missing(log: pl.DataFrame, column: str, distinct: pl.Series) -> pl.
 def large_shares(log: pl.DataFrame, group: str, where: str) -> Iterator[Finding]:
     """Find the session or user whose share of the events is far above all others', if its id is no missing value."""
     counts = _counts(log, SESSION)
-    found = counts.filter(_stands_out(counts, SESSION) & ~looks_missing(counts[SESSION])).sort(_LENGTH, descending=True)
+    found = counts.filter(_stands_out(counts, SESSION) & ~looks_missing(counts[SESSION]))
     if found.is_empty():
         return
+    found = found.sort(_LENGTH, SESSION, descending=[True, False])
     name, events = found.row(0)
+    others = f", and {found.height - 1:,} more stand out as it does" if found.height > 1 else ""
+    names = ", ".join(_quoted(str(each)) for each in found[SESSION].head(5))
     yield Finding(
         LARGE_SHARE,
-        f"{where}: the {group} {name!r} has {_share(events, log.height)} events; the {group}s after it have at most "
-        f"{int(counts[_LENGTH].sort(descending=True)[found.height]):,}",
-        f"is it a robot, or an id that stands for a missing value? Set data.missing: [{_quoted(str(name))}] to drop it",
+        f"{where}: the {group} {name!r} has {_share(events, log.height)} events{others}; all other {group}s have at "
+        f"most {int(counts[_LENGTH].sort(descending=True)[found.height]):,}",
+        f"is it a robot, or an id that stands for a missing value? Set data.missing: [{names}] to drop these events",
     )
 
 

@@ -1,5 +1,6 @@
 """`evaluate`: rank every test event by every model; metrics, differences between models, other protocols."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +13,7 @@ import pandas as pd
 from gru4rec_cli.base import names as names
 from gru4rec_cli.base.arrays import Float64Array
 from gru4rec_cli.base.files import MANIFEST, hash_file, hash_json, hash_table, read_json, write_json
+from gru4rec_cli.base.warnings import warn
 from gru4rec_cli.data.memory import require_room
 from gru4rec_cli.data.sessions import UNSEEN, Sessions, read_sessions, read_vocabulary, without_unseen
 from gru4rec_cli.data.synthetic import PlantedProcess
@@ -22,6 +24,7 @@ from gru4rec_cli.evaluation.metrics import TIE_RULES
 from gru4rec_cli.evaluation.scores import Block
 from gru4rec_cli.evaluation.sensitivity import SampledProtocols, Shown, Values, sensitivity
 from gru4rec_cli.evaluation.session_values import RankedFit
+from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.evaluation.slices import WHOLE, target_facts
 from gru4rec_cli.evaluation.summary import ALL_SEEDS, Row, Summary
 from gru4rec_cli.models import registry
@@ -64,6 +67,20 @@ def run(work: StageWork) -> None:
         else None,
     }
     write_json(work.folder / names.METRICS_FILE, document)
+    _warn_of_few_permutations(len(ranked.fits), settings)
+
+
+def _warn_of_few_permutations(models: int, settings: EvaluateSettings) -> None:
+    """Warn where even the smallest possible p-value, corrected for the number of pairs, is not significant."""
+    pairs, level = models * (models - 1) // 2, 1 - settings.confidence
+    smallest = min(1.0, pairs / (1 + settings.permutations))
+    if smallest > level:
+        warn(
+            "too-few-permutations",
+            f"evaluate.permutations is {settings.permutations:,}: with {pairs} pairs of models, no p-value can be "
+            f"below {smallest:.3f} after Holm's correction, so no difference can be significant",
+            f"set evaluate.permutations to {math.ceil(pairs / level):,} or more",
+        )
 
 
 def _require_room(work: StageWork, test: Sessions) -> None:

@@ -233,3 +233,13 @@ def test_sessions_that_last_for_days():  # fault 42
 
 def test_every_finding_is_a_warning_that_exists():
     assert {"ids-in-two-forms", "missing-value-as-id", "time-unit", "long-sessions"} <= WARNINGS.keys()
+
+
+def test_equally_active_robots_are_all_named_and_in_one_order():
+    names = pl.Series(["robot-b", "robot-a", "robot-c"])
+    events = plain().with_columns(pl.col(SESSION).cast(pl.String))
+    for order in ([0, 1, 2], [2, 1, 0]):
+        robots = pl.concat([events.head(200).with_columns(pl.lit(names[place]).alias(SESSION)) for place in order])
+        (finding,) = findings_of_rows(pl.concat([events, robots]), Origin("x.csv", group="user", gaps=True))
+        assert "the user 'robot-a' has 200 of 2,600 (7.7 %) events, and 2 more stand out as it does" in finding.message
+        assert '["robot-a", "robot-b", "robot-c"]' in finding.hint
