@@ -2,7 +2,7 @@
 
 import sys
 
-from gru4rec_cli.base.streams import end_at_once_on_interrupt, prepare_streams
+from gru4rec_cli.base.streams import end_at_once_on_interrupt, ignore_interrupt, prepare_streams
 
 
 def main() -> None:
@@ -11,7 +11,9 @@ def main() -> None:
     prepare_streams()
     from gru4rec_cli.cli import run
 
-    sys.exit(run())
+    code = run()
+    ignore_interrupt()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

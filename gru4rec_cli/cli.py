@@ -10,7 +10,13 @@ import typer
 
 from gru4rec_cli import __version__
 from gru4rec_cli.base.errors import INTERRUPTED, StudyError, UsageError
-from gru4rec_cli.base.streams import end_at_once_on_interrupt, interrupted, prepare_streams, stdout_failure
+from gru4rec_cli.base.streams import (
+    end_at_once_on_interrupt,
+    ignore_interrupt,
+    interrupted,
+    prepare_streams,
+    stdout_failure,
+)
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import HEADINGS, app
 
@@ -32,7 +38,9 @@ def main() -> None:
     """Run `gru4rec-study`, and end the process."""
     end_at_once_on_interrupt()
     prepare_streams()
-    sys.exit(run())
+    code = run()
+    ignore_interrupt()
+    sys.exit(code)
 
 
 def run() -> int:

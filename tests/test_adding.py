@@ -174,7 +174,7 @@ def test_a_plugin_is_fitted_ranked_and_reported_and_made_again_when_it_changes(p
 
     gone = study("evaluate", *options[1:], "--force", PYTHONPATH=str(ROOT))
     assert gone.returncode == 2
-    assert "given 'forgetful'; allowed: ar," in gone.stderr
+    assert "'forgetful' is no kind of model, and no kind is given; known kinds: ar," in gone.stderr
 
 
 def test_the_tests_of_the_plugin_pass(plugin: Path):

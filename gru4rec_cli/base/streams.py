@@ -93,6 +93,11 @@ def stop_on_interrupt() -> None:
         sys.unraisablehook = _unraisable
 
 
+def ignore_interrupt() -> None:
+    """Ignore Ctrl-C from here on: while Python ends, it has no other handler, and the exit code would be lost."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def interrupted() -> bool:
     """Return whether Ctrl-C was pressed: what fails then fails because of it."""
     return _interrupted

@@ -94,13 +94,14 @@ def test_the_machine_is_described(document: dict[str, Any]):
 def test_noisy_figures_are_named_on_stderr(document: dict[str, Any]):
     found = noisy(measurements_of(document))
     assert document["noisy"] == [measurement.name for measurement in found]
-    assert ("the machine is noisy" in document["stderr"]) == bool(found)
+    assert ("[noisy-machine]" in document["stderr"]) == bool(found)
+    assert [warning["id"] for warning in document["warnings"]] == ["noisy-machine"] * bool(found)
     assert all(measurement.name in document["stderr"] for measurement in found)
 
 
 def test_the_folder_holds_the_same_figures_and_a_plot(document: dict[str, Any], folder: Path):
     written = json.loads((folder / "bench.json").read_text())
-    assert written == {key: value for key, value in document.items() if key != "stderr"}
+    assert written == {key: value for key, value in document.items() if key not in ("stderr", "warnings")}
     with (folder / "bench.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["median"]) for row in rows] == [m["median"] for m in document["measurements"]]

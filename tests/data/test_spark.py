@@ -174,7 +174,10 @@ def test_spark_refuses_bad_rows_and_names_the_engine_that_explains_them(read_by_
     ("given", "message"),
     [
         ({"on_error": "skip"}, "engine: on_error: skip does not work with pyspark"),
-        ({"format": "otto"}, "engine: format: otto, which is JSON lines, does not work with pyspark"),
+        (
+            {"format": "otto"},
+            "format: otto, which is neither delimited text nor Parquet, does not work with pyspark",
+        ),
         ({"columns": {"time": None}}, "engine: columns.time: null does not work with pyspark"),
     ],
 )

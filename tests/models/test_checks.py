@@ -11,6 +11,7 @@ from gru4rec_cli.data.sessions import Sessions, Vocabulary, last_known_items
 from gru4rec_cli.evaluation.scores import ScoreBlock
 from gru4rec_cli.models import checks, markov, popularity, random, registry
 from gru4rec_cli.models.base import FitContext, FitReport
+from tests.worlds import sessions_of
 
 Fault = Callable[[Any, Sessions, Any], Any]  # model, sessions, scores (n_targets, V) → faulty scores
 
@@ -106,6 +107,17 @@ class Forgetting(markov.Model):
         self.__dict__.pop("order", None)
 
 
+class AcrossSessions(markov.Model):
+    """Learns from sessions of one click alone, if there are any: from each to the click that stands after it."""
+
+    def fit(self, train: Sessions, context: FitContext = FitContext()) -> FitReport:
+        singles = train.offsets[:-1][np.diff(train.offsets) == 1]
+        if len(singles):
+            pairs = [train.items[click : click + 2].tolist() for click in singles if click + 1 < len(train.items)]
+            train = sessions_of(pairs, train.n_items)
+        return super().fit(train, context)
+
+
 class Sequential(popularity.Model):
     sequential = True
 
@@ -129,6 +141,7 @@ FAULTS: dict[str, type[Any]] = {
     "training_needs_known_items": AnyTraining,
     "no_sessions_have_no_scores": OneMore,
     "a_sequential_model_learns_a_chain": Sequential,
+    "sessions_of_one_click_teach_no_transition": AcrossSessions,
     "unseen_clicks_are_passed_over": scoring(by_unseen),
     "the_same_seed_gives_the_same_model": scoring(lambda m, s, x: x + np.float32(np.random.default_rng().random())),
     "only_a_random_model_depends_on_its_seed": NotRandom,
