@@ -75,7 +75,7 @@ def test_no_list_is_longer_than_the_catalogue(ties: TieRule):
     fit = fit_of(np.where(unseen, 12, rng.integers(0, 12, sessions.n_targets)).tolist())
     exact, longer = (
         curves_by_cutoff([fit], sessions, EvaluateSettings(cutoffs=(k,), ties=ties, resamples=50), seed=1)
-        for k in (12, 10**9)
+        for k in (12, 10**6)
     )
     assert longer == exact
     assert len(exact["recall"]["values"]) == 12

@@ -126,8 +126,11 @@ def test_differences_and_sensitivity_are_about_the_numbers_of_the_table(finished
 
 
 def test_what_the_lists_show_follows_from_their_files(finished: Path):
-    lists = pl.read_parquet(finished / "evaluate" / "lists" / "markov.parquet")["items"].to_numpy()
-    supports = pl.read_parquet(finished / "split" / "items.parquet")["support"].to_numpy()
+    ids = pl.read_parquet(finished / "evaluate" / "lists" / "markov.parquet")["items"].to_numpy()
+    items = pl.read_parquet(finished / "split" / "items.parquet")
+    supports = items["support"].to_numpy()
+    index = {item: place for place, item in enumerate(items.to_series(0).to_list())}
+    lists = np.array([[index[item] for item in row] for row in ids.tolist()])
     ranks = pl.read_parquet(finished / "evaluate" / "ranks" / "markov.parquet")
     assert lists.shape == (ranks.height, 20)
     table = metrics(finished).query("model == 'markov' and seed == 'all' and k == 5 and ties == 'any'")
@@ -160,6 +163,8 @@ def test_an_interrupted_try_keeps_the_seeds_that_are_done(copy: Path, monkeypatc
     fit, fitted = model.fit, list[Any]()
 
     def stopped(self: Any, *data: Any, **options: Any) -> Any:
+        if data[0].n_sessions <= 40:  # not a fit of the study: loops are compiled by it, before its clock starts
+            return fit(self, *data, **options)
         if fitted:
             raise KeyboardInterrupt
         fitted.append(self)
