@@ -135,18 +135,31 @@ def models_by_run(group: Group, words: Words = ENGLISH) -> Table:
 
 def between_runs(group: Group, words: Words = ENGLISH, *, all_of_them: bool = False) -> Table:
     """Return the differences between models of different runs: those that are most asked for, or all of them."""
-    rows = list(group.differences if all_of_them else group.most_asked())
-    protocol = {**group.runs[0].findings.protocol, "permutations": group.runs[0].findings.protocol.get("permutations")}
-    table = differences_table(Findings({"protocol": protocol, "differences": rows}), words)
+    protocol = {**group.runs[0].findings.protocol, **group.tested_with}
+    tested = Findings({"protocol": protocol, "differences": list(group.differences)})
+    table = differences_table(tested, words, None if all_of_them else group.most_asked())
     cells = tuple(
         tuple(Cell(str(c), value=getattr(c, "value", None), source=_RANKS) for c in row) for row in table.rows
     )
     notes = (
         *table.notes,
         words("runs_family", pairs=words.count(len({(r["first"], r["second"]) for r in group.differences}))),
+        *_numbers_notes(group, words),
     )
     title = words("runs_all_pairs" if all_of_them else "runs_pairs")
     return replace(table, title=title, rows=cells, notes=notes, source=_RANKS)
+
+
+def _numbers_notes(group: Group, words: Words) -> list[str]:
+    """Return with which numbers of resamples and exchanges the runs were tested, where they have different ones."""
+    notes = []
+    for name in ("permutations", "resamples"):
+        values = [run.findings.protocol.get(name) for run in group.runs]
+        if len(set(values)) > 1:
+            told = words.enumerated([words.plain(value) for value in values])
+            chosen = words.plain(group.tested_with[name])
+            notes.append(words("runs_numbers", key=f"evaluate.{name}", values=told, chosen=chosen))
+    return notes
 
 
 def about_table(runs: Sequence[RunResults], words: Words = ENGLISH) -> Table:

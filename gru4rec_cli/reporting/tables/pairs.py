@@ -43,10 +43,10 @@ def _matrix_cell(findings: Findings, row: str, column: str, words: Words) -> str
     return Cell(text, value=value, source=_source(entry), tone=tone)
 
 
-def differences_table(findings: Findings, words: Words) -> Table:
+def differences_table(findings: Findings, words: Words, shown: Sequence[Mapping[str, Any]] | None = None) -> Table:
     """Return every pair and metric: the difference, its interval, the p-value after Holm's correction, and the
-    verdict."""
-    entries = findings.differences or []
+    verdict. With `shown`, only these of them."""
+    entries = findings.differences or [] if shown is None else shown
     rows = tuple(_difference_row(findings, entry, words) for entry in entries)
     columns = ("metric", "higher", "lower", "difference", "relative", "interval", "p_holm", "verdict")
     notes = (*_difference_notes(findings, entries, words), *missing_note(rows, words))

@@ -37,12 +37,14 @@ class RunResults:
 class Group:
     """Runs that may stand in one table, and what sets them apart from the first group's.
 
-    `differences` are those between models of different runs, named as by `entry`, with intervals and p-values.
+    `differences` are those between models of different runs, named as by `entry`, with intervals and p-values,
+    `tested_with` the settings that decide them: permutations, resamples, seed.
     """
 
     runs: tuple[RunResults, ...]
     reasons: tuple[str, ...] = ()
     differences: tuple[Mapping[str, Any], ...] = ()
+    tested_with: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
     def entry(run: RunResults, model: str) -> str:
@@ -113,6 +115,7 @@ def document(groups: Sequence[Group]) -> dict[str, Any]:
                 ],
                 "differs": list(group.reasons),
                 "differences": list(group.differences),
+                "tested_with": dict(group.tested_with),
                 "metrics": [row for row in metric_rows(group.runs) if row["seed"] == WHOLE and row["slice"] == WHOLE],
             }
             for group in groups
