@@ -28,6 +28,7 @@ WARNINGS = {  # id → what it says, in one sentence
     "too-few-permutations": "There are too few permutations for the number of pairs: no difference can be significant.",
     "train-after-test": "Files given as train and test: some training events are at or after the first test event.",
     "train-and-test-exchanged": "Most training events are later than the whole test.",
+    "unknown-event-type": "An event type that is to be kept does not occur: is it written as in the file?",
 }
 
 

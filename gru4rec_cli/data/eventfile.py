@@ -16,11 +16,13 @@ from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import BadRows, Dialect, Survey
 from gru4rec_cli.data.layout import GUIDE, Layout
+from gru4rec_cli.data.quality.kinds import listed_types, nearest_types
+from gru4rec_cli.data.quality.missing import with_missing
 from gru4rec_cli.data.removals import NONE, Counts
 
 WANTED = "wanted"
 USER = "user"
-_MISSING = "missing"
+_MISSING, _KIND = "missing", "kind"
 DAY = "day"
 PART = "part"
 PARTS = {"train": "train", "valid": "valid", "validation": "valid", "dev": "valid", "test": "test"}  # by value
@@ -29,6 +31,14 @@ _EMPTY = "empty: "
 _SHOWN_COLUMNS = 20
 
 Result = TypeVar("Result")
+
+
+class NoTimeError(DataError):
+    """Raised where a value is not a time in the unit that is set; `row` is its row, -1 for all."""
+
+    def __init__(self, message: str, hint: str, row: int = -1) -> None:
+        super().__init__(message, hint)
+        self.row = row
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,7 @@ class FileCounts:
     bad: Counts = NONE
     why_bad: list[BadRows] = field(default_factory=list)
     missing: Counts = NONE  # events with an id that stands for a missing value
+    kinds: dict[str, int] = field(default_factory=dict)  # event types and their events, if one to keep is not there
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,12 @@ class EventFile:
         pairs = self._scan().select(pl.col(column).cast(pl.String).alias(name) for name, column in names.items())
         return self._attempt(lambda: pairs.unique().collect(engine="streaming"))
 
+    def kinds(self) -> dict[str, int]:
+        """Return the event types of the file with their numbers of events."""
+        kind = pl.col(str(self.layout.kind)).cast(pl.String).fill_null("").alias(_KIND)
+        counts = self._attempt(lambda: self._scan().select(kind).group_by(_KIND).len().collect(engine="streaming"))
+        return dict(counts.iter_rows())
+
     def size(self) -> int:
         """Return the number of events of all types; if there are more than `most`, some number above it.
 
@@ -149,7 +166,11 @@ class EventFile:
         if _MISSING not in events.columns:
             events = events.with_columns(pl.lit(value=False).alias(_MISSING))
         extra = [*([DAY] if self.days else []), *([PART] if self.layout.part else [])]
-        return self._valid_events(events.select(SESSION, ITEM, TIME, WANTED, _MISSING, *extra))
+        kinds = (
+            self.kinds() if _KIND in events.columns and events[_KIND].drop_nulls().n_unique() < len(self.keep) else {}
+        )
+        found = self._valid_events(events.select(SESSION, ITEM, TIME, WANTED, _MISSING, *extra))
+        return replace(found, counts=replace(found.counts, kinds=kinds))
 
     def _common_times(self, schema: pl.Schema) -> str | None:
         """The format of the first time, if it is a common one."""
@@ -181,6 +202,9 @@ class EventFile:
         if layout.kind is not None and self.keep:
             kinds = pl.col(layout.kind).cast(pl.String)
             exprs.append(kinds.is_in(list(self.keep)).fill_null(value=False).alias(WANTED))
+            if len(self.keep) > 1:
+                places = range(len(self.keep))
+                exprs.append(kinds.replace_strict(self.keep, places, default=None, return_dtype=pl.Int32).alias(_KIND))
         if layout.part is not None:
             exprs.append(_part(pl.col(layout.part)))
         if self.dialect is not None:
@@ -208,10 +232,7 @@ class EventFile:
         """The wanted events that have ids and a time. The others are counted; bad rows may be refused."""
         wanted = events.filter(WANTED) if self.keep else events
         if wanted.is_empty():
-            raise DataError(
-                f"{self.path}: none of its {events.height} events is of type {' or '.join(self.keep)}",
-                f"the event types are in column {self.layout.kind!r}; name those to keep in data.events",
-            )
+            raise no_events(self.path, self.keep, self.kinds(), f"column {self.layout.kind!r} holds them; ")
         present = wanted.filter(~pl.col(_MISSING)) if self.missing else wanted
         if present.is_empty():
             raise DataError(f"{self.path}: every one of its {wanted.height} events lacks an id", "look at data.missing")
@@ -225,7 +246,8 @@ class EventFile:
             self._refuse(events, int(bad_rows[0]))
         good = present.filter(~is_bad)
         if good.is_empty():
-            raise DataError(f"{self.path}: every one of its {present.height} rows is bad", "try data.on_error: stop")
+            message = f"{self.path}: every one of its {present.height} rows is bad"
+            raise NoTimeError(message, "set data.on_error: stop, which explains the first of them")
         counts = replace(counts, bad=removed(present, good), why_bad=self._reasons(events, bad_rows))
         left_out = pl.col(_MISSING) | (pl.col(WANTED) & is_bad)
         return FileEvents(self._returned(events.filter(~left_out), good), counts)
@@ -308,21 +330,18 @@ class EventFile:
         else:
             names = self._attempt(lambda: self._scan().collect_schema()).names()
         wanted = self.columns()
-        if (
-            self.layout.user is not None and self.layout.by == "session" and not self.named
-        ):  # whose sessions these are is checked
-            wanted["data.columns.user"] = self.layout.user
-        for key, column in wanted.items():
-            self._require_column(key, column, names)
-
-    def _require_column(self, key: str, wanted: str, names: list[str]) -> None:
-        if names.count(wanted) > 1:
-            raise DataError(f"{self.path}: column {wanted!r} occurs {names.count(wanted)} times", "rename all but one")
-        if wanted not in names:
+        if self.layout.user is not None and self.layout.by == "session" and not self.named:
+            wanted["data.columns.user"] = self.layout.user  # whose sessions these are is checked
+        for column in wanted.values():
+            if names.count(column) > 1:
+                message = f"{self.path}: column {column!r} occurs {names.count(column)} times"
+                raise DataError(message, "rename all but one")
+        missing = {key: column for key, column in wanted.items() if column not in names}
+        if missing:
             shown = ", ".join(map(repr, names[:_SHOWN_COLUMNS])) + (", …" if len(names) > _SHOWN_COLUMNS else "")
-            message = f"{self.path}: no column {wanted!r}; the file has {shown}"
-            hint = f"is it the file that {GUIDE} names?" if self.named else _hint_for_missing(key, wanted, names)
-            raise DataError(message, hint)
+            what = f"no column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing.values()))}"
+            hint = f"is it the file that {GUIDE} names?" if self.named else _hint_for_missing(missing, names)
+            raise DataError(f"{self.path}: {what}; the file has {shown}", hint)
 
     def _require_types(self, schema: pl.Schema) -> None:
         for key, column in self.columns().items():
@@ -333,7 +352,7 @@ class EventFile:
             if column == self.layout.time:
                 unit = self.layout.unit
                 if not times.accepts(dtype, unit):
-                    raise DataError(
+                    raise NoTimeError(
                         f"{message}, which cannot hold times with time_unit: {unit}",
                         f"{times.advice_for(dtype)}, or name another column in {key}",
                     )
@@ -357,8 +376,12 @@ class EventFile:
             value, unit = given[column], layout.unit
             if name == TIME and layout.day is not None and times.parse_iso(str(given[layout.day])) is None:
                 column, value, unit = layout.day, given[layout.day], "iso8601"
-            what, hint = times.explain(value, unit) if name == TIME else _explain(name, value)
-            raise DataError(f"{self.path}: {place}, column {column!r}: {what}", hint)
+            where = f"{self.path}: {place}, column {column!r}"
+            if name == TIME:
+                what, hint = times.explain(value, unit)
+                raise NoTimeError(f"{where}: {what}", hint, row)
+            what, hint = _explain(name, value, self.missing)
+            raise DataError(f"{where}: {what}", hint)
 
     def _values(self, row: int) -> dict[str, Any]:
         """What a row holds in the columns that are read."""
@@ -367,6 +390,14 @@ class EventFile:
         moments = [name for name in names if frame.schema[name].is_temporal()]  # maybe too large for Python's
         given = frame.with_columns(pl.col(moments).to_physical().cast(pl.Int64)).row(0, named=True)
         return given | {name: times.plain(given[name], frame.schema[name]) for name in moments}
+
+
+def no_events(path: Path, keep: tuple[str, ...], kinds: dict[str, int], where: str = "") -> DataError:
+    """Return the error of a file that has none of the event types to keep; `where` says where the types are."""
+    return DataError(
+        f"{path}: none of its {sum(kinds.values()):,} events is of type {' or '.join(keep)}; {listed_types(kinds)}",
+        f"{nearest_types(keep, kinds)}{where}name those to keep in data.events",
+    )
 
 
 def removed(before: pl.DataFrame, after: pl.DataFrame) -> Counts:
@@ -404,17 +435,18 @@ def _part(column: pl.Expr) -> pl.Expr:
     return column.cast(pl.String).replace_strict(PARTS, default=None, return_dtype=kind).alias(PART)
 
 
-def _explain(name: str, value: object) -> tuple[str, str]:
+def _explain(name: str, value: object, missing: tuple[str, ...]) -> tuple[str, str]:
     if name == PART:
         shown = "empty" if value is None or value == "" else repr(str(value)[:40])
         return f"the part is {shown}", f"known parts, written exactly like this: {', '.join(PARTS)}"
     if value is None or value == "":
-        hint = 'give every event its ids, or set data.missing: [""] to drop and count such rows'
-        return "the id is empty", hint
+        advice = with_missing([""], missing)
+        return "the id is empty", f"give every event its ids, or {advice} to drop and count such rows"
     return f"the id {str(value)[:40]!r} holds a line break", "is a quote left open? Close it: ids hold no line breaks"
 
 
-def _hint_for_missing(key: str, wanted: str, names: list[str]) -> str:
+def _hint_for_missing(missing: dict[str, str], names: list[str]) -> str:
+    """What to do about columns that a file lacks, by the key that names each."""
     if names[0].startswith("sep="):
         separator = names[0].removeprefix("sep=") or ","
         reason = "line 1 is one that spreadsheet programs add, not the column names"
@@ -431,9 +463,14 @@ def _hint_for_missing(key: str, wanted: str, names: list[str]) -> str:
             "SessionId,ItemId,Time at the start"
         )
     by_lower = {name.strip().lower(): name for name in names}
-    close = get_close_matches(wanted.lower(), by_lower, n=1)
-    more = f"; did you mean {by_lower[close[0]]!r}?" if close else "; a file without a line of names needs one"
-    return f"name the column in {key}{more}"
+    close = {key: get_close_matches(column.lower(), by_lower, n=1) for key, column in missing.items()}
+    if len(missing) == 1:
+        ((key, found),) = close.items()
+        more = f"; did you mean {by_lower[found[0]]!r}?" if found else "; a file without a line of names needs one"
+        return f"name the column in {key}{more}"
+    keys = [key + (f" ({by_lower[found[0]]!r}?)" if found else "") for key, found in close.items()]
+    more = "" if any(close.values()) else "; a file without a line of names needs one"
+    return f"name the columns in {', '.join(keys[:-1])} and {keys[-1]}{more}"
 
 
 def _is_value(name: str) -> bool:

@@ -140,9 +140,8 @@ class _Log(Generic[Frame]):
         schema = frame.collect_schema()
         missing = [name for name in names.values() if name not in schema]
         if missing:
-            raise DataError(
-                f"the table has no column {missing[0]!r}; it has {', '.join(schema)}", "name it: session=, …"
-            )
+            what = f"no column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}"
+            raise DataError(f"the table has {what}; it has {', '.join(schema)}", "name them: session=, item=, time=")
         self._types = {name: schema[column] for name, column in names.items()}
         columns = [self._id(SESSION), self._id(ITEM), self._micros()]
         selected = frame.select(*columns)

@@ -7,7 +7,7 @@ there, or to explain what is wrong.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import BadRows, Batch, RecordError
-from gru4rec_cli.data.eventfile import WANTED, FileCounts, FileEvents, removed
+from gru4rec_cli.data.eventfile import WANTED, FileCounts, FileEvents, no_events, removed
 from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.memory import Room
 from gru4rec_cli.data.removals import Counts
@@ -55,13 +55,12 @@ class SessionLines:
         micros = times.to_microseconds(pl.col(TIME), events.schema[TIME], self.layout.unit).alias(TIME)
         is_wanted = pl.col(_KIND).is_in(list(self.keep)) if self.keep else pl.lit(value=True)
         wanted = events.filter(is_wanted)
+        kinds = dict(events.group_by(_KIND).len().iter_rows())
         if wanted.is_empty():
-            raise DataError(
-                f"{self.path}: none of its {events.height} events is of type {' or '.join(self.keep)}",
-                "name the types to keep in data.events",
-            )
+            raise no_events(self.path, self.keep, kinds)
         table = events.select(SESSION, ITEM, micros, is_wanted.alias(WANTED))
-        return _found(events, wanted, table if self.others else table.filter(WANTED).drop(WANTED), lost)
+        found = _found(events, wanted, table if self.others else table.filter(WANTED).drop(WANTED), lost)
+        return replace(found, counts=replace(found.counts, kinds=kinds))
 
     def fast(self, text: bytes) -> pl.DataFrame | None:
         """Return the events of whole lines, or None where they must be looked at one by one."""

@@ -22,6 +22,7 @@ from gru4rec_cli.data.layout import GENERIC, Layout, files_of, layout_of
 from gru4rec_cli.data.memory import Room
 from gru4rec_cli.data.pickled import PickledSessions
 from gru4rec_cli.data.quality.finding import Finding
+from gru4rec_cli.data.quality.kinds import UNKNOWN_TYPE, unknown_types
 from gru4rec_cli.data.quality.log import Origin, findings_between, findings_of_rows, findings_of_sessions
 from gru4rec_cli.data.quality.sessions import shared_sessions
 from gru4rec_cli.data.removals import BAD, BRIEF, NO_ID, OTHER, Counts, Removal
@@ -89,10 +90,11 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
         del found
     log, facts = _joined(_paired(events) if settings.shared_row_numbers else events), sessions_as_they_are(layout)
     events.clear()
-    origin = origin_of(source, layout)
+    origin = origin_of(source, layout, settings.missing)
     with progress.task("check ids and times"):
         used = log.filter(WANTED) if WANTED in log.columns else log
         findings = [*findings_of_rows(used, origin), *_shared_sessions(paths, layout, settings)]
+        findings += _unknown_types(counts, settings, origin)
         del used
     log = _with_time_rules(log, settings)
     if layout.gap_minutes is not None or settings.sessions.min_dwell_seconds is not None:
@@ -123,15 +125,27 @@ def findings_of(readings: Sequence[Reading], settings: DataSettings) -> list[Fin
     """Return what is probably wrong with a log, or with two that are given as training and test."""
     found = [finding for reading in readings for finding in reading.findings]
     if len(readings) > 1:
+        unknown = Counter(finding.value for finding in found if finding.id == UNKNOWN_TYPE)
+        found = [f for f in found if f.id != UNKNOWN_TYPE or unknown[f.value] == len(readings)]  # one file may lack it
         train, test = (reading.events for reading in readings)
         found += findings_between(train, test, timed=layout_for(settings).time is not None)
     return found
 
 
-def origin_of(source: str | Path, layout: Layout) -> Origin:
+def origin_of(source: str | Path, layout: Layout, missing: tuple[str, ...] = ()) -> Origin:
     """Return what the checks of a log need to know of how it was read."""
     unit = None if layout.time is None else layout.unit
-    return Origin(Path(source).name, layout.by, unit, layout.gap_minutes is not None)
+    return Origin(Path(source).name, layout.by, unit, layout.gap_minutes is not None, missing)
+
+
+def _unknown_types(counts: list[FileCounts], settings: DataSettings, origin: Origin) -> list[Finding]:
+    """Look for event types in the configuration that no file has."""
+    if settings.events is None or not all(found.kinds for found in counts):  # a file without `kinds` has all of them
+        return []
+    kinds = Counter[str]()
+    for found in counts:
+        kinds.update(found.kinds)
+    return unknown_types(settings.events, kinds, origin.where)
 
 
 def _many_bad(counts: list[FileCounts], origin: Origin) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import Dialect
 from gru4rec_cli.data.engine import PAIR, RANK, ROW, Table
-from gru4rec_cli.data.eventfile import DAY, WANTED, EventFile, FileCounts
+from gru4rec_cli.data.eventfile import DAY, WANTED, EventFile, FileCounts, no_events
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.layout import Layout
 from gru4rec_cli.data.reading import event_file, facts_of, files_to_read, layout_for, make_sessions
@@ -147,10 +147,7 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
         count = max(counts["broken"], counts["lacking"])
         raise DataError(f"{file.path}: {count} rows lack an id or a time or are no records{shown}", POLARS)
     if not counts["wanted"]:
-        raise DataError(
-            f"{file.path}: none of its {counts['rows']} events is of type {' or '.join(file.keep)}",
-            f"the event types are in column {layout.kind!r}; name those to keep in data.events",
-        )
+        raise no_events(file.path, file.keep, file.kinds(), f"column {layout.kind!r} holds them; ")
     typed = {name: sf.col(name) if counts[name] else _plain(name) for name in ids}
     if counts["blank"]:
         typed[ITEM] = sf.coalesce(sf.col(ITEM), sf.lit(""))

@@ -250,8 +250,17 @@ def test_times_of_another_unit_are_recognised(tmp_path, unit, value, message, hi
         ),
         ("SessionId\tItem_Id\tTime", "no column 'ItemId'; the file has 'SessionId', 'Item_Id', 'Time'", "'Item_Id'?"),
         ("SessionId\tItemId\twhen", "no column 'Time'; the file has 'SessionId', 'ItemId', 'when'", "columns.time"),
-        ("SessionId;ItemId;Time", "no column 'SessionId'; the file has 'SessionId;ItemId;Time'", "a semicolon"),
-        ("1\t2\t3", "no column 'SessionId'; the file has '1', '2', '3'", "must hold the column names"),
+        (
+            "SessionId;ItemId;Time",
+            "no columns 'SessionId', 'ItemId', 'Time'; the file has 'SessionId;ItemId;Time'",
+            "a semicolon",
+        ),
+        ("1\t2\t3", "no columns 'SessionId', 'ItemId', 'Time'; the file has '1', '2', '3'", "must hold the column"),
+        (
+            "sessionId\tproduct\ttime",
+            "no columns 'SessionId', 'ItemId', 'Time'; the file has 'sessionId', 'product', 'time'",
+            "data.columns.session ('sessionId'?), data.columns.item and data.columns.time ('time'?)",
+        ),
     ],
 )
 def test_a_missing_column_names_what_there_is(tmp_path, header, message, hint):

@@ -159,7 +159,7 @@ PACKED = gzip.compress((HEADER + "1,2,3\n" * 1000).encode(), mtime=0)
         ("e.csv", b"BZh91AY&SY", "is bzip2 data, not text", "unpack it"),
         ("e.csv", "1,2".encode("utf-16"), "is text in UTF-16", "iconv -f UTF-16"),
         ("e.csv", b"PAR1 and so on", "is a Parquet file", "rename it to end in .parquet"),
-        ("e.csv", "sep=;\n" + HEADER.replace(",", ";"), "no column 'SessionId'", "spreadsheet"),  # fault 45
+        ("e.csv", "sep=;\n" + HEADER.replace(",", ";"), "no columns 'SessionId'", "spreadsheet"),  # fault 45
         ("e.csv", HEADER.replace("\n", "\r") + "1,2,3\r", "line 1: the record does not end", "end lines with"),
         ("e.csv", "\0" * 100, "is damaged (it holds bytes of zero)", "download it again"),
         ("e.csv", "\n\n", "line 1 is empty", "remove it"),

@@ -20,6 +20,7 @@ class Origin(NamedTuple):
     group: str = "session"  # or "user": the kind of ids that the file groups its events by
     unit: str | None = "seconds"  # of the times; None: the times are numbers of rows
     gaps: bool = False  # sessions are made from pauses
+    missing: tuple[str, ...] = ()  # texts that stand for a missing id, `data.missing`
 
 
 def findings_of_rows(log: pl.DataFrame, origin: Origin) -> Iterator[Finding]:
@@ -32,9 +33,9 @@ def findings_of_rows(log: pl.DataFrame, origin: Origin) -> Iterator[Finding]:
     for column, what in ((SESSION, origin.group), (ITEM, "item")):
         distinct = log[column].unique() if log.schema[column] == pl.String else log[column].clear()
         yield from doubled_ids(distinct, what, origin.where)
-        yield from missing_values(log, column, what, origin.where, distinct)
+        yield from missing_values(log, column, what, origin.where, distinct, origin.missing)
     if origin.gaps:
-        yield from large_shares(log, origin.group, origin.where)
+        yield from large_shares(log, origin.group, origin.where, origin.missing)
     if origin.unit is not None:
         yield from time_findings(log, origin.unit, origin.where)
 

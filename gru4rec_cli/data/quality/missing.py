@@ -1,6 +1,6 @@
 """Checks for ids that stand for a missing value, and for a session or user with an unusual share of the log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -28,7 +28,9 @@ _ITEM_TIMES = 3  # and of an item with such an id, against the second item
 _LENGTH = "len"
 
 
-def missing_values(log: pl.DataFrame, column: str, what: str, where: str, distinct: pl.Series) -> Iterator[Finding]:
+def missing_values(
+    log: pl.DataFrame, column: str, what: str, where: str, distinct: pl.Series, present: Sequence[str] = ()
+) -> Iterator[Finding]:
     """Find ids of a column that probably stand for a missing value.
 
     Words such as NULL are found wherever they stand; numbers such as 0 or -1 only with an unusual number of events.
@@ -39,6 +41,7 @@ def missing_values(log: pl.DataFrame, column: str, what: str, where: str, distin
         what: "item", "session" or "user": the kind of ids in it.
         where: the file, for messages.
         distinct: the distinct ids, if they are text.
+        present: what `data.missing` holds already.
     """
     found = _looking_missing(log, column, distinct)
     if found.is_empty():
@@ -49,7 +52,7 @@ def missing_values(log: pl.DataFrame, column: str, what: str, where: str, distin
         MISSING_VALUE,
         f"{where}: {_share(events, log.height)} events have the {what} id {_listed(ids)}, which looks like a missing "
         f"value; all of them count as one {what}" + (" each" if len(ids) > 1 else ""),
-        f"set data.missing: [{', '.join(map(_quoted, ids[:5]))}] to drop and count these rows",
+        f"{with_missing(ids[:5], present)} to drop and count these rows",
         ids[:5],
     )
 
@@ -71,8 +74,11 @@ def _looking_missing(log: pl.DataFrame, column: str, distinct: pl.Series) -> pl.
     return counts.filter(word | large).sort(_LENGTH, column, descending=[True, False])
 
 
-def large_shares(log: pl.DataFrame, group: str, where: str) -> Iterator[Finding]:
-    """Find the session or user whose share of the events is far above all others', if its id is no missing value."""
+def large_shares(log: pl.DataFrame, group: str, where: str, present: Sequence[str] = ()) -> Iterator[Finding]:
+    """Find the session or user whose share of the events is far above all others', if its id is no missing value.
+
+    `present` is what `data.missing` holds already.
+    """
     counts = _counts(log, SESSION)
     found = counts.filter(_stands_out(counts, SESSION) & ~looks_missing(counts[SESSION]))
     if found.is_empty():
@@ -80,13 +86,22 @@ def large_shares(log: pl.DataFrame, group: str, where: str) -> Iterator[Finding]
     found = found.sort(_LENGTH, SESSION, descending=[True, False])
     name, events = found.row(0)
     others = f", and {found.height - 1:,} more stand out as it does" if found.height > 1 else ""
-    names = ", ".join(_quoted(str(each)) for each in found[SESSION].head(5))
+    advice = with_missing([str(each) for each in found[SESSION].head(5)], present)
     yield Finding(
         LARGE_SHARE,
         f"{where}: the {group} {name!r} has {_share(events, log.height)} events{others}; all other {group}s have at "
         f"most {int(counts[_LENGTH].sort(descending=True)[found.height]):,}",
-        f"is it a robot, or an id that stands for a missing value? Set data.missing: [{names}] to drop these events",
+        f"is it a robot, or an id that stands for a missing value? {advice[0].upper()}{advice[1:]} to drop these "
+        "events",
     )
+
+
+def with_missing(texts: Sequence[str], present: Sequence[str]) -> str:
+    """Return the advice to have further texts in `data.missing`, beside those that are `present`."""
+    added, whole = (", ".join(map(_quoted, ids)) for ids in (texts, dict.fromkeys([*present, *texts])))
+    if present:
+        return f"add {added} to data.missing, so that it reads data.missing: [{whole}],"
+    return f"set data.missing: [{whole}]"
 
 
 def looks_missing(ids: pl.Series) -> pl.Series:

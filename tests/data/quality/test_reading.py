@@ -12,6 +12,7 @@ from gru4rec_cli.base.names import ITEM, SESSION
 from gru4rec_cli.base.warnings import StudyWarning, collected
 from gru4rec_cli.data import describe, split
 from gru4rec_cli.data.events import DataSettings
+from gru4rec_cli.data.quality.missing import LARGE_SHARE
 from gru4rec_cli.data.reading import findings_of, read_log
 from gru4rec_cli.data.removals import NO_ID
 from gru4rec_cli.study.describing import Options, describe_input
@@ -68,6 +69,19 @@ def test_missing_ids_in_parquet_and_beside_bad_rows(tmp_path):  # fault 41
         read_log(tmp_path / "e.parquet", settings.model_copy(update={"missing": ("NULL", "a", "")}))
 
 
+def test_further_missing_values_are_added_to_those_that_are_set(tmp_path):
+    path = written(tmp_path / "e.csv", [*rows(missing=(3, 4)), ("", 1, NOW)])
+    (finding,) = read_log(path, data_settings(source=str(path), missing=("", "-1"))).findings
+    assert finding.hint == (
+        'add "NULL" to data.missing, so that it reads data.missing: ["", "-1", "NULL"], to drop and count these rows'
+    )
+    by_user = {"columns": {"user": "user"}, "sessions": {"by": "user", "gap_minutes": 30}, "missing": [""]}
+    clicks = [*rows(400), *(("bot2", n % 7, NOW + n) for n in range(400))]
+    path = written(tmp_path / "f.csv", clicks, "user,ItemId,Time")
+    (finding,) = [f for f in read_log(path, data_settings(source=str(path), **by_user)).findings if f.id == LARGE_SHARE]
+    assert 'Add "bot2" to data.missing, so that it reads data.missing: ["", "bot2"], to drop' in finding.hint
+
+
 def test_users_without_a_name_are_dropped_before_sessions_are_made(tmp_path):  # fault 41
     path = written(tmp_path / "e.csv", rows(missing=range(0, 60, 10)), "user,ItemId,Time")
     settings = {"source": str(path), "columns": {"user": "user"}, "sessions": {"by": "user", "gap_minutes": 30}}
@@ -87,6 +101,8 @@ def test_session_numbers_that_restart_for_every_user(tmp_path):  # fault 42
     assert read_log(single, data_settings(source=str(single), columns=columns)).findings == []
     with pytest.raises(DataError, match="no column 'usr'"):
         read_log(single, data_settings(source=str(single), columns={"user": "usr"}))
+    with pytest.raises(DataError, match="no columns 'item', 'usr'"):
+        read_log(single, data_settings(source=str(single), columns={"user": "usr", "item": "item"}))
 
 
 def test_many_skipped_rows_are_said(tmp_path):
