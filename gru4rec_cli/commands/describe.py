@@ -34,10 +34,14 @@ def describe(
     separator: Annotated[str | None, typer.Option(help="Separator of a text file.")] = None,
     user: Annotated[
         str | None,
-        typer.Option(help="Column of user ids; without --session, sessions are made from the pauses of each user."),
+        typer.Option(
+            help="Column of user ids; without --session, sessions are made from the pauses of each user, which needs "
+            "--gap-minutes."
+        ),
     ] = None,
     gap_minutes: Annotated[
-        float | None, typer.Option(help="A session ends after a longer time than this without a click, in minutes.")
+        float | None,
+        typer.Option(help="A session ends after a longer time than this without a click, in minutes, such as 30."),
     ] = None,
     event: Annotated[str | None, typer.Option(help="Column of event types.")] = None,
     keep: Annotated[

@@ -18,7 +18,8 @@ class SessionSettings(Settings):
 
     by: Literal["session", "user"] | None = Field(
         None,
-        description="session: as in the data; user: made from the pauses of each user; null: default of the format",
+        description="session: as in the data; user: made from the pauses of each user, which with format: generic "
+        "needs data.columns.user and gap_minutes; null: default of the format",
     )
     gap_minutes: float | None = Field(
         None,

@@ -1,9 +1,12 @@
 """A description of whatever clicks `split` accepts: read, described, shown, written."""
 
+import json
+import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -14,9 +17,10 @@ from gru4rec_cli.base.files import write_json
 from gru4rec_cli.base.names import EVENTS_FILE, ITEM, SESSION, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data.describing import describe
+from gru4rec_cli.data.eventfile import NoTimeError
 from gru4rec_cli.data.events import SYNTHETIC, DataSettings, read_event_table
 from gru4rec_cli.data.layout import GENERIC, layout_of
-from gru4rec_cli.data.quality.finding import Finding, reworded, reworded_text, warn_of
+from gru4rec_cli.data.quality.finding import Finding, Words, reworded, reworded_text, warn_of
 from gru4rec_cli.data.quality.log import Origin, findings_of_rows, findings_of_sessions
 from gru4rec_cli.data.reading import Reading, findings_of, read_logs
 from gru4rec_cli.data.times import TimeUnit
@@ -72,8 +76,26 @@ class Options:
         return {name: getattr(self, name) for name in names if getattr(self, name) not in (None, ())}
 
 
-# Settings in hints, as options of `describe`.
-OPTIONS = {
+def _missing_options(found: re.Match[str]) -> str:
+    """The list of a hint that sets `data.missing`, as options that a shell can read."""
+    texts = [json.loads(text, strict=False) for text in re.findall(_TEXT, found[1])]
+    verb = "Give" if found[0][0].isupper() else "give"
+    return f"{verb} {' '.join(f'--missing {_in_shell(text)}' for text in texts)}"
+
+
+def _in_shell(text: str) -> str:
+    return shlex.quote(text) if re.search(r'["\\$`!]', text) else f'"{text}"'
+
+
+_TEXT = r'"(?:[^"\\]|\\.)*"'  # in quotes, as hints show the values of `data.missing`
+_TEXTS = f"{_TEXT}(?:, {_TEXT})*"
+
+# Settings in hints, as options of `describe`. Those that it has no option for are said to be of a configuration.
+OPTIONS: Words = {
+    rf"(?:[Ss]et|[Aa]dd {_TEXTS} to data\.missing, so that it reads) data\.missing: \[({_TEXTS})\],?": _missing_options,
+    r"data\.missing": "--missing",
+    r"Set split\.max_session_length: (\d+), which drops": r"In a study, split.max_session_length: \1 drops",
+    r"data\.quote: null if": "data.quote: null in a configuration, and give it with --config, if",
     r"data\.columns\.time: null": "--time none",
     r"data\.columns\.(\w+)": r"--\1",
     r"data\.sessions: \{by: user, gap_minutes: (\d+)\}": r"--user and --gap-minutes \1 without --session",
@@ -82,8 +104,6 @@ OPTIONS = {
     r"data\.time_unit:?": "--time-unit",
     r"data\.separator:?": "--separator",
     r"data\.events": "--keep",
-    r"[Ss]et data\.missing: \[(.*?)\]": r"give --missing \1",
-    r"data\.missing": "--missing",
     r"data\.on_error: (\w+)": r"--on-error \1",
     r"data\.format": "--format",
     r"data\.source, or data\.train and data\.test|data\.source": "the path",
@@ -103,11 +123,12 @@ def describe_input(
         UsageError: neither data nor configuration is given, or options contradict each other.
         DataError: the clicks cannot be read.
     """
-    words = {} if config is not None else OPTIONS
+    words: Words = {} if config is not None else OPTIONS
     try:
         log = _log(data, config, options, progress)
     except StudyError as error:
-        raise type(error)(error.message, reworded_text(error.hint, words)) from None
+        error.hint = reworded_text(error.hint, words)
+        raise
     findings = list(reworded(log.findings, words))
     warn_of(findings)
     with progress.task("describe"):
@@ -181,14 +202,16 @@ def _one_source(data: Path) -> dict[str, Any]:
 def _read(settings: DataSettings, try_units: bool, progress: Progress) -> tuple[list[Reading], TimeUnit | None]:
     """Return what was read, and the unit of the times; None where rows are counted."""
     sources = [source for source in (settings.source, settings.train, settings.test) if source is not None]
-    first: DataError | None = None
+    errors: list[NoTimeError] = []
     for unit in _units(settings, try_units):
         tried = settings.model_copy(update={"time_unit": unit})
         try:
             return read_logs(sources, tried, progress), _unit_read(tried)
-        except DataError as error:
-            first = first or error
-    raise cast(DataError, first)
+        except NoTimeError as error:
+            errors.append(error)
+        except DataError as error:  # the times can be read; something else is wrong
+            raise error from None
+    raise max(errors, key=lambda error: error.row)  # by the unit that reads most of the times
 
 
 def _units(settings: DataSettings, try_units: bool) -> Iterator[TimeUnit]:

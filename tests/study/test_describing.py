@@ -1,11 +1,12 @@
 """`describe` takes whatever `split` takes, and shows the same on the terminal, as JSON and as files."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
-from gru4rec_cli.base.errors import DataError, UsageError
+from gru4rec_cli.base.errors import ConfigError, DataError, UsageError
 from gru4rec_cli.study.describing import Options, describe_input, write
 from tests.small import study
 
@@ -82,3 +83,52 @@ def test_options_that_say_nothing_or_contradict(tmp_path: Path):
         describe_input(None, tmp_path / "x.yaml", Options(item="x"))
     with pytest.raises(UsageError, match="is only for format: generic"):
         describe_input(tmp_path, None, Options(format="coveo", item="x"))
+
+
+def test_an_empty_id_is_not_blamed_on_the_unit_of_the_times(tmp_path: Path):
+    lines = ["SessionId,ItemId,Time", *(f"{s},{i},2024-03-01T09:15:{s + 10}Z" for s, i, _ in ROWS)]
+    lines[5] = "x,,2024-03-01T09:15:02Z"
+    path = tmp_path / "clicks.csv"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match="line 6, column 'ItemId': the id is empty") as caught:
+        describe_input(path, None, Options())
+    assert caught.value.hint.endswith('give --missing "" to drop and count such rows')
+    with pytest.raises(DataError, match="the id is empty") as caught:
+        describe_input(path, None, Options(missing=("NULL", "-")))
+    assert 'give --missing "NULL" --missing "-" --missing "" to drop' in caught.value.hint
+
+
+def test_a_wrong_time_is_explained_in_the_unit_of_the_others(tmp_path: Path):
+    lines = ["SessionId,ItemId,Time", "1,2,2024-03-01T09:15:02Z", "1,2,yesterday"]
+    path = tmp_path / "clicks.csv"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match="line 3, column 'Time': 'yesterday' is not an ISO 8601 time"):
+        describe_input(path, None, Options())
+
+
+def test_the_remedy_for_several_missing_values_can_be_typed_as_it_is(tmp_path: Path):
+    odd = ["NULL", "-", "[object object]", "n/a"]
+    rows = [(odd[k % 4] if s < 32 else s, i, t) for k, (s, i, t) in enumerate(ROWS)]
+    path = tmp_path / "clicks.csv"
+    path.write_text("\n".join(["SessionId,ItemId,Time", *(f"{s},{i},{t}" for s, i, t in rows)]) + "\n")
+    (warning,) = json.loads(study("describe", path, "--json").stdout)["warnings"]
+    remedy = warning["hint"].removeprefix("give ").removesuffix(" to drop and count these rows")
+    again = study("describe", path, "--json", *shlex.split(remedy))
+    assert again.returncode == 0, again.stderr
+    found = json.loads(again.stdout)
+    assert sum(removal["events"] for removal in found["reading"][0]["removals"]) == sum(s in odd for s, _, _ in rows)
+    assert "[object object]" in remedy
+
+
+def test_what_describe_has_no_option_for_is_said_to_be_of_a_study(tmp_path: Path):
+    path = tmp_path / "clicks.csv"
+    robot = [("robot", n % 7, 1_600_000_000 + n) for n in range(3000)]
+    path.write_text("\n".join(["SessionId,ItemId,Time", *(f"{s},{i},{t}" for s, i, t in [*ROWS, *robot])]) + "\n")
+    (warning,) = json.loads(study("describe", path, "--json").stdout)["warnings"]
+    assert "In a study, split.max_session_length: 50 drops longer sessions" in warning["hint"]
+
+
+def test_a_wrong_configuration_is_described_as_everywhere(tmp_path: Path):
+    (tmp_path / "x.yaml").write_text("name: x\ndata: {sourc: e.csv}\n")
+    with pytest.raises(ConfigError, match=r"did you mean 'source'\?"):
+        describe_input(None, tmp_path / "x.yaml", Options())
