@@ -19,12 +19,11 @@ from gru4rec_cli.data.layout import GUIDE, Layout
 from gru4rec_cli.data.quality.kinds import listed_types, nearest_types
 from gru4rec_cli.data.quality.missing import with_missing
 from gru4rec_cli.data.removals import NONE, Counts
+from gru4rec_cli.data.users import PART, USER
 
 WANTED = "wanted"
-USER = "user"
 _MISSING, _KIND = "missing", "kind"
 DAY = "day"
-PART = "part"
 PARTS = {"train": "train", "valid": "valid", "validation": "valid", "dev": "valid", "test": "test"}  # by value
 _ROW = "row"
 _EMPTY = "empty: "
@@ -58,11 +57,12 @@ class FileEvents:
     """The events of a file (SESSION, ITEM, TIME in file order) and its counts.
 
     Where they are asked for, there are also the events of other types, with WANTED to tell them apart, DAY, and PART
-    ("train", "valid" or "test").
+    ("train", "valid" or "test"). `owners` are the distinct pairs of SESSION and USER, as text, where the file has both.
     """
 
     events: pl.DataFrame
     counts: FileCounts
+    owners: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,7 @@ class EventFile:
         found = rest.counts
         known = [replace(reason, first="") for reason in found.why_bad]  # their lines are those of the copy
         bad = Counts(found.bad.events + lines, *found.bad[1:])
-        return FileEvents(rest.events, replace(found, rows=found.rows + lines, bad=bad, why_bad=[*lost, *known]))
-
-    def owners(self) -> pl.DataFrame:
-        """Return SESSION and USER, the distinct pairs of session and user in the file, as text."""
-        names = {SESSION: self.session, USER: str(self.layout.user)}
-        pairs = self._scan().select(pl.col(column).cast(pl.String).alias(name) for name, column in names.items())
-        return self._attempt(lambda: pairs.unique().collect(engine="streaming"))
+        return replace(rest, counts=replace(found, rows=found.rows + lines, bad=bad, why_bad=[*lost, *known]))
 
     def kinds(self) -> dict[str, int]:
         """Return the event types of the file with their numbers of events."""
@@ -170,7 +164,16 @@ class EventFile:
             self.kinds() if _KIND in events.columns and events[_KIND].drop_nulls().n_unique() < len(self.keep) else {}
         )
         found = self._valid_events(events.select(SESSION, ITEM, TIME, WANTED, _MISSING, *extra))
-        return replace(found, counts=replace(found.counts, kinds=kinds))
+        return replace(found, counts=replace(found.counts, kinds=kinds), owners=self._owners(schema))
+
+    def _owners(self, schema: pl.Schema) -> pl.DataFrame | None:
+        """Return the distinct pairs of SESSION and USER, as text; None where sessions are users, or none is named."""
+        user = self.layout.user
+        if user not in schema or self.layout.session is None or self.layout.by == "user":
+            return None
+        columns = {SESSION: self.session, USER: str(user)}
+        pairs = self._scan().select(_text_id(self._id(column)).alias(name) for name, column in columns.items())
+        return self._attempt(lambda: pairs.drop_nulls().unique().collect(engine="streaming"))
 
     def _common_times(self, schema: pl.Schema) -> str | None:
         """The format of the first time, if it is a common one."""

@@ -30,7 +30,9 @@ class ColumnSettings(Settings):
         "and the row number, from 0, is the time in seconds",
     )
     user: str | None = Field(
-        None, description="column of user ids, used in place of session ids with sessions.by: user"
+        None,
+        description="column of user ids, used in place of session ids with sessions.by: user; split/users.parquet "
+        "keeps the user of each session",
     )
     event: str | None = Field(None, description="column of event types; `data.events` selects among them")
     part: str | None = Field(

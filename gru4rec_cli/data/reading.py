@@ -28,6 +28,7 @@ from gru4rec_cli.data.quality.sessions import shared_sessions
 from gru4rec_cli.data.removals import BAD, BRIEF, NO_ID, OTHER, Counts, Removal
 from gru4rec_cli.data.sessionising import SessionSettings, cut_at_gaps, without_brief
 from gru4rec_cli.data.times import MICROSECONDS_PER_SECOND
+from gru4rec_cli.data.users import USER, users_by_session, users_of_made_sessions
 
 STEP = "reading"
 _SOURCE = "data.source"
@@ -43,12 +44,14 @@ class Reading:
     """A log (SESSION, ITEM, TIME; PART, if a column of it is read) and facts about how it was read, ready for JSON.
 
     `facts["rows"]` less the events of `facts["removals"]` are the events of the log; sessions made by pauses are
-    counted in `facts["sessions"]`. `findings` are what is probably wrong with the log.
+    counted in `facts["sessions"]`. `findings` are what is probably wrong with the log. `users` are SESSION and USER, as
+    text, where the input names users.
     """
 
     events: pl.DataFrame
     facts: dict[str, Any]
     findings: list[Finding] = field(default_factory=list)
+    users: pl.DataFrame | None = None
 
     def take(self) -> pl.DataFrame:
         """Return the events and drop the reference to them: large logs should not be in memory twice."""
@@ -77,6 +80,7 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
     layout = layout_for(settings)
     events: list[pl.DataFrame] = []
     counts: list[FileCounts] = []
+    owners: list[pl.DataFrame | None] = []
     room, readers = Room(), list[Reader]()
     paths = files_to_read(source, settings)
     for path in paths:
@@ -87,22 +91,25 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
             found = reader.read() if isinstance(reader, EventFile) else reader.read(room)
         events.append(found.events)
         counts.append(found.counts)
+        owners.append(found.owners)
         del found
-    log, facts = _joined(_paired(events) if settings.shared_row_numbers else events), sessions_as_they_are(layout)
+    log = _joined(_paired(events) if settings.shared_row_numbers else events)
     events.clear()
     origin = origin_of(source, layout, settings.missing)
     with progress.task("check ids and times"):
         used = log.filter(WANTED) if WANTED in log.columns else log
-        findings = [*findings_of_rows(used, origin), *_shared_sessions(paths, layout, settings)]
+        findings = [*findings_of_rows(used, origin), *_shared_sessions(owners, paths, layout)]
         findings += _unknown_types(counts, settings, origin)
         del used
     log = _with_time_rules(log, settings)
+    facts, users = sessions_as_they_are(layout), known_users(owners)
     if layout.gap_minutes is not None or settings.sessions.min_dwell_seconds is not None:
         with progress.task("make sessions"):
-            made, facts = make_sessions(PolarsEngine(), lazy(in_order(log)), layout, settings.sessions)
-            log = native(made.drop(ROW))
+            made = make_sessions(PolarsEngine(), lazy(in_order(log)), layout, settings.sessions)
+            log, facts, users = native(made.events.drop(ROW)), made.facts, made.users(layout, users)
+            del made
     findings += [*findings_of_sessions(log, origin), *_many_bad(counts, origin)]
-    return Reading(log, facts_of(settings, counts, facts), findings)
+    return Reading(log, facts_of(settings, counts, facts), findings, users)
 
 
 def read_logs(sources: Sequence[str | Path], settings: DataSettings, progress: Progress = SILENT) -> list[Reading]:
@@ -164,15 +171,17 @@ def _many_bad(counts: list[FileCounts], origin: Origin) -> Iterator[Finding]:
         )
 
 
-def _shared_sessions(paths: list[Path], layout: Layout, settings: DataSettings) -> Iterator[Finding]:
-    """Look for session ids of several users, where the columns of both are known."""
-    if layout.user is None or layout.session is None or layout.by == "user" or layout.nested or layout.flat:
-        return
-    files = [event_file(path, layout, settings) for path in paths]
-    if settings.format != GENERIC and any(layout.user not in file.check() for file in files):
-        return  # a format may have files without users
-    owners = pl.concat([file.owners() for file in files])
-    yield from shared_sessions(owners, paths[0].name, layout.session, layout.user)
+def _shared_sessions(owners: Sequence[pl.DataFrame | None], paths: list[Path], layout: Layout) -> Iterator[Finding]:
+    """Look for session ids of several users, where all files name both."""
+    pairs = [found for found in owners if found is not None]
+    if len(pairs) == len(owners):
+        yield from shared_sessions(pl.concat(pairs).unique(), paths[0].name, str(layout.session), str(layout.user))
+
+
+def known_users(owners: Sequence[pl.DataFrame | None]) -> pl.DataFrame | None:
+    """Return the users of the sessions of all files, as `users_by_session` does, or None where no file names them."""
+    pairs = [found for found in owners if found is not None]
+    return users_by_session(pairs) if pairs else None
 
 
 def _paired(logs: list[pl.DataFrame]) -> list[pl.DataFrame]:
@@ -228,23 +237,40 @@ def files_to_read(source: str | Path, settings: DataSettings) -> list[Path]:
     return paths
 
 
-def make_sessions(
-    engine: Engine, events: Table, layout: Layout, settings: SessionSettings
-) -> tuple[Table, dict[str, Any]]:
-    """Make sessions of events (with ROW) as the layout and the settings say. Returns them, and facts for `facts_of`.
+@dataclass(frozen=True)
+class MadeSessions:
+    """Events with the sessions that were made of them, and facts for `facts_of`."""
+
+    events: Table
+    facts: dict[str, Any]
+    origins: pl.DataFrame | None = None  # SESSION, and in USER the id that it was cut from, where users are known
+
+    def users(self, layout: Layout, users: pl.DataFrame | None) -> pl.DataFrame | None:
+        """Return the users of the sessions, from those of the sessions of the data, if these were cut."""
+        if self.origins is None or (layout.by == "session" and users is None):
+            return users
+        return users_of_made_sessions(self.origins, users)
+
+
+def make_sessions(engine: Engine, events: Table, layout: Layout, settings: SessionSettings) -> MadeSessions:
+    """Make sessions of events (with ROW) as the layout and the settings say.
 
     If there is a column WANTED, the pauses are measured over all events, and those that it marks are then left.
     """
-    facts = sessions_as_they_are(layout)
+    facts, origins = sessions_as_they_are(layout), None
     if layout.gap_minutes is not None:
         before = _counts(_wanted(events)).sessions
-        events = engine.compute(_wanted(cut_at_gaps(engine, events, layout.gap_minutes)))
+        old = None if layout.user is None else USER
+        events = engine.compute(_wanted(cut_at_gaps(engine, events, layout.gap_minutes, old)))
+        if old is not None:
+            origins = native(events.select(SESSION, old).unique())
+            events = engine.compute(events.drop(old))
         facts |= {"before": before, "made": _counts(events).sessions}
     if settings.min_dwell_seconds is not None:
         longer = engine.compute(without_brief(engine, events, settings.min_dwell_seconds))
         brief = (b - a for b, a in zip(_counts(events), _counts(longer), strict=True))
         events, facts = longer, facts | {_BRIEF: Removal(STEP, BRIEF, *brief)}
-    return events, facts
+    return MadeSessions(events, facts, origins)
 
 
 def _wanted(events: Table) -> Table:

@@ -42,15 +42,17 @@ class SessionSettings(Settings):
     )
 
 
-def cut_at_gaps(engine: Engine, events: Table, gap_minutes: float) -> Table:
+def cut_at_gaps(engine: Engine, events: Table, gap_minutes: float, old: str | None = None) -> Table:
     """Give events new session ids: an old session, or a user, is cut wherever more than the gap passes.
 
-    The new ids count from 0 by old id, then time.
+    The new ids count from 0 by old id, then time. A column of the name `old`, if there is one, keeps the old id.
     """
     gap = round(gap_minutes * 60 * MICROSECONDS_PER_SECOND)
     timed = engine.shifted(events, TIME, 1, _NEIGHBOUR)
     begins = nw.col(_NEIGHBOUR).is_null() | (nw.col(TIME) - nw.col(_NEIGHBOUR) > gap)
     numbered = engine.running(timed.with_columns(begins.cast(nw.Int64).alias(_BEGINS)), _BEGINS, _NUMBER)
+    if old is not None:
+        numbered = numbered.with_columns(nw.col(SESSION).alias(old))
     return numbered.with_columns((nw.col(_NUMBER) - 1).alias(SESSION)).drop(_NEIGHBOUR, _BEGINS, _NUMBER)
 
 

@@ -15,13 +15,14 @@ from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
 from gru4rec_cli.data.delimited import Dialect
-from gru4rec_cli.data.engine import PAIR, RANK, ROW, Table
+from gru4rec_cli.data.engine import PAIR, RANK, ROW, Table, native
 from gru4rec_cli.data.eventfile import DAY, WANTED, EventFile, FileCounts, no_events
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.layout import Layout
-from gru4rec_cli.data.reading import event_file, facts_of, files_to_read, layout_for, make_sessions
+from gru4rec_cli.data.reading import event_file, facts_of, files_to_read, known_users, layout_for, make_sessions
 from gru4rec_cli.data.removals import Counts
 from gru4rec_cli.data.spark import SparkEngine, computed, location
+from gru4rec_cli.data.users import USER
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -39,10 +40,20 @@ class _FileEvents:
     events: "DataFrame"  # SESSION, ITEM, TIME, ROW, DAY, WANTED, typed; those of other types, too
     rows: int
     other: Counts
+    owners: pl.DataFrame | None  # as of `FileEvents`
 
 
-def read_log(session: "SparkSession", source: str | Path, settings: DataSettings) -> tuple[Table, dict[str, Any]]:
-    """Return events with ROW (and PAIR, if the settings ask), and the facts that `reading.read_log` returns.
+@dataclass(frozen=True)
+class SparkReading:
+    """Events with ROW (and PAIR, if the settings ask); facts and users as of `Reading`."""
+
+    events: Table
+    facts: dict[str, Any]
+    users: pl.DataFrame | None
+
+
+def read_log(session: "SparkSession", source: str | Path, settings: DataSettings) -> SparkReading:
+    """Read what `reading.read_log` reads.
 
     Raises:
         DataError: a file is missing, unreadable or empty, or a row is bad.
@@ -53,8 +64,9 @@ def read_log(session: "SparkSession", source: str | Path, settings: DataSettings
         read.append(_read(session, event_file(path, layout, settings), layout, number))
     logs = [found.events for found in read]
     events = _with_time_rules(_joined(_paired(logs) if settings.shared_row_numbers else logs), settings)
-    made, facts = make_sessions(engine, engine.compute(nw.from_native(events)), layout, settings.sessions)
-    return made, facts_of(settings, [FileCounts(found.rows, found.other) for found in read], facts)
+    made = make_sessions(engine, engine.compute(nw.from_native(events)), layout, settings.sessions)
+    facts = facts_of(settings, [FileCounts(found.rows, found.other) for found in read], made.facts)
+    return SparkReading(made.events, facts, made.users(layout, known_users([found.owners for found in read])))
 
 
 def _joined(logs: list["DataFrame"]) -> "DataFrame":
@@ -112,6 +124,7 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
 
     schema = file.check()
     raw = _text(session, file) if file.dialect is not None else _parquet(session, file)
+    owners = _owners(raw, file) if layout.user in schema else None
     ids = {SESSION: sf.col(_quoted(file.session)), ITEM: sf.col(_quoted(layout.item))}
     keeps = sf.lit(True)
     if layout.kind is not None and file.keep:
@@ -153,7 +166,19 @@ def _read(session: "SparkSession", file: EventFile, layout: Layout, number: int)
         typed[ITEM] = sf.coalesce(sf.col(ITEM), sf.lit(""))
     events = events.withColumns(typed)
     kept = events.select(SESSION, ITEM, TIME, ROW, WANTED, *([DAY] if layout.day is not None else []))
-    return _FileEvents(kept, counts["rows"], _other(events, counts["rows"] - counts["wanted"]))
+    return _FileEvents(kept, counts["rows"], _other(events, counts["rows"] - counts["wanted"]), owners)
+
+
+def _owners(raw: "DataFrame", file: EventFile) -> pl.DataFrame | None:
+    """Return the distinct pairs of SESSION and USER as `EventFile` does."""
+    layout = file.layout
+    if layout.session is None or layout.by == "user":
+        return None
+    from pyspark.sql import functions as sf
+
+    columns = {SESSION: file.session, USER: str(layout.user)}
+    pairs = raw.select(*(_text_id(sf.col(_quoted(column))).alias(name) for name, column in columns.items()))
+    return native(nw.from_native(pairs.dropna().distinct()))
 
 
 def _other(events: "DataFrame", removed: int) -> Counts:
@@ -226,7 +251,8 @@ def _row_of_split() -> "Column":
 def _parquet(session: "SparkSession", file: EventFile) -> "DataFrame":
     from pyspark.sql import functions as sf
 
-    columns = [sf.col(_quoted(name)) for name in dict.fromkeys(file.columns().values())]
+    user = [name for name in (file.layout.user,) if name is not None and name in file.check()]
+    columns = [sf.col(_quoted(name)) for name in dict.fromkeys([*file.columns().values(), *user])]
     shown = sf.concat_ws(", ", *(column.cast("string") for column in columns)).alias(_LINE)
     frame = session.read.parquet(location(file.path))
     return frame.select(*columns, sf.lit(False).alias(_BAD), shown, sf.col("_metadata.row_index").alias(ROW))

@@ -14,7 +14,6 @@ from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data import cleaning
 from gru4rec_cli.data.cleaning import summary_of, without
 from gru4rec_cli.data.engine import ROW, Choice, Engine, PolarsEngine, Table, lazy, native
-from gru4rec_cli.data.eventfile import PART
 from gru4rec_cli.data.removals import (
     AFTER_CUT,
     EVENTS,
@@ -30,6 +29,7 @@ from gru4rec_cli.data.removals import (
 )
 from gru4rec_cli.data.split_settings import DivisionRule, SplitSettings, moment_of
 from gru4rec_cli.data.times import MICROSECONDS_PER_DAY, iso
+from gru4rec_cli.data.users import PART
 from gru4rec_cli.data.windows import STEP, named, take_window
 
 SHORTEST_SESSION = 2  # events: one click to know, one to predict

@@ -13,12 +13,12 @@ from gru4rec_cli.base import names as names
 from gru4rec_cli.base.errors import CheckError
 from gru4rec_cli.base.files import MANIFEST, hash_file, read_json, write_json
 from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.data.users import users_of_part
 from gru4rec_cli.evaluation.ranking import ScoreError, TargetRanks, rank_targets
 from gru4rec_cli.evaluation.scores import Block
 from gru4rec_cli.study.stage import StageWork
 
 _KEYS = "rank_keys.json"  # what each fit's ranks were made from
-_LIST_COLUMNS = [names.SESSION, names.POSITION, names.ITEMS]
 
 
 class Ranker:
@@ -26,6 +26,7 @@ class Ranker:
 
     def __init__(self, work: StageWork, test: Sessions) -> None:
         self._work, self._test = work, test
+        self._events = _event_columns(test, users_of_part(work.inputs["split"], "test", test.session_ids))
         self._longest = min(test.n_items, max(work.config.evaluate.cutoffs))
         self._keys: dict[str, str] = {}
         self._hashes = _hashes(work.previous)
@@ -52,7 +53,9 @@ class Ranker:
                 )
             except ScoreError as error:
                 raise CheckError(f"{fit}: {error}") from error
-            _rank_table(found, self._test).write_parquet(self._path(names.RANKS_FOLDER, fit), compression="zstd")
+            _rank_table(found, self._test, self._events).write_parquet(
+                self._path(names.RANKS_FOLDER, fit), compression="zstd"
+            )
         self._write_lists(fit, found.lists)
         return found
 
@@ -69,7 +72,7 @@ class Ranker:
             return None
         ranks, lists = (previous / file for file in files)
         listed = pl.read_parquet(lists)
-        if listed.columns != _LIST_COLUMNS:
+        if listed.columns != [*(column.name for column in self._events), names.ITEMS]:
             return None  # written by an earlier version
         items = self._indices(listed[names.ITEMS])
         if items.shape[1] < self._longest:
@@ -93,7 +96,7 @@ class Ranker:
         """Write the items of every list by their ids, with the event that each list is for."""
         ids = pl.Series(self._test.vocabulary.ids).gather(lists.ravel())
         items = ids.reshape(lists.shape).alias(names.ITEMS)
-        table = pl.DataFrame([*_event_columns(self._test), items])
+        table = pl.DataFrame([*self._events, items])
         table.write_parquet(self._path(names.LISTS_FOLDER, fit), compression="zstd")
 
     def _indices(self, items: pl.Series) -> npt.NDArray[np.int32]:
@@ -123,7 +126,7 @@ def _names_by_key(previous: Path | None) -> dict[str, str]:
     return {key: name for name, key in keys.items()}
 
 
-def _rank_table(found: TargetRanks, test: Sessions) -> pl.DataFrame:
+def _rank_table(found: TargetRanks, test: Sessions, events: list[pl.Series]) -> pl.DataFrame:
     targets = pl.Series(test.target_items()).to_frame("index")
     ids = pl.DataFrame({names.ITEM: test.vocabulary.ids}).with_row_index("index").cast({"index": pl.Int32})
     counts: dict[str, Any] = {
@@ -133,10 +136,12 @@ def _rank_table(found: TargetRanks, test: Sessions) -> pl.DataFrame:
         names.GREATER_SUPPORT: found.greater_support,
         names.EQUAL_SUPPORT: found.equal_support,
     }
-    return pl.DataFrame([*_event_columns(test), *(pl.Series(name, values) for name, values in counts.items())])
+    return pl.DataFrame([*events, *(pl.Series(name, values) for name, values in counts.items())])
 
 
-def _event_columns(test: Sessions) -> list[pl.Series]:
-    """Return the columns that name each event: its session's id, and its position there."""
-    session = test.session_ids[test.event_sessions()]
-    return [pl.Series(names.SESSION, session), pl.Series(names.POSITION, test.event_positions())]
+def _event_columns(test: Sessions, users: pl.Series | None) -> list[pl.Series]:
+    """Return the columns that name each event: its session's id, its user's if known, and its position there."""
+    sessions = test.event_sessions()
+    session, position = pl.Series(names.SESSION, test.session_ids[sessions]), test.event_positions()
+    known = [] if users is None else [users.gather(sessions)]
+    return [session, *known, pl.Series(names.POSITION, position)]

@@ -18,6 +18,7 @@ from gru4rec_cli.data.layout import GENERIC, formats, layout_of
 from gru4rec_cli.data.reading import read_log
 from gru4rec_cli.data.spark import SparkSettings, spark_session
 from gru4rec_cli.data.spark_reading import read_log as read_on_spark
+from gru4rec_cli.data.users import USER
 from tests.data.test_formats import laid_out
 
 LINES = [
@@ -97,8 +98,8 @@ def main(folder: Path) -> None:
         for name, given in cases(folder).items():
             settings = DataSettings.model_validate(given)
             try:
-                events, facts = read_on_spark(session, given["source"], settings)
-                frame = native(events)
+                reading = read_on_spark(session, given["source"], settings)
+                facts, frame = reading.facts, native(reading.events)
             except DataError as error:
                 told[name] = {"refused": [error.message, error.hint]}
                 continue
@@ -106,7 +107,12 @@ def main(folder: Path) -> None:
             by = [SESSION, TIME, ROW] if settings.sessions.min_dwell_seconds or "made" in facts["sessions"] else [ROW]
             same = frame.sort(by).select(SESSION, ITEM, TIME).equals(expected.events)
             told[name] = {"events": same, "facts": facts == expected.facts, "rows": frame.height}
+            told[name]["users"] = _rows(reading.users) == _rows(expected.users)
     print(json.dumps(told))
+
+
+def _rows(users: pl.DataFrame | None) -> list[tuple[str, str]] | None:
+    return None if users is None else sorted(users.select(SESSION, USER).rows())
 
 
 if __name__ == "__main__":

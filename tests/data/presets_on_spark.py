@@ -50,9 +50,9 @@ def config_for(preset: str, folder: Path) -> StudyConfig:
 
 def on_spark(session: Any, config: StudyConfig, folder: Path) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
     """The parts, the items and the statistics, and the facts of reading."""
-    log, facts = read_on_spark(session, str(config.data.source), config.data)
+    reading = read_on_spark(session, str(config.data.source), config.data)
     engine = SparkEngine(config.split.equal_starts)
-    division: Division = divide_log(engine, log, config.split)
+    division: Division = divide_log(engine, reading.events, config.split)
     tables = dict(division.parts)
     if division.whole_training is not None:
         tables["whole"] = division.whole_training
@@ -61,7 +61,7 @@ def on_spark(session: Any, config: StudyConfig, folder: Path) -> tuple[dict[str,
         write_parts(engine.visiting_order(events), folder / part)
         found[part] = read_event_table(folder / part)
     found["items"] = item_table(found["train"], found.pop("whole", None))
-    return found, {"statistics": division.statistics, "reading": facts}
+    return found, {"statistics": division.statistics, "reading": reading.facts}
 
 
 def differences(session: Any, preset: str, folder: Path) -> list[str]:

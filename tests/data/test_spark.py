@@ -18,6 +18,7 @@ from gru4rec_cli.base.files import by_table, read_json
 from gru4rec_cli.base.names import ITEMS_FILE, STATISTICS_FILE, TEST_FILE, TRAIN_FILE, VALID_FILE
 from gru4rec_cli.data.events import DataSettings, read_event_table
 from gru4rec_cli.data.spark import require_java
+from gru4rec_cli.data.users import USERS_FILE
 from tests.data.on_spark import BAD, cases
 from tests.small import study, write_config
 
@@ -41,7 +42,7 @@ needs_spark = pytest.mark.skipif(bool(missing()), reason=missing())
 def quirky_log(path: Path) -> None:
     """Some thousand clicks: duplicates, repeats, equal times, text ids that look like numbers, quotes, other types."""
     random = np.random.default_rng(1)
-    lines = ["SessionId,note,ItemId,Time,what"]
+    lines = ["SessionId,note,ItemId,Time,what,who"]
     starts = random.integers(0, 10 * 86_400, 400)
     odd = ["a", "Ü7", "007", "7", '"x,y"', '"q""t"', "b"]
     for _ in range(4000):
@@ -49,7 +50,7 @@ def quirky_log(path: Path) -> None:
         item = odd[int(random.integers(0, 7))] if random.random() < 0.3 else str(int(random.exponential(9)) + 8)
         time = f"{1_400_000_000 + starts[session] + random.integers(0, 6)}{'.5' if random.random() < 0.1 else ''}"
         kind = "view" if random.random() < 0.9 else "buy"
-        lines += [f"s{session:03},a note,{item},{time},{kind}"] * (2 if random.random() < 0.05 else 1)
+        lines += [f"s{session:03},a note,{item},{time},{kind},u{session // 3}"] * (2 if random.random() < 0.05 else 1)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -70,7 +71,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
     config: dict[str, Any] = {
         "name": "engines",
-        "data": {"source": str(folder / "clicks.csv"), "columns": {"event": "what"}, "events": ["view"]},
+        "data": {"source": str(folder / "clicks.csv"), "columns": {"event": "what", "user": "who"}, "events": ["view"]},
         "split": {
             "valid": 0.1,
             "max_session_length": 9,
@@ -97,6 +98,9 @@ def test_both_engines_give_the_same_split(runs: dict[str, Path]):
     for name in (TRAIN_FILE, VALID_FILE, TEST_FILE):
         assert_frame_equal(read_event_table(polars / name), read_event_table(spark / name))
     assert_frame_equal(pl.read_parquet(polars / ITEMS_FILE), pl.read_parquet(spark / ITEMS_FILE))
+    users = pl.read_parquet(spark / USERS_FILE)
+    assert_frame_equal(pl.read_parquet(polars / USERS_FILE), users)
+    assert users["user_id"].to_list() == [f"u{int(session[1:]) // 3}" for session in users["session_id"]]
     statistics = read_json(polars / STATISTICS_FILE)
     assert statistics == read_json(spark / STATISTICS_FILE)
     removed = {removal["reason"]: removal["events"] for removal in statistics["removals"]}
@@ -144,7 +148,9 @@ def test_spark_reads_what_polars_reads(read_by_spark: dict[str, Any], tmp_path: 
     good = [name for name in cases(tmp_path) if name not in BAD and name != "bad date"]
     wrong = {name: read_by_spark[name] for name in good if "refused" in read_by_spark[name]}
     wrong |= {
-        name: told for name, told in read_by_spark.items() if name in good and not (told["events"] and told["facts"])
+        name: told
+        for name, told in read_by_spark.items()
+        if name in good and not (told["events"] and told["facts"] and told["users"])
     }
     assert not wrong
     assert all(read_by_spark[name]["rows"] for name in good)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import polars as pl
 
 from gru4rec_cli.base.names import SESSION, TIME
-from gru4rec_cli.data.eventfile import USER
 from gru4rec_cli.data.quality.finding import Finding
 from gru4rec_cli.data.quality.missing import looks_missing
 from gru4rec_cli.data.times import MICROSECONDS_PER_DAY, iso
+from gru4rec_cli.data.users import USER
 
 LONG, SHARED, LASTING = "long-sessions", "sessions-of-several-users", "sessions-last-days"
 

@@ -17,6 +17,7 @@ from gru4rec_cli.base.warnings import warn
 from gru4rec_cli.data.memory import require_room
 from gru4rec_cli.data.sessions import UNSEEN, Sessions, read_sessions, read_vocabulary, without_unseen
 from gru4rec_cli.data.synthetic import PlantedProcess
+from gru4rec_cli.data.users import USERS_FILE
 from gru4rec_cli.evaluation import oracle, ranking
 from gru4rec_cli.evaluation.curves import curves_by_cutoff
 from gru4rec_cli.evaluation.lists import summarise_lists
@@ -142,8 +143,8 @@ def _curves(work: StageWork, ranked: _Ranked, test: Sessions) -> dict[str, Any]:
 
 
 def _data_hashes(split: Path) -> list[str]:
-    tables = (split / names.TEST_FILE, split / names.ITEMS_FILE)
-    return [hash_table(path) for path in tables] + code_hashes(ranking)
+    tables = (split / file for file in (names.TEST_FILE, names.ITEMS_FILE, USERS_FILE))
+    return [hash_table(path) for path in tables if path.exists()] + code_hashes(ranking)
 
 
 def _score(folder: Path, test: Sessions) -> Iterator[Block]:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -27,9 +27,13 @@ from gru4rec_cli.data.splitting import (
     split_given,
     split_log,
 )
+from gru4rec_cli.data.users import write_users
 from gru4rec_cli.reporting.tables.data import data_table, removals_table
 from gru4rec_cli.study.config import StudyConfig
 from gru4rec_cli.study.stage import StageResults, StageWork
+
+if TYPE_CHECKING:  # loads pyspark's names
+    from gru4rec_cli.data.spark_reading import SparkReading
 
 
 def run(work: StageWork) -> None:
@@ -63,6 +67,7 @@ def _run_on_polars(work: StageWork) -> None:
     statistics = _complete(split.statistics, facts, data) | _leaks(split.statistics, parts, work)
     with work.progress.task("writing the split"):
         write_split(replace(split, statistics=statistics), work.folder)
+        write_users(parts, [found.users for found in readings.values() if found.users is not None], work.folder)
 
 
 def _warn(readings: Mapping[str, Reading], config: StudyConfig) -> None:
@@ -79,20 +84,22 @@ def _run_on_spark(work: StageWork) -> None:
     from gru4rec_cli.data import spark, spark_reading
 
     data, settings = work.config.data, work.config.split
-    facts: dict[str, Any] = {}
+    readings: dict[str, SparkReading] = {}
     with spark.spark_session(work.config.spark) as session:
         engine = spark.SparkEngine(settings.equal_starts)
         if data.train is not None and data.test is not None:
-            train, facts["train"] = spark_reading.read_log(session, data.train, data)
-            test, facts["test"] = spark_reading.read_log(session, data.test, data)
-            train, test = given_logs(train, test)
+            readings = {
+                "train": spark_reading.read_log(session, data.train, data),
+                "test": spark_reading.read_log(session, data.test, data),
+            }
+            train, test = given_logs(readings["train"].events, readings["test"].events)
             division = divide_given(engine, {"train": train, "test": test}, settings, work.progress)
         elif work.config.synthetic:
             log = spark.read_events(session, work.inputs["synth"] / EVENTS_FILE)
             division = divide_log(engine, log, settings, work.progress)
         else:
-            log, facts["log"] = spark_reading.read_log(session, str(data.source), data)
-            division = divide_log(engine, log, settings, work.progress)
+            readings = {"log": spark_reading.read_log(session, str(data.source), data)}
+            division = divide_log(engine, readings["log"].events, settings, work.progress)
         with work.progress.task("writing the split"):
             for part, events in division.parts.items():
                 spark.write_parts(engine.visiting_order(events), work.folder / PART_FILES[part])
@@ -103,8 +110,10 @@ def _run_on_spark(work: StageWork) -> None:
     every = read_event_table(whole) if whole.exists() else None
     write_table(item_table(parts["train"], every), work.folder / ITEMS_FILE)
     shutil.rmtree(whole, ignore_errors=True)
+    facts = {part: reading.facts for part, reading in readings.items()}
     statistics = _complete(division.statistics, facts, data) | _leaks(division.statistics, parts, work)
     write_statistics(statistics, work.folder)
+    write_users(parts, [found.users for found in readings.values() if found.users is not None], work.folder)
 
 
 def _complete(statistics: dict[str, Any], facts: dict[str, Any], data: DataSettings) -> dict[str, Any]:
