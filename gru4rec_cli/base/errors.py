@@ -1,5 +1,9 @@
 """What can go wrong for a user, each kind with the exit code that scripts may rely on."""
 
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any
+
 INTERRUPTED = 130
 
 
@@ -16,6 +20,10 @@ class StudyError(Exception):
         self.message = message
         self.hint = hint
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return message, hint and exit code, as `--json` shows them."""
+        return {"message": self.message, "hint": self.hint, "exit_code": self.exit_code}
+
 
 class UsageError(StudyError):
     """Wrong usage: options, configuration, or a run directory that cannot be used."""
@@ -24,12 +32,21 @@ class UsageError(StudyError):
 
 
 class ConfigError(UsageError):
-    """The configuration is not valid; `problems` holds every problem, one line or more each."""
+    """The configuration is not valid; `problems` holds every problem, one line or more each.
 
-    def __init__(self, problems: list[str], where: str) -> None:
+    `places` says of each where it is, such as `mine.yaml:12`; empty where that is not known.
+    """
+
+    def __init__(self, problems: list[str], where: str, places: Sequence[str] = ()) -> None:
         count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
-        super().__init__(f"{where}: {count}\n" + "\n".join(f"  {p}" for p in problems))
+        found = zip_longest(places, problems, fillvalue="")
         self.problems = problems
+        self.placed = [f"{place}: {problem}" if place else problem for place, problem in found]
+        super().__init__(f"{where}: {count}\n" + "\n".join(f"  {problem}" for problem in self.placed))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `StudyError.as_dict` does, and the problems one by one."""
+        return {**super().as_dict(), "problems": self.placed}
 
 
 class DataError(StudyError):

@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+Lines = dict[tuple[str, ...], int]  # the line, from 1, of every key and item, by the keys (and places) that lead to it
+
 _LARGEST_FILE = 256 * 1024  # bytes; longer ones take seconds to read, and no configuration is as long
 _DEEPEST = 32  # levels of keys and lists
 _MOST_VALUES = 20_000  # after every alias has been replaced by what it stands for
@@ -62,6 +64,10 @@ def load_yaml(text: str) -> Any:
     Raises:
         YamlError: it is not valid YAML, is too deep or too large, or a value has more than one meaning.
     """
+    return _load(text)[0]
+
+
+def _load(text: str) -> tuple[Any, Lines]:
     try:
         node = _Composer(text).get_single_node()
     except yaml.MarkedYAMLError as error:
@@ -73,11 +79,17 @@ def load_yaml(text: str) -> Any:
         raise
     except (ValueError, OverflowError) as error:  # such as \UFFFFFFFF in a quoted text
         raise YamlError(f"a value cannot be read: {error}") from error
-    return None if node is None else _Values().read(node)
+    values = _Values()
+    return (None if node is None else values.read(node)), values.lines
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file holds; see `load_yaml`.
+    """Return what a YAML file holds; errors are those of `read_yaml_with_lines`."""
+    return read_yaml_with_lines(path)[0]
+
+
+def read_yaml_with_lines(path: Path) -> tuple[Any, Lines]:
+    """Return what a YAML file holds, see `load_yaml`, and the line of every key and every item of a list.
 
     Raises:
         OSError: it cannot be read.
@@ -94,7 +106,7 @@ def read_yaml(path: Path) -> Any:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise YamlError(f"the file is not UTF-8 text (byte {error.start + 1}, line {line})") from error
-    return load_yaml(text)
+    return _load(text)
 
 
 def dump_yaml(value: Any) -> str:
@@ -127,8 +139,9 @@ class _Values:
     def __init__(self) -> None:
         self._count = 0
         self._open: set[int] = set()  # nodes that are being read
+        self.lines: Lines = {}
 
-    def read(self, node: yaml.Node) -> Any:
+    def read(self, node: yaml.Node, path: tuple[str, ...] = ()) -> Any:
         self._count += 1
         if self._count > _MOST_VALUES:
             raise _error(f"more than {_MOST_VALUES:,} values, aliases included", node.start_mark)
@@ -138,13 +151,17 @@ class _Values:
             raise _error("this holds an alias of itself", node.start_mark)
         self._open.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            value: Any = dict(self._pairs(node))
+            value: Any = dict(self._pairs(node, path))
         else:
-            value = [self.read(child) for child in node.value]
+            value = []
+            for place, child in enumerate(node.value):
+                inside = (*path, str(place))
+                self.lines[inside] = child.start_mark.line + 1
+                value.append(self.read(child, inside))
         self._open.remove(id(node))
         return value
 
-    def _pairs(self, node: yaml.MappingNode) -> Iterator[tuple[str, Any]]:
+    def _pairs(self, node: yaml.MappingNode, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         seen: set[str] = set()
         for key, child in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -155,7 +172,9 @@ class _Values:
             if name in seen:
                 raise _error(f"key {name!r} is given twice", key.start_mark)
             seen.add(name)
-            yield name, self.read(child)
+            inside = (*path, name)
+            self.lines[inside] = key.start_mark.line + 1
+            yield name, self.read(child, inside)
 
 
 def _scalar(node: yaml.ScalarNode) -> Any:

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from gru4rec_cli.base.errors import ConfigError, UsageError
 from gru4rec_cli.base.names import ORACLE
 from gru4rec_cli.base.settings import ModelSettings, Settings
-from gru4rec_cli.base.yaml_loader import YamlError, load_yaml, read_yaml
+from gru4rec_cli.base.yaml_loader import Lines, YamlError, load_yaml, read_yaml_with_lines
 from gru4rec_cli.data.events import SYNTHETIC, DataSettings
 from gru4rec_cli.data.layout import GENERIC
 from gru4rec_cli.data.presets import data_filled
@@ -26,6 +26,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
 _LONGEST_NAME = 64 - len(".100-of-100")  # of a run with windows, whose own names end like this
 PART_COLUMN = "part"  # with split.by: column, where data.columns.part is not set
 _MOST_DOTS = 7  # in a key of --set
+Places = dict[tuple[str, ...], str]  # where a key was given, such as mine.yaml:12, by the keys that lead to it
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}"  # without dots: --set and folders use them
 
 
@@ -109,14 +110,15 @@ def load_config(path: Path, overrides: list[str] | None = None, *, needs_models:
         UsageError: the file cannot be read.
         ConfigError: the configuration is wrong; all problems are reported together.
     """
-    raw = _read(path)
-    problems = [problem for override in overrides or [] if (problem := _apply(raw, override))]
+    raw, lines = _read(path)
+    places = {keys: f"{path}:{line}" for keys, line in lines.items()}
+    problems = [problem for override in overrides or [] if (problem := _apply(raw, override, places))]
     config, invalid = _validate(raw)
     problems += invalid
     if config is not None and needs_models and not (config.baseline.models or config.train.models):
         problems.append("baseline.models, train.models: no model is named; give at least one, such as popularity: {}")
     if config is None or problems:
-        raise ConfigError(problems, str(path))
+        raise ConfigError(problems, str(path), [_place_of(problem, places) for problem in problems])
     return config
 
 
@@ -132,20 +134,26 @@ def resolved(config: StudyConfig) -> dict[str, Any]:
     return plain
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[dict[str, Any], Lines]:
     try:
-        raw = read_yaml(path)
+        raw, lines = read_yaml_with_lines(path)
     except OSError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error.strerror}", "check --config") from error
     except YamlError as error:
         raise ConfigError([str(error)], str(path)) from error
     if not isinstance(raw, dict):
         raise ConfigError(["the file must hold keys and values, such as `name: demo`"], str(path))
-    return raw
+    return raw, lines
 
 
-def _apply(raw: dict[str, Any], override: str) -> str:
-    """Set one `a.b.c=VALUE` in `raw`; return what is wrong with it, or an empty text."""
+def _place_of(problem: str, places: Places) -> str:
+    """Return the place of the key with which a problem begins, or of the section that lacks it; maybe empty."""
+    keys = tuple(problem.partition(": ")[0].partition(", ")[0].split("."))
+    return next((places[keys[:end]] for end in range(len(keys), 0, -1) if keys[:end] in places), "")
+
+
+def _apply(raw: dict[str, Any], override: str, places: Places) -> str:
+    """Set one `a.b.c=VALUE` in `raw`, its place in `places`; return what is wrong with it, or an empty text."""
     key, separator, text = override.partition("=")
     *parents, last = key.split(".")
     shown = f"--set {override if len(override) <= 80 else override[:77] + '...'}"
@@ -166,6 +174,11 @@ def _apply(raw: dict[str, Any], override: str) -> str:
             return f"{shown}: {parent} holds a value, not keys"
         section = child
     section[last] = value
+    path = (*parents, last)
+    for inside in [keys for keys in places if keys[: len(path)] == path]:
+        del places[inside]
+    for end in range(1, len(path) + 1):
+        places.setdefault(path[:end], "--set")
     return ""
 
 
@@ -293,10 +306,48 @@ def _problems_of(model: type[BaseModel], error: ValidationError, prefix: str = "
     details = error.errors()
     wrong_inside = {detail["loc"][:-1] for detail in details}
     causes = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in wrong_inside]
-    return [_describe(model, detail, prefix) for detail in causes]
+    expected: dict[str, list[str]] = {}  # a key that takes several types has a problem for each
+    for detail in causes:
+        if detail["type"] in _TYPES:
+            section, known = _section(model, [str(part) for part in detail["loc"]])
+            example = _example(section, known, detail["type"])
+            expected.setdefault(".".join(known), []).append(example)
+    return list(dict.fromkeys(_describe(model, detail, prefix, expected) for detail in causes))
 
 
-def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str = "") -> str:
+# What a type of error says was expected, the type of the example, and one for keys without a default of this type.
+_TYPES: dict[str, tuple[str, type, str]] = {
+    "tuple_type": ("a list such as", tuple, "[100]"),
+    "list_type": ("a list such as", tuple, "[100]"),
+    "dict_type": ("keys and values such as", dict, "{popularity: {}}"),
+    "model_type": ("keys and values such as", dict, "{key: value}"),
+    "int_type": ("a whole number such as", int, "10"),
+    "int_from_float": ("a whole number such as", int, "10"),
+    "float_type": ("a number such as", float, "0.5"),
+    "string_type": ("a text such as", str, '"text"'),
+    "bool_type": ("true or", bool, "false"),
+}
+
+
+def _example(section: type[BaseModel], keys: list[str], type_of_error: str) -> str:
+    """Return what a key takes, in words, with an example: its default, if that is of the type."""
+    words, kind, example = _TYPES[type_of_error]
+    field = section.model_fields.get(keys[-1]) if keys else None
+    default = field.default if field else None
+    if keys[-2:-1] == ["models"]:
+        example = "{kind: markov}"
+    if kind is not bool and default and isinstance(default, kind) and not isinstance(default, bool):
+        example = json.dumps(default)
+    return f"{words} {example}"
+
+
+def _named_type(given: object) -> str:
+    """Return what a value of the configuration is, in words."""
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", dict: "keys and values"}
+    return names.get(type(given), "nothing" if given is None else "a list")
+
+
+def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str, expected: dict[str, list[str]]) -> str:
     """Return one problem: key path, what was given, what is allowed, the nearest known key."""
     parts = [str(part) for part in detail["loc"]]
     section, known = _section(model, parts)
@@ -310,6 +361,11 @@ def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str = "") ->
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "string_pattern_mismatch":
         message = "letters, digits, _ . + - are allowed, 64 at most, a letter or digit first"
+    if detail["type"] in _TYPES:
+        types = " or ".join(dict.fromkeys(expected[".".join(known)]))
+        message = f"expected {types}, found {_named_type(detail['input'])}"
+    if detail["type"] == "literal_error":
+        message += _nearest(detail["input"], re.findall("'([^']*)'", message))
     if detail["type"] == "value_error":
         key, separator, rest = message.partition(": ")  # a check of the section as a whole names its key
         inside = _nested_at(model, parts)

@@ -42,6 +42,68 @@ def test_the_resolved_configuration_loads_to_itself(tmp_path: Path):
     assert resolved(config)["train"]["models"]["small"]["layers"] == [8, 4]
 
 
+def test_every_problem_is_told_with_the_line_of_its_key(tmp_path: Path):
+    text = """name: x
+data:
+  source: synth
+  events:
+    - view
+    - 3
+split: {by: ration}
+train:
+  models:
+    gru4rec:
+      layers: abc
+      n_samples: 3
+"""
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text, "train.models.gru4rec.epochs=x", "evaluate.k=5")
+    path = tmp_path / "study.yaml"
+    told = [line.strip().removeprefix(f"{path}:") for line in caught.value.message.splitlines()[1:]]
+    for start in (
+        "6: data.events.1: given 3; expected a text",
+        "7: split.by: given \"ration\"; input should be 'ratio', 'days', 'time' or 'column', did you mean 'ratio'?",
+        '11: train.models.gru4rec.layers: given "abc"; expected a list such as [100], found a text',
+        "12: train.models.gru4rec.n_samples: unknown key",
+        '--set: train.models.gru4rec.epochs: given "x"; expected a whole number such as 10, found a text',
+        "--set: evaluate.k: unknown key",
+    ):
+        assert any(line.startswith(start) for line in told), (start, told)
+    assert len(told) == 6
+
+
+def test_what_is_missing_is_told_at_the_section_and_what_an_alias_holds_at_its_anchor(tmp_path: Path):
+    text = (
+        "name: x\ndata:\n  columns: {}\ntrain:\n  models:\n    a: &x\n      kind: gru4rec\n      epochs: 0\n    b: *x\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    lines = caught.value.message.splitlines()
+    path = tmp_path / "study.yaml"
+    assert any(line.startswith(f"  {path}:2: data: give either source") for line in lines), lines
+    assert any(line.startswith(f"  {path}:8: train.models.a.epochs: given 0") for line in lines), lines
+    assert any(line.startswith(f"  {path}:8: train.models.b.epochs: given 0") for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("split: {test: [1]}", 'given [1]; expected a number such as 0.2 or a text such as "text", found a list'),
+        ("split: {drop_repeats: 1}", "given 1; expected true or false, found a number"),
+        ("split: {recent: 5}", "given 5; expected keys and values such as {key: value}, found a number"),
+        ("report: {title: 3}", 'given 3; expected a text such as "text", found a number'),
+        ("evaluate: {cutoffs: 5}", "given 5; expected a list such as [5, 10, 20], found a number"),
+        ("evaluate: {cutoffs: null}", "given null; expected a list such as [5, 10, 20], found nothing"),
+        ("train: {models: {gru4rec: {epochs: 2.5}}}", "given 2.5; expected a whole number such as 10, found a number"),
+        ("train: {models: 5}", "given 5; expected keys and values such as {popularity: {}}, found a number"),
+        ("train: {models: {a: 5}}", "given 5; expected keys and values such as {kind: markov}, found a number"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_told_in_plain_words_with_an_example(tmp_path: Path, text: str, expected: str):
+    (problem,) = problems(tmp_path, SMALLEST + text)
+    assert problem.partition(": ")[2].startswith(expected)
+
+
 def test_one_kind_can_stand_twice_with_different_settings(tmp_path: Path):
     models = load(tmp_path, SMALLEST + "train: {models: {a: {kind: gru4rec, epochs: 1}, b: {kind: gru4rec}}}\n").fitted(
         "train"
@@ -75,8 +137,8 @@ train: {models: {gru4rec: {layers: 64, epochs: "5", n_samples: 3}}}
         "sed: unknown key, did you mean 'seed'?",
         "baseline.models.popularty: 'popularty' is no kind of model, and no kind is given; known kinds: ar, gru4rec, ",
         "baseline.models.markov.orders: unknown key, did you mean 'order'?",
-        "train.models.gru4rec.layers: given 64; input should be a valid array",
-        'train.models.gru4rec.epochs: given "5"; input should be a valid integer',
+        "train.models.gru4rec.layers: given 64; expected a list such as [100], found a number; ",
+        'train.models.gru4rec.epochs: given "5"; expected a whole number such as 10, found a text; ',
         "train.models.gru4rec.n_samples: unknown key, did you mean 'n_sample'?",
     ]
     assert len(found) == len(expected)
