@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gru4rec_cli.reporting.tables import Table
 
 _CONTROLS = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]")
+_document_shown = False  # what is on stdout is one document
 _PIPE_WIDTH = 200  # without a terminal nothing is cut to fit one
 
 
@@ -83,8 +84,16 @@ def printable(text: str) -> str:
 
 def show_json(document: object) -> None:
     """Show one JSON document on stdout."""
+    global _document_shown
+    _document_shown = True
     plain = not (sys.stdout.encoding or "").lower().startswith("utf")
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=plain) + "\n")
+
+
+def show_json_error(error: Mapping[str, object]) -> None:
+    """Show an error as the one JSON document on stdout, if `--json` asks for one and none was shown."""
+    if "--json" in sys.argv[1:] and not _document_shown:
+        show_json({"error": error})
 
 
 def show_facts(facts: Mapping[str, object], *, json: bool) -> None:
@@ -101,7 +110,8 @@ def show_status(text: str) -> None:
 
 
 def show_error(error: StudyError) -> None:
-    """Show an error and what to do about it, on stderr."""
+    """Show an error and what to do about it, on stderr; with `--json` also on stdout, see `show_json_error`."""
+    show_json_error(error.as_dict())
     console = _console(stderr=True)
     console.print(Text.assemble(("error: ", "bold red"), printable(error.message)))
     if error.hint:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from gru4rec_cli.base.errors import EXIT_CODES, INTERRUPTED, StudyError, UsageError
 from gru4rec_cli.base.streams import interrupted, stop_on_interrupt
@@ -20,8 +21,24 @@ _UNWRITABLE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
 }  # fmt: skip
 
+
+class _Commands(TyperGroup):
+    """The commands; wrong options, which typer explains on stderr, are a JSON document for a script, too."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            explained = getattr(error, "format_message", None)  # of click's exceptions, which typer may hold itself
+            if explained:
+                hint = f"see {getattr(getattr(error, 'ctx', None) or ctx, 'command_path', '')} --help"
+                console.show_json_error({"message": explained(), "hint": hint, "exit_code": UsageError.exit_code})
+            raise
+
+
 app = typer.Typer(
     name="gru4rec-study",
+    cls=_Commands,
     help="A reproduction and audit of GRU4Rec for session-based recommendation.\n\n"
     "One YAML file and one command go from raw clicks to a table that compares GRU4Rec with baselines under full "
     "ranking, with intervals: gru4rec-study run --config FILE.",
@@ -68,7 +85,9 @@ def errors(*, debug: bool) -> Iterator[None]:
 
 
 def _end_interrupted() -> NoReturn:
-    console.show_status("interrupted; the same command, without --force, continues from here")
+    hint = "the same command, without --force, continues from here"
+    console.show_json_error({"message": "interrupted", "hint": hint, "exit_code": INTERRUPTED})
+    console.show_status(f"interrupted; {hint}")
     raise typer.Exit(INTERRUPTED) from None
 
 
