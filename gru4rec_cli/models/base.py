@@ -70,8 +70,8 @@ class Recommender(Protocol):
     def recommend(self, history: Sequence[int], k: int) -> tuple[npt.NDArray[np.int64], Float32Array]:
         """The `k` best item indices after `history` (item indices, or UNSEEN), and their scores, best first.
 
-        Raises ValueError for an empty history, for an index outside the range and for `k` below 1. For item ids see
-        `FittedModel`.
+        Items of the history are ranked like all others. Raises ValueError for an empty history, for an index outside
+        the range and for `k` below 1. For item ids see `FittedModel`.
         """
 
     def save(self, folder: Path) -> None:

@@ -37,6 +37,9 @@ class FittedModel:
         text. Clicks on items that the training data did not hold are passed over, as in `evaluate`. If there are fewer
         than `k` items, all of them are returned.
 
+        Items of the history are not left out: they are ranked like all others, as in `evaluate`. If they should not be
+        shown, ask for `len(set(history))` more and drop them.
+
         Raises:
             ValueError: the history is empty, none of its items is known, or `k` is not a whole number from 1 on.
         """

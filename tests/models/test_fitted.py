@@ -45,6 +45,14 @@ def test_numpy_arrays_of_ids_are_histories(tmp_path: Path):
     assert saved(tmp_path, NUMBERS).recommend(np.array([70]), 1)[0].tolist() == [-5]
 
 
+def test_items_of_the_history_are_not_left_out(tmp_path: Path):
+    model = saved(tmp_path, TEXT)
+    assert sorted(model.recommend(["pear", "fig"], 4)[0]) == sorted(TEXT)
+    assert model.recommend(["fig", "plum"], 1)[0].tolist() == ["pear"]  # 3 → 0
+    assert model.recommend(["pear", "plum", "pear"], 1)[0].tolist() == ["fig"]
+    assert "not left out" in str(FittedModel.recommend.__doc__)
+
+
 def test_clicks_on_unknown_items_are_passed_over(tmp_path: Path):
     model = saved(tmp_path, TEXT)
     assert model.recommend(["pear", "kiwi"], 1)[0].tolist() == ["fig"]
