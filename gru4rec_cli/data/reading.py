@@ -285,10 +285,11 @@ def sessions_as_they_are(layout: Layout) -> dict[str, Any]:
 def facts_of(settings: DataSettings, counts: list[FileCounts], sessions: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of a reading, from those of its files and of its sessions."""
     brief = sessions.pop(_BRIEF, None)
+    made = sessions["gap_minutes"] is not None
     removals = [
-        *_summed(OTHER, [found.other for found in counts]),
-        *_summed(NO_ID, [found.missing for found in counts]),
-        *_summed(BAD, [found.bad for found in counts]),
+        *_summed(OTHER, [found.other for found in counts], made),
+        *_summed(NO_ID, [found.missing for found in counts], made),
+        *_summed(BAD, [found.bad for found in counts], made),
     ]
     return {
         "format": settings.format,
@@ -383,7 +384,12 @@ def _joined(tables: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat([table.with_columns(pl.col(mixed).cast(pl.String)) for table in tables] if mixed else tables)
 
 
-def _summed(reason: str, counts: list[Counts]) -> Iterator[Removal]:
-    total = Counts(*(sum(values) for values in zip(*counts, strict=True)))
-    if total.events:
-        yield Removal(STEP, reason, *total)
+def _summed(reason: str, counts: list[Counts], made: bool) -> Iterator[Removal]:
+    """What was left out of all files, if anything was.
+
+    Sessions that are `made` later are not counted, nor are sessions and items of several files, which may share them.
+    """
+    events, sessions, items = (sum(values) for values in zip(*counts, strict=True))
+    if events:
+        one = len(counts) == 1
+        yield Removal(STEP, reason, events, sessions if one and not made else None, items if one else None)

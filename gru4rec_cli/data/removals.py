@@ -58,13 +58,16 @@ NONE = Counts(0, 0, 0)
 
 @dataclass(frozen=True)
 class Removal:
-    """Numbers that one rule removed in one step; a session or item counts if none of its events is left."""
+    """Numbers that one rule removed in one step; a session or item counts if none of its events is left.
+
+    `sessions` or `items` is None where it is not known: sessions that are made later, or ids that several files share.
+    """
 
     step: str
     reason: str
     events: int
-    sessions: int
-    items: int
+    sessions: int | None
+    items: int | None
 
 
 class Tally:

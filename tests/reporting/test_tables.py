@@ -243,6 +243,17 @@ def test_removals_keep_their_order_and_reasons():
     )
 
 
+def test_rules_that_removed_nothing_make_no_table():
+    rule = {"step": "cleaning", "reason": "immediate repeat", "events": 0, "sessions": 0, "items": 0}
+    read = {"log": {"removals": [{**rule, "events": 3, "sessions": None, "items": 1}]}}
+    nothing = removals_table({"removals": [rule, rule], "reading": {"log": {"removals": []}}})
+    assert (nothing.rows, nothing.notes) == ((), ("Nothing was removed.",))
+    some = removals_table({"removals": [rule], "reading": read})
+    assert [row[2:] for row in some.rows] == [("3", "–", "1"), ("0", "0", "0")]
+    assert some.notes[0].startswith("A session or item is counted")
+    assert some.notes[1].startswith("–: not counted, because sessions are made after this step")
+
+
 def test_no_removal_and_no_record_of_removals_are_told_apart():
     assert removals_table({"removals": []}).notes == ("Nothing was removed.",)
     assert removals_table({}).notes == ("Removals: not available.",)

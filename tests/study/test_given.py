@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from gru4rec_cli.study.config import load_config
+from gru4rec_cli.study.stages.split import results
 from tests.small import study, write_config
 
 pytestmark = pytest.mark.slow
@@ -121,3 +122,12 @@ def test_events_that_cannot_be_ranked_stay_in_the_files_and_are_counted(tmp_path
     assert f"1 events of items that are not in the training data; then {single + 1} sessions" in " ".join(
         done.stdout.split()
     )
+
+
+def test_split_shows_no_table_of_removals_where_nothing_was_removed(tmp_path: Path):
+    rule = {"step": "cleaning", "reason": "immediate repeat", "events": 0, "sessions": 0, "items": 0}
+    for removed, tables in ((0, 1), (2, 2)):
+        (tmp_path / "statistics.json").write_text(json.dumps({"removals": [{**rule, "events": removed}]}))
+        shown = results(tmp_path, {}).tables
+        assert len(shown) == tables
+        assert ("Nothing was removed." in shown[0].notes) == (removed == 0)

@@ -206,11 +206,14 @@ def _training(artifacts: Artifacts, words: Words) -> list[Block]:
 
 
 def _data(artifacts: Artifacts, words: Words) -> list[Block]:
+    removals = removals_table(artifacts.statistics, words)
+    nothing = Sentences((words.say("nothing_removed", removals.source),))
+    known = "removals" in artifacts.statistics
     return [
         data_table(artifacts.statistics, words),
         split_settings(artifacts.statistics.get("settings"), words),
         Heading(words("removed")),
-        removals_table(artifacts.statistics, words),
+        removals if removals.rows or not known else nothing,
         artifacts.picture("session_lengths"),
         artifacts.picture("item_popularity"),
     ]

@@ -10,6 +10,7 @@ from gru4rec_cli.reporting.text.division import division_notes, division_sentenc
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
 
 _SOURCE = f"split/{STATISTICS_FILE}"
+_NOT_COUNTED = "–"
 _LENGTHS = ("mean_session_length", "median_session_length", "max_session_length")
 
 
@@ -64,7 +65,10 @@ def data_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
 
 
 def removals_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
-    """Return what cleaning and splitting took away, in the order in which it happened, and why."""
+    """Return what cleaning and splitting took away, in the order in which it happened, and why.
+
+    Without rows, nothing was removed, or it is not known: a note says which.
+    """
     removals = statistics.get("removals")
     found = [
         (removal, f"reading.{part}.removals[{place}]")
@@ -72,22 +76,26 @@ def removals_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Tab
         for place, removal in enumerate(reading.get("removals", ()))
     ]
     found += [(removal, f"removals[{place}]") for place, removal in enumerate(removals or ())]
+    if all(removal.get("events") == 0 for removal, _ in found):
+        found = []
     rows = tuple(
         (
             words.phrase(removal.get("step", words("missing"))),
             words.phrase(removal.get("reason", words("missing"))),
-            *(_amount(removal, key, words, place) for key in ("events", "sessions", "items")),
+            *(_lost(removal, key, words, place) for key in ("events", "sessions", "items")),
         )
         for removal, place in found
     )
-    about = "nothing_removed" if removals == [] else "removals_missing" if removals is None else "removals_note"
+    about = "removals_missing" if removals is None else "removals_note" if rows else "nothing_removed"
+    notes = [words(about), *missing_note(rows, words)]
+    notes += [words("not_counted_note")] if any(_NOT_COUNTED in row for row in rows) else []
     columns = ("step", "reason", "events_column", "sessions_column", "items_column")
     return Table(
         words("removals_title"),
         tuple(words(column) for column in columns),
         rows,
         numeric=frozenset({2, 3, 4}),
-        notes=(words(about), *missing_note(rows, words)),
+        notes=tuple(notes),
         source=_SOURCE,
     )
 
@@ -118,11 +126,16 @@ def _split_notes(statistics: Mapping[str, Any], words: Words) -> list[str]:
     leaks = statistics.get("leaks")
     if leaks and not leaks["timed"]:
         return [*notes, division_sentence(statistics, words).plain()]
-    if "parts" in statistics and statistics["parts"].get("test") is None:
+    if (statistics.get("parts") or {}).get("test", ()) is None:
         return [*notes, words("no_test_note")]
     overlap = leaks or statistics.get("overlap") or {}
     late = _amount(overlap, "late_events" if leaks else "train_events_at_or_after_first_test_event", words)
     return [*notes, words("late_note", late=late)]
+
+
+def _lost(removal: Mapping[str, Any], key: str, words: Words, place: str) -> str:
+    """A number that was removed; null where it means nothing, because sessions are made later."""
+    return _NOT_COUNTED if key in removal and removal[key] is None else _amount(removal, key, words, place)
 
 
 def _amount(summary: Mapping[str, Any], key: str, words: Words, place: str = "") -> str:

@@ -139,4 +139,7 @@ def _leaks(
 
 def results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
     statistics = read_json(folder / STATISTICS_FILE)
-    return StageResults(statistics, [data_table(statistics), removals_table(statistics)])
+    parts, removals = data_table(statistics), removals_table(statistics)
+    if removals.rows:
+        return StageResults(statistics, [parts, removals])
+    return StageResults(statistics, [replace(parts, notes=(*parts.notes, *removals.notes))])
