@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from gru4rec_cli.base.errors import StageError
+from gru4rec_cli.base.errors import StageError, UsageError
 
 MANIFEST = "manifest.json"
 _DIGEST = "digest"
@@ -96,6 +96,27 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
 
 def _digest(manifest: Mapping[str, Any]) -> str:
     return hash_json({key: value for key, value in manifest.items() if key != _DIGEST})
+
+
+def require_place(path: Path, option: str, *, folder: bool) -> None:
+    """Check, before any work, that a file or a folder can be written where an option says.
+
+    A folder may be there, and is made with those above it if not; a file needs its folder, and may not be a folder.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    above = path if folder else path.parent
+    if not folder and path.is_dir():
+        raise UsageError(f"{option}: {path} is a folder", "name a file in it")
+    if not folder and not above.exists():
+        raise UsageError(f"{option}: there is no folder {above}", "make it first, or give another place")
+    while not above.exists() and above != above.parent:
+        above = above.parent
+    if not above.is_dir():
+        raise UsageError(f"{option}: {above} is a file, not a folder", "give another place")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UsageError(f"{option}: the folder {above} cannot be written", "check its permissions")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gru4rec_cli.base.files import require_place
 from gru4rec_cli.base.warnings import collected
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import CHECKS, DebugOption, JsonOption, QuietOption, command, errors
@@ -32,6 +33,8 @@ def bench(
 ) -> None:
     """Measure speed and memory on this machine; also of the author's code, if fetched, and of the products alone."""
     with errors(debug=debug):
+        if to is not None:
+            require_place(to, "--to", folder=True)
         from gru4rec_cli.bench import output, run
 
         options = run.BenchOptions(quick, full, growth, tuple(only or ()), threads, repeats)

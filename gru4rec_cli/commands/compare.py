@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gru4rec_cli.base.files import require_place
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import RESULTS, DebugOption, JsonOption, Language, command, errors
 
@@ -24,6 +25,8 @@ def compare(
 ) -> None:
     """Show several runs in one table if test set and protocol are the same; else name the differences (exit code 6)."""
     with errors(debug=debug):
+        if to is not None:
+            require_place(to, "--to", folder=True)
         from gru4rec_cli.study import comparing
 
         comparison = comparing.compare(runs, apart=apart)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from gru4rec_cli.base.files import require_place
 from gru4rec_cli.base.warnings import collected
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import RESULTS, DebugOption, JsonOption, QuietOption, command, errors
@@ -61,6 +62,8 @@ def describe(
 ) -> None:
     """Describe a click log: size, lengths, support, times, repeats, drift, and whether the order of clicks matters."""
     with errors(debug=debug):
+        if to is not None:
+            require_place(to, "--to", folder=True)
         from gru4rec_cli.study import describing
 
         options = describing.Options(

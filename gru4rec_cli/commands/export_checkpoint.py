@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gru4rec_cli.base.files import require_place
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import AUTHOR, DebugOption, JsonOption, command, errors
 
@@ -19,6 +20,7 @@ def export_checkpoint(
 ) -> None:
     """Write a fitted model in the format of the author's code, for his run.py."""
     with errors(debug=debug):
+        require_place(to.parent, "--to", folder=True)
         from gru4rec_cli.models.official import convert
 
         facts = convert.export_checkpoint(folder, to, items)

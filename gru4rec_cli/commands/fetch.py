@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gru4rec_cli.base.files import require_place
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import AUTHOR, DebugOption, ForceOption, JsonOption, QuietOption, command, errors
 
@@ -25,6 +26,8 @@ def fetch(
 ) -> None:
     """Download the author's own GRU4Rec at its pinned commit, for models of kind `official`."""
     with errors(debug=debug):
+        if vendor is not None:
+            require_place(vendor, "--vendor", folder=True)
         from gru4rec_cli.models.official import fetching
 
         facts = fetching.fetch(source, vendor, force=force).as_dict()

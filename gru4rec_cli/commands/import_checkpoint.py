@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gru4rec_cli.base.errors import UsageError
+from gru4rec_cli.base.files import require_place
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import AUTHOR, DebugOption, JsonOption, command, errors
 
@@ -23,6 +24,7 @@ def import_checkpoint(
 ) -> None:
     """Make a model folder from a model that the author's code saved. Unpickling a file runs the code in it."""
     with errors(debug=debug):
+        require_place(to, "--to", folder=True)
         warning = f"{file} is a pickle: opening it runs any code that it contains, with your rights"
         if not yes_unpickle and not (sys.stdin.isatty() and typer.confirm(f"{warning}. Open it?", err=True)):
             raise UsageError(warning, "give --yes-unpickle if you trust its source")

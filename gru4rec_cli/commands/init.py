@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from gru4rec_cli.base.errors import UsageError
+from gru4rec_cli.base.files import require_place
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import RESULTS, DebugOption, QuietOption, command, errors
 
@@ -23,10 +24,12 @@ def init(
 ) -> None:
     """Look at a file of clicks and write a configuration for it; comments have the evidence for every guess."""
     with errors(debug=debug):
+        if to is not None:
+            require_place(to, "--to", folder=False)
+            if to.exists():
+                raise UsageError(f"{to}: exists already, and is not overwritten", "give another file in --to")
         from gru4rec_cli.study import inspecting
 
-        if to is not None and to.exists():
-            raise UsageError(f"{to}: exists already, and is not overwritten", "give another file in --to")
         with console.progress(quiet=quiet) as progress:
             text = inspecting.write_configuration(file, progress)
         if to is None:

@@ -216,3 +216,26 @@ def test_the_command_writes_what_run_can_use_and_never_overwrites(tmp_path):
     run = study("run", "--config", "mine.yaml", *short, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert "vsknn" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("init", "clicks.csv", "--to", "nodir/x.yaml"), "there is no folder nodir"),
+        (("init", "clicks.csv", "--to", "."), "is a folder"),
+        (("describe", "clicks.csv", "--to", "clicks.csv"), "clicks.csv is a file, not a folder"),
+        (("describe", "clicks.csv", "--to", "clicks.csv/out"), "clicks.csv is a file, not a folder"),
+        (("compare", "runs/x", "--to", "clicks.csv"), "clicks.csv is a file, not a folder"),
+        (("bench", "--to", "clicks.csv"), "clicks.csv is a file, not a folder"),
+        (("export-checkpoint", "runs/x", "--to", "clicks.csv/model"), "clicks.csv is a file, not a folder"),
+        (("import-checkpoint", "model.pt", "--to", "clicks.csv/model"), "clicks.csv is a file, not a folder"),
+        (("fetch", "--vendor", "clicks.csv"), "clicks.csv is a file, not a folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_where_nothing_can_be_written_is_said_before_any_work(tmp_path: Path, command: tuple[str, ...], message: str):
+    """The input is broken, too: it would be told first if it was looked at first."""
+    (tmp_path / "clicks.csv").write_text("not clicks\n")
+    done = study(*command, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
