@@ -20,6 +20,8 @@ from gru4rec_cli.data.filekind import GZIP, JSON, PARQUET, START, kind_of
 COMPRESS_AGAIN = "make the file again: gunzip --stdout FILE | gzip > NEW, and read the new one"
 LONGEST_LINE = 100_000_000  # bytes; a longer line, or a longer quoted field, is no record of a click
 
+LONGEST_QUOTED = 10_000_000  # bytes; a quoted field over several lines that is longer was left open by mistake
+
 _BATCH = 8 << 20  # bytes
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SEPARATORS = {".tsv": "\t", ".csv": ",", ".inter": "\t"}
@@ -49,6 +51,9 @@ class Survey(NamedTuple):
     records: int
     lone_returns: bool  # a \\r that does not stand before \\n
     stray_quote: int | None  # line of the first quote that is not around a whole field, nor one of two in such a field
+    open_quote: int | None  # line of a quote that opens a field that is not closed, or not within LONGEST_QUOTED
+    open_too_long: bool  # the latter
+    broken_record: int | None  # line at which the record begins that holds the first of these quotes
 
 
 @dataclass(frozen=True)
@@ -144,45 +149,91 @@ def survey(path: Path, dialect: Dialect, most: int) -> Survey:
         DataError: a line is longer than LONGEST_LINE, the compressed file is damaged, or the file cannot be read.
     """
     quote = dialect.quote.encode() if dialect.quote else None
-    records, in_quotes, ended, lone_returns, stray = 0, False, True, False, None
+    records, ended, lone_returns = 0, True, False
+    stray: _Stray | None = None
+    open_field: _OpenField | None = None
+    too_long = False
     for batch in batches(path):
         ended = batch.text.endswith(b"\n")
         lone_returns = lone_returns or batch.text.count(b"\r") > batch.text.count(b"\r\n")
-        if quote is None or not (in_quotes or quote in batch.text):
+        if quote is None or too_long or not (open_field or quote in batch.text):
             records += batch.text.count(b"\n")
         else:
-            found = _quoting(batch, dialect, in_quotes)
-            records, in_quotes, stray = records + found.records, found.in_quotes, stray or found.stray_line
+            found = _quoting(batch, dialect, open_field)
+            records, open_field, stray = records + found.records, found.open_field, stray or found.stray
+            too_long = open_field is not None and open_field.length > LONGEST_QUOTED
         if records > most:
             break
-    return Survey(records + (not ended), lone_returns, stray)
+    left_open = None if stray or (open_field and records > most and not too_long) else open_field
+    broken = stray.record_line if stray else left_open.record_line if left_open else None
+    lines = (stray.line if stray else None, left_open.line if left_open else None)
+    return Survey(records + (not ended), lone_returns, *lines, too_long and left_open is not None, broken)
+
+
+class _Stray(NamedTuple):
+    """A quote in a wrong place."""
+
+    line: int
+    record_line: int  # at which its record begins
+
+
+class _OpenField(NamedTuple):
+    """A quoted field that goes on where a batch ends."""
+
+    line: int  # of its quote
+    record_line: int  # at which its record begins
+    length: int  # bytes until here
 
 
 class _Quoting(NamedTuple):
     records: int  # line ends outside of quotes
-    in_quotes: bool  # at the end of the batch
-    stray_line: int | None
+    open_field: _OpenField | None  # at the end of the batch
+    stray: _Stray | None
 
 
-def _quoting(batch: Batch, dialect: Dialect, in_quotes: bool) -> _Quoting:
-    """Follow the quotes through a batch that begins in quotes or not."""
+def _quoting(batch: Batch, dialect: Dialect, open_field: _OpenField | None) -> _Quoting:
+    """Follow the quotes through a batch that begins in an open field or not."""
     quote, line_end = ord(dialect.quote or ""), ord("\n")
     text = batch.text.removeprefix(_BYTE_ORDER_MARK) if batch.first_line == 1 else batch.text
     characters = np.frombuffer(text, dtype=np.uint8)
     is_quote = characters == quote
-    inside = np.bitwise_xor.accumulate(is_quote) ^ in_quotes  # after each character
+    inside = np.bitwise_xor.accumulate(is_quote) ^ (open_field is not None)  # after each character
     before = np.concatenate([[line_end], characters[:-1]])
     after = np.concatenate([characters[1:], [line_end]])
     separators = np.array([ord(dialect.separator), line_end, quote])
     stray = is_quote & np.where(inside, ~np.isin(before, separators), ~np.isin(after, [*separators, ord("\r")]))
+    ends = (characters == line_end) & ~inside
+
+    def line_of(place: int) -> int:
+        return batch.first_line + text.count(b"\n", 0, place)
+
+    def record_line_of(place: int) -> int:
+        earlier = np.flatnonzero(ends[:place])
+        if len(earlier):
+            return line_of(int(earlier[-1]) + 1)
+        return open_field.record_line if open_field else batch.first_line
+
     first = int(stray.argmax()) if stray.any() else None
-    line = None if first is None else batch.first_line + text.count(b"\n", 0, first)
-    records = int(np.count_nonzero((characters == line_end) & ~inside))
-    return _Quoting(records, bool(inside[-1]), line)
+    found = None if first is None else _Stray(line_of(first), record_line_of(first))
+    left_open = None
+    if inside[-1] and is_quote.any():
+        opening = len(text) - 1 - int(is_quote[::-1].argmax())
+        left_open = _OpenField(line_of(opening), record_line_of(opening), len(text) - opening)
+    elif inside[-1] and open_field:
+        left_open = open_field._replace(length=open_field.length + len(text))
+    return _Quoting(int(np.count_nonzero(ends)), left_open, found)
 
 
-def check_records(path: Path, dialect: Dialect, width: int = 0) -> None:
-    """Read the whole file slowly and name the first line that is not well formed, if one is not.
+class Part(NamedTuple):
+    """A part of the records of a file: those that begin on some lines, at most so many."""
+
+    first_line: int = 1
+    last_line: int | None = None
+    most: int | None = None
+
+
+def check_records(path: Path, dialect: Dialect, width: int = 0, part: Part | None = None) -> None:
+    """Read the file slowly, or a part of it, and name the first line that is not well formed, if one is not.
 
     `width` is the number of fields of a file without header.
 
@@ -192,7 +243,12 @@ def check_records(path: Path, dialect: Dialect, width: int = 0) -> None:
         DataError: the compressed file is damaged.
     """
     source = "format" if width else "header"
-    for line, fields in _records(path, dialect):
+    if part is not None and not width:
+        width = len(read_header(path, dialect))
+    part = part or Part()
+    for line, fields in itertools.islice(_records(path, dialect, part.first_line), part.most):
+        if part.last_line is not None and line > part.last_line:
+            break
         width = width or len(fields)
         if not fields:
             raise RecordError(f"{path}: line {line} is empty", "remove it: every line after the header is one event")
@@ -257,15 +313,18 @@ def _record_pattern(dialect: Dialect) -> str:
     return f"{field}(?:{separator}{field})*"
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield every line with its number, from 1, without a byte order mark.
+def numbered_lines(path: Path, first: int = 1) -> Iterator[tuple[int, bytes]]:
+    """Yield every line with its number, from `first` on, without a byte order mark.
 
     Raises:
         DataError: a line is longer than LONGEST_LINE, or the compressed file is damaged.
     """
     for batch in batches(path):
+        if batch.first_line + batch.text.count(b"\n") < first:
+            continue
         text = batch.text.removeprefix(_BYTE_ORDER_MARK) if batch.first_line == 1 else batch.text
-        yield from enumerate(_split(text), start=batch.first_line)
+        lines = enumerate(_split(text), start=batch.first_line)
+        yield from lines if batch.first_line >= first else ((n, line) for n, line in lines if n >= first)
 
 
 def _split(text: bytes) -> Iterator[bytes]:
@@ -299,14 +358,17 @@ def batches(path: Path) -> Iterator[Batch]:
             line += lines
 
 
-def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-    """Each record with the number of its first line; a blank line is a record without fields."""
-    reader = _reader(_lines(path), dialect)
-    line = 1
+def _records(path: Path, dialect: Dialect, first: int = 1) -> Iterator[tuple[int, list[str]]]:
+    """Each record with the number of its first line; a blank line is a record without fields.
+
+    `first` is the line at which the first of these records begins.
+    """
+    reader = _reader(_lines(path, first), dialect)
+    line = first
     try:
         for fields in reader:
             yield line, fields
-            line = reader.line_num + 1
+            line = first + reader.line_num
     except csv.Error as error:
         reason = str(error).replace("\t", "\\t")
         if "new-line character" in reason:
@@ -326,8 +388,8 @@ def _reader(lines: Iterator[str] | list[str], dialect: Dialect) -> Any:
     return csv.reader(lines, delimiter=dialect.separator, quotechar=dialect.quote, strict=True)
 
 
-def _lines(path: Path) -> Iterator[str]:
-    for number, line in numbered_lines(path):
+def _lines(path: Path, first: int) -> Iterator[str]:
+    for number, line in numbered_lines(path, first):
         if line.endswith((b"\r\r\n", b"\r\r")):
             raise RecordError(f"{path}: line {number} ends with more than one \\r", "end lines with \\n or \\r\\n")
         yield _decode(path, number, line)

@@ -14,7 +14,7 @@ from polars.exceptions import PanicException, PolarsError
 from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data import delimited, times
-from gru4rec_cli.data.delimited import BadRows, Dialect, Survey
+from gru4rec_cli.data.delimited import BadRows, Dialect, Part, Survey
 from gru4rec_cli.data.layout import GUIDE, Layout
 from gru4rec_cli.data.quality.kinds import listed_types, nearest_types
 from gru4rec_cli.data.quality.missing import with_missing
@@ -134,10 +134,8 @@ class EventFile:
 
     def _read(self) -> FileEvents:
         schema = self.check()
-        if self.dialect is not None and (self._survey.lone_returns or self._survey.stray_quote):
-            self._check_records(self.dialect)  # Polars drops such returns, and reads such quotes in its own way
-            if self._survey.stray_quote:
-                raise self._misquoted(self.dialect, f"line {self._survey.stray_quote} holds a lone quote")
+        if self.dialect is not None:
+            self._require_quotes(self.dialect)
         common = self._common_times(schema)
         events = self._collect(self._expressions(schema, common))
         if common and events[TIME].has_nulls():  # some are written in another way, or are no times
@@ -274,8 +272,25 @@ class EventFile:
             return f"row {row + 1}"
         return f"line {delimited.line_of_row(self.path, self.dialect, row, header=not self.layout.header)}"
 
-    def _check_records(self, dialect: Dialect) -> None:
-        delimited.check_records(self.path, dialect, len(self.layout.header))
+    def _require_quotes(self, dialect: Dialect) -> None:
+        """Refuse quotes and line ends that Polars reads in its own way; of quotes, only their record is read slowly."""
+        found = self._survey
+        if found.broken_record is not None:
+            last = found.stray_quote or found.open_quote
+            if found.open_too_long:
+                raise delimited.RecordError(
+                    f"{self.path}: line {found.open_quote}: a quote opens a field that is not closed within "
+                    f"{delimited.LONGEST_QUOTED:,} bytes",
+                    'close it at the end of its field; a quote inside a quoted field is written twice ("")'
+                    "; set data.quote: null if this file does not quote fields",
+                )
+            self._check_records(dialect, Part(found.broken_record, last))
+            raise self._misquoted(dialect, f"line {last} holds a lone quote")
+        if found.lone_returns:
+            self._check_records(dialect)
+
+    def _check_records(self, dialect: Dialect, part: Part | None = None) -> None:
+        delimited.check_records(self.path, dialect, len(self.layout.header), part)
 
     def columns(self) -> dict[str, str]:
         """Return the columns to read, by the key that names each in the configuration."""
@@ -366,9 +381,9 @@ class EventFile:
                 )
 
     def _refuse(self, events: pl.DataFrame, row: int) -> None:
-        """Report a row that lacks an id or a time, or that an unclosed quote has swallowed lines into."""
+        """Report a row that lacks an id or a time, or a record before it that is broken."""
         if self.dialect is not None:
-            self._check_records(self.dialect)
+            self._check_records(self.dialect, Part(most=row + 1 + (not self.layout.header)))
         layout, place = self.layout, self._place(row)
         columns = {SESSION: self.session, ITEM: layout.item, TIME: layout.time, PART: layout.part}
         given = self._values(row)
