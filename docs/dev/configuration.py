@@ -17,7 +17,7 @@ from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.data.windows import RecentSettings, WindowSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
-from gru4rec_cli.study.config import ReportSettings, StudyConfig
+from gru4rec_cli.study.config import ModelSection, ReportSettings, StudyConfig
 
 HEAD = """# Configuration
 
@@ -65,6 +65,7 @@ def page() -> str:
         section("`split`: cleaning, then the division", SplitSettings),
         section("`split.recent`", RecentSettings),
         section("`split.window`", WindowSettings),
+        section("`baseline` and `train`: the models", ModelSection),
         section("`evaluate`", EvaluateSettings),
         section("`report`", ReportSettings),
         *models,

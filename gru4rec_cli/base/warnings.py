@@ -15,6 +15,7 @@ WARNINGS = {  # id → what it says, in one sentence
     "many-bad-rows": "A large part of the rows is skipped as bad.",
     "missing-value-as-id": "An id looks like a missing value: what lacks an id is read as one session, user or item.",
     "noisy-machine": "Repeated measurements of speed or memory differ much: other work ran on the machine.",
+    "refit-without-new-items": "Models are fitted again for use, but the split has dropped items that training lacks.",
     "sessions-last-days": "Sessions last for days: their ids may be those of users.",
     "sessions-of-several-users": "Session ids occur with several users, whose clicks are read as one session.",
     "still-improving": "A neural model was still improving in its last epoch: more would probably make it better.",

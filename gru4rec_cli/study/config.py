@@ -30,10 +30,19 @@ Places = dict[tuple[str, ...], str]  # where a key was given, such as mine.yaml:
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}"  # without dots: --set and folders use them
 
 
+RefitOn = Literal["train+valid", "all"]
+
+
 class ModelSection(Settings):
     """`baseline:` and `train:`: the models to fit, `name: {kind: …, settings…}`; `kind` defaults to the name."""
 
     models: dict[str, dict[str, Any]] = Field(default={}, description="models to fit, by name")
+    refit: RefitOn | None = Field(
+        None,
+        description="sessions on which the models are fitted again, from the start, for the number of epochs that was "
+        "kept, without validation; this second fit is evaluated and used: train+valid: training and validation; all: "
+        "the test, too, for use only: nothing is evaluated then; null: the models are fitted once, on training",
+    )
 
 
 class ReportSettings(Settings):
@@ -75,6 +84,16 @@ class StudyConfig(Settings):
     def synthetic(self) -> bool:
         """True where the events are planted."""
         return self.data.source == SYNTHETIC
+
+    def refit(self, section: str) -> RefitOn | None:
+        """Return on what the models of `baseline` or `train` are fitted again, or None."""
+        models: ModelSection = getattr(self, section)
+        return models.refit if models.models else None
+
+    @property
+    def evaluated(self) -> bool:
+        """True where there is a test part that no model has seen."""
+        return self.split.has_test and not any(self.refit(section) == "all" for section in ("baseline", "train"))
 
     def fitted(self, section: str) -> "dict[str, ModelEntry]":
         """Return the models of `baseline` or `train`, settings resolved."""
@@ -127,6 +146,8 @@ def resolved(config: StudyConfig) -> dict[str, Any]:
     plain = config.model_dump(mode="json", exclude={"baseline", "train"})
     for section in ("baseline", "train"):
         plain[section] = {"models": {name: model.as_config() for name, model in config.fitted(section).items()}}
+        refit = getattr(config, section).refit
+        plain[section] |= {} if refit is None else {"refit": refit}
     if not config.synthetic:
         del plain["synth"]
     if config.data.engine != "pyspark":
@@ -208,7 +229,7 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
             if entry.get("validate_on") is not None
         ]
     if config is not None:
-        problems += [*_division_problems(config), *_part_problems(config)]
+        problems += [*_division_problems(config), *_part_problems(config), *_refit_problems(config)]
     return config, problems
 
 
@@ -230,6 +251,23 @@ def _division_problems(config: StudyConfig) -> list[str]:
         problems.append(
             f"name: with split.windows at most {_LONGEST_NAME} characters; the run of each window adds to it"
         )
+    return problems
+
+
+def _refit_problems(config: StudyConfig) -> list[str]:
+    """Return what forbids fitting again: no other sessions than those of training, or windows without a test."""
+    split, problems = config.split, []
+    by_column = split.by == "column"  # the file says which parts there are
+    for key, on in ((f"{section}.refit", config.refit(section)) for section in ("baseline", "train")):
+        if on == "train+valid" and split.valid is None and not by_column:
+            problems.append(f"{key}: {on} needs validation sessions; set split.valid, or leave refit out")
+        if on == "all" and split.valid is None and not split.has_test:
+            problems.append(f"{key}: all sessions are training already, because split.test is 0; leave refit out")
+        if on == "all" and split.windows is not None:
+            problems.append(
+                f"{key}: each of split.windows is evaluated, but a model that was fitted on all sessions has seen the "
+                "test; use train+valid, or leave windows out"
+            )
     return problems
 
 

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gru4rec_cli.base.errors import StageError
 from gru4rec_cli.base.files import (
@@ -16,16 +17,24 @@ from gru4rec_cli.base.files import (
     write_json,
     write_manifest,
 )
-from gru4rec_cli.base.measuring import measured
+from gru4rec_cli.base.measuring import Cost, measured
 from gru4rec_cli.base.names import FIT_FILE, ITEMS_FILE, STATISTICS_FILE, TRAIN_FILE, VALID_FILE, FitName
+from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.base.warnings import warn
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
 from gru4rec_cli.models import registry
-from gru4rec_cli.models.base import FitContext
+from gru4rec_cli.models.base import FitContext, FitReport, Recommender
 from gru4rec_cli.models.neural.ending import improving_at_the_end
 from gru4rec_cli.models.warming import warm_up
 from gru4rec_cli.reporting.tables import Table
-from gru4rec_cli.study.config import ModelEntry, StudyConfig
+from gru4rec_cli.study.config import ModelEntry, RefitOn, StudyConfig
+from gru4rec_cli.study.refits import (
+    chooses_epoch,
+    read_refit_sessions,
+    refit_facts,
+    refit_key,
+    refit_settings,
+)
 from gru4rec_cli.study.stage import StageResults, StageWork
 from gru4rec_cli.study.stages.showing import fit_costs
 
@@ -38,6 +47,27 @@ class Fit:
     seed: int
     entry: ModelEntry
     name: str  # of its folder and its files, as in `FitName`
+
+
+@dataclass(frozen=True)
+class _FitData:
+    """The sessions that every model of a section is given."""
+
+    train: Sessions
+    valid: Sessions | None
+    on: RefitOn | None
+    again: Sessions | None  # for the second fit, if there is one
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A fitted model and how it came about."""
+
+    model: Recommender
+    settings: ModelSettings
+    sessions: Sessions
+    report: FitReport
+    cost: Cost
 
 
 def study_fits(config: StudyConfig, section: str) -> list[Fit]:
@@ -68,9 +98,10 @@ def fit_models(work: StageWork, section: str) -> None:
     known_only = work.config.split.unseen == "keep"
     valid_file = split / VALID_FILE
     valid = read_sessions(valid_file, vocabulary, known_only=known_only) if valid_file.exists() else None
-    fits = study_fits(work.config, section)
+    data = _FitData(train, valid, work.config.refit(section), read_refit_sessions(work.config, section, split))
+    fits, again = study_fits(work.config, section), refit_key(work.config, section, split)
     for number, fit in enumerate(fits, start=1):
-        key, folder = fit_key(fit, split), work.folder / fit.name
+        key, folder = fit_key(fit, split, again), work.folder / fit.name
         if _finished(folder, key):
             continue
         shutil.rmtree(folder, ignore_errors=True)
@@ -78,7 +109,7 @@ def fit_models(work: StageWork, section: str) -> None:
         if before:
             _publish(_fresh_copy(before, work.folder / f".{fit.name}.copy"), folder)
             continue
-        _fit(work, fit, key, f"{number} of {len(fits)}", train, valid)
+        _fit(work, fit, key, f"{number} of {len(fits)}", data)
     for leftover in work.folder.iterdir():
         if leftover.is_dir() and leftover.name not in {fit.name for fit in fits}:
             shutil.rmtree(leftover)
@@ -86,27 +117,66 @@ def fit_models(work: StageWork, section: str) -> None:
         _warn_of_early_end(fit, work.folder / fit.name, section)
 
 
-def _fit(work: StageWork, fit: Fit, key: str, place: str, train: Sessions, valid: Sessions | None) -> None:
+def _fit(work: StageWork, fit: Fit, key: str, place: str, data: _FitData) -> None:
     checkpoints = work.folder / f".{fit.model}.{key[:16]}.checkpoints"
     checkpoints.mkdir(exist_ok=True)
     entry = fit.entry
-    model = registry.model_class(entry.kind)(entry.settings)
-    context = FitContext(valid, work.progress, checkpoints, fit.seed)
-    with work.progress.task(f"fitting {fit.name}, {place}"):
-        with measured() as before:
-            warm_up(model, train, context)
-        with measured() as cost:
-            report = model.fit(train, context)
-    cost.compile_seconds += before.compile_seconds
+    first, last = _fitted_once_or_twice(work, fit, place, data, checkpoints)
     fresh = work.folder / f".{fit.name}.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    registry.save_model(fresh, entry.kind, entry.settings, fit.seed, model, train.vocabulary.ids)
-    write_json(fresh / FIT_FILE, {"curve": report.curve, "facts": report.facts})
+    registry.save_model(fresh, entry.kind, last.settings, fit.seed, last.model, last.sessions.vocabulary.ids)
+    refit: dict[str, Any] = {}
+    if data.on is not None:
+        refit = {"refit": refit_facts(data.on, last.sessions, last.report)}
+    second_curve = {"refit": refit["refit"] | {"curve": last.report.curve}} if first is not last else refit
+    write_json(fresh / FIT_FILE, {"curve": first.report.curve, "facts": last.report.facts, **second_curve})
     package = registry.package(entry.kind)
     made_by = {"package": package} if package else {}
-    write_manifest(fresh / MANIFEST, {"key": key, **made_by, "outputs": hash_folder(fresh), "cost": cost.as_dict()})
+    cost = _total([first.cost, last.cost] if first is not last else [last.cost])
+    write_manifest(fresh / MANIFEST, {"key": key, **made_by, **refit, "outputs": hash_folder(fresh), "cost": cost})
     _publish(fresh, work.folder / fit.name)
+
+
+def _fitted_once_or_twice(
+    work: StageWork, fit: Fit, place: str, data: _FitData, checkpoints: Path
+) -> tuple[_Fitted, _Fitted]:
+    """Return the fit that chose the epoch, and the one that is kept. They are one and the same unless both are needed:
+    a model without validation is fitted on the sessions of the second fit alone."""
+    settings, first = fit.entry.settings, None
+    if data.again is None or chooses_epoch(settings):
+        with work.progress.task(f"fitting {fit.name}, {place}"):
+            context = FitContext(data.valid, work.progress, checkpoints, fit.seed)
+            first = _fitted(fit.entry, settings, data.train, context)
+        if data.again is None:
+            return first, first
+        settings = refit_settings(settings, first.report)
+    checkpoints = checkpoints / "refit"
+    checkpoints.mkdir(exist_ok=True)
+    with work.progress.task(f"fitting {fit.name} on {data.on}, {place}"):
+        context = FitContext(None, work.progress, checkpoints, fit.seed)
+        last = _fitted(fit.entry, settings, data.again, context)
+    return first or last, last
+
+
+def _fitted(entry: ModelEntry, settings: ModelSettings, sessions: Sessions, context: FitContext) -> _Fitted:
+    model = registry.model_class(entry.kind)(settings)
+    with measured() as before:
+        warm_up(model, sessions, context)
+    with measured() as cost:
+        report = model.fit(sessions, context)
+    cost.compile_seconds += before.compile_seconds
+    return _Fitted(model, settings, sessions, report, cost)
+
+
+def _total(costs: list[Cost]) -> dict[str, float]:
+    """Return the cost of fits that follow each other."""
+    total = Cost()
+    for cost in costs:
+        total.seconds += cost.seconds
+        total.compile_seconds += cost.compile_seconds
+        total.peak_memory_bytes = max(total.peak_memory_bytes, cost.peak_memory_bytes)
+    return total.as_dict()
 
 
 def _warn_of_early_end(fit: Fit, folder: Path, section: str) -> None:
@@ -125,13 +195,15 @@ def _warn_of_early_end(fit: Fit, folder: Path, section: str) -> None:
     )
 
 
-def fit_key(fit: Fit, split: Path) -> str:
-    """Return a hash of what decides a fitted model: its settings, its seed, the data that it may see, its code."""
+def fit_key(fit: Fit, split: Path, again: list[Any] | None = None) -> str:
+    """Return a hash of what decides a fitted model: its settings, its seed, the data that it may see, its code, and
+    `again`, the `refit_key` of a second fit."""
     data = [hash_table(split / file) for file in (TRAIN_FILE, VALID_FILE, ITEMS_FILE) if (split / file).exists()]
     code = [hash_file(path) for path in registry.source_files(fit.entry.kind)]
     validated = (split / VALID_FILE).exists()  # among all events of that part, or those of known items
     unseen = read_json(split / STATISTICS_FILE)["settings"]["unseen"] if validated else None
-    return hash_json([fit.entry.as_config(), fit.seed, data, unseen, code])
+    second = [] if again is None else [again]
+    return hash_json([fit.entry.as_config(), fit.seed, data, unseen, code, *second])
 
 
 def _made_before(stages: list[Path | None], key: str) -> Path | None:
@@ -178,5 +250,11 @@ def fit_results(folder: Path) -> StageResults:
             for name, fit in models.items()
         ),
         numeric=frozenset({1, 2, 3, 4, 5}),
+        notes=tuple(
+            f"{name}: fitted on {fit['refit']['on']} ({fit['refit']['sessions']:,} sessions)"
+            + (f" for {fit['refit']['epochs']} epochs." if fit["refit"]["epochs"] else ".")
+            for name, fit in models.items()
+            if "refit" in fit
+        ),
     )
     return StageResults({"models": models}, [table])

@@ -118,6 +118,16 @@ def improving_note(models: Mapping[str, Mapping[str, Any]], words: Words) -> lis
     ]
 
 
+def refit_note(models: Mapping[str, Mapping[str, Any]], words: Words) -> list[str]:
+    """Return a note on the fits that were fitted again, on more than training, and for how many epochs."""
+    refits = {fit: about for model in models.values() for fit, about in (model.get("refit") or {}).items()}
+    fits = [
+        words("refit_epochs", fit=fit, epochs=about["epochs"]) if about.get("epochs") else fit
+        for fit, about in refits.items()
+    ]
+    return [words("refit_note", fits=words.enumerated(fits))] if fits else []
+
+
 def model_notes(models: Sequence[str], not_applicable: Mapping[str, str], words: Words) -> list[str]:
     """Return notes on the oracle, and on models that do not apply."""
     notes = [words("oracle_note", oracle=ORACLE)] if ORACLE in models else []

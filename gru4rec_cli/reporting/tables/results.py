@@ -22,6 +22,7 @@ from gru4rec_cli.reporting.tables.cells import (
     missing_note,
     model_notes,
     number_cell,
+    refit_note,
     tie_note,
 )
 from gru4rec_cli.reporting.text.division import division_notes
@@ -67,6 +68,7 @@ def results_table(
         notes=(
             *division_notes(findings.division, words),
             *improving_note(findings.models, words),
+            *refit_note(findings.models, words),
             *notes,
             *model_notes(models, not_applicable, words),
         ),

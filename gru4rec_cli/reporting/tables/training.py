@@ -5,7 +5,7 @@ from typing import Any
 
 from gru4rec_cli.base.names import FIT_FILE, FitName
 from gru4rec_cli.reporting.tables import Cell, Table
-from gru4rec_cli.reporting.tables.cells import NO_COST, improving_note
+from gru4rec_cli.reporting.tables.cells import NO_COST, improving_note, refit_note
 from gru4rec_cli.reporting.text.words import Words
 
 _MEASURED = {"seconds", "second", "minutes", "time", "duration", "elapsed", "speed", "throughput", "memory", "bytes"}
@@ -33,7 +33,7 @@ def training_table(fits: Mapping[str, Mapping[str, Any]], models: Mapping[str, A
         titles,
         tuple(rows),
         numeric=frozenset({1, 2, 3}),
-        notes=tuple(improving_note(models, words)),
+        notes=(*improving_note(models, words), *refit_note(models, words)),
         source=f"STAGE/MODEL/{FIT_FILE}",
     )
 

@@ -33,6 +33,7 @@ from gru4rec_cli.models.neural.ending import improving_at_the_end
 from gru4rec_cli.study.fits import is_random, study_fits
 from gru4rec_cli.study.freshness import code_hashes
 from gru4rec_cli.study.ranks import Ranker
+from gru4rec_cli.study.refits import refits_of
 from gru4rec_cli.study.stage import StageResults, StageWork
 from gru4rec_cli.study.stages.showing import metrics_results
 
@@ -219,6 +220,8 @@ def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
     models: dict[str, Any] = {}
     for section in ("baseline", "train"):
         for name, entry in work.config.fitted(section).items():
+            fits = [fit.name for fit in study_fits(work.config, section) if fit.model == name]
+            refits = refits_of(work.inputs[section], fits)
             models[name] = {
                 "kind": entry.kind,
                 "stage": section,
@@ -226,7 +229,8 @@ def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
                 "settings": entry.settings.model_dump(mode="json"),
                 "seeds": list(ranked.fits[name]),
                 "random": is_random(entry.kind),
-                "improving": _improving(work, section, name),
+                "improving": _improving(work.inputs[section], fits),
+                **({"refit": refits} if refits else {}),
             }
     if names.ORACLE in ranked.fits:
         models[names.ORACLE] = {
@@ -241,10 +245,9 @@ def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
     return models
 
 
-def _improving(work: StageWork, section: str, model: str) -> dict[str, str]:
-    """Return the fits of a model that still improved in their last epoch, with the sign of it."""
-    fits = [fit.name for fit in study_fits(work.config, section) if fit.model == model]
-    curves = {name: read_json(work.inputs[section] / name / names.FIT_FILE)["curve"] for name in fits}
+def _improving(stage: Path, fits: list[str]) -> dict[str, str]:
+    """Return those of the fits of a model that still improved in their last epoch, with the sign of it."""
+    curves = {name: read_json(stage / name / names.FIT_FILE)["curve"] for name in fits}
     signs = {name: improving_at_the_end(curve) for name, curve in curves.items()}
     return {name: sign for name, sign in signs.items() if sign is not None}
 

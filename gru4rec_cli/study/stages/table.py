@@ -120,7 +120,7 @@ def reason_against(stage: Stage, config: "StudyConfig") -> str:
             else "each window has its own"
         )
     if _without_test(stage, config):
-        return "there is no test part to rank: split.test is 0"
+        return _no_test(config)
     return "" if stage.condition is None or stage.condition(config) else stage.otherwise
 
 
@@ -130,7 +130,18 @@ def left_out(config: "StudyConfig") -> list[tuple[str, str]]:
 
 
 def _without_test(stage: Stage, config: "StudyConfig") -> bool:
-    return stage.needs_test and not config.split.has_test
+    return stage.needs_test and not config.evaluated
+
+
+def _no_test(config: "StudyConfig") -> str:
+    """Return why there is no test part that models can be ranked by."""
+    if not config.split.has_test:
+        return "there is no test part to rank: split.test is 0"
+    keys = " and ".join(f"{section}.refit" for section in ("baseline", "train") if config.refit(section) == "all")
+    return (
+        f"{keys}: all fits models on the test sessions, too, so these cannot evaluate them; to evaluate, leave refit "
+        "out or set it to train+valid"
+    )
 
 
 def needed_stages(name: str, config: "StudyConfig") -> list[str]:
