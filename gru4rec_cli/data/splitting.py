@@ -11,6 +11,7 @@ import polars as pl
 from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, SUPPORT, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
+from gru4rec_cli.base.warnings import warn
 from gru4rec_cli.data import cleaning
 from gru4rec_cli.data.cleaning import summary_of, without
 from gru4rec_cli.data.engine import ROW, Choice, Engine, PolarsEngine, Table, lazy, native
@@ -34,6 +35,7 @@ from gru4rec_cli.data.windows import STEP, named, take_window
 
 SHORTEST_SESSION = 2  # events: one click to know, one to predict
 
+_NAMED = 3  # session ids that a warning names
 _START, _END, _FIRST = "start", "end", "first"
 _GIVEN_STEPS = {"train": "cleaning", "valid": "valid", "test": "test"}
 _APART = {
@@ -163,7 +165,7 @@ def divide_given(
     the settings tell how a validation part is taken from training; `test` of the settings is not used.
 
     Raises:
-        DataError: a session id occurs in both, a part ends up empty, or training has one session or item.
+        DataError: a part ends up empty, or training has one session or item.
     """
     with progress.task("clean", total=2, unit="steps") as task:
         tallies = {part: Tally(_GIVEN_STEPS[part], given_parts[part], engine) for part in [*given_parts]}
@@ -416,8 +418,7 @@ def _move_cut(key: str, settings: SplitSettings, direction: Literal["earlier", "
 def given_logs(train: Table, test: Table) -> tuple[Table, Table]:
     """Return logs that are already divided, ids as text in both where one of them has ids that are not integers.
 
-    Raises:
-        DataError: a session id occurs in both.
+    Session ids that occur in both stay as they are, and are warned of: each part then has a session of this id.
     """
     types, others = train.collect_schema(), test.collect_schema()
     casts = [nw.col(name).cast(nw.String) for name in (SESSION, ITEM) if types[name] != others[name]]
@@ -425,8 +426,12 @@ def given_logs(train: Table, test: Table) -> tuple[Table, Table]:
         train, test = train.with_columns(*casts), test.with_columns(*casts)
     shared = native(test.select(SESSION).unique().join(train.select(SESSION).unique(), on=SESSION, how="semi"))
     if shared.height:
-        raise DataError(
-            f"{shared.height} session ids occur in both data.train and data.test, {shared[SESSION].min()!r} among them",
-            "give every session an id of its own, or give the whole log as data.source and let split divide it",
+        examples = ", ".join(repr(session) for session in shared[SESSION].sort().head(_NAMED))
+        warn(
+            "session-in-train-and-test",
+            f"{shared.height:,} session ids occur in both data.train and data.test, such as {examples}; the files are "
+            "taken as they are, and each of these ids is a session in training and another one in the test",
+            "if they are the same sessions, training knows the beginning of what the test asks: give the whole log as "
+            "data.source and let split divide it, or leave these sessions out of one file",
         )
     return train, test

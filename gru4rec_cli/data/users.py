@@ -55,7 +55,7 @@ def write_users(parts: Mapping[str, pl.DataFrame | None], users: Sequence[pl.Dat
     """Write the users of all sessions of the parts beside these; nothing if the input names no users."""
     if users:
         present = {part: events for part, events in parts.items() if events is not None and events.height}
-        write_table(user_table(present, pl.concat(users)), folder / USERS_FILE)
+        write_table(user_table(present, users_by_session(users)), folder / USERS_FILE)
 
 
 def users_of_part(split: Path, part: str, sessions: AnyArray) -> pl.Series | None:

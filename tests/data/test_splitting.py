@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, ITEMS_FILE, SESSION, SUPPORT, TEST_FILE, TIME
+from gru4rec_cli.base.warnings import StudyWarning
 from gru4rec_cli.data.sessions import read_sessions, read_vocabulary
 from gru4rec_cli.data.split_folder import verify_split, write_split
 from gru4rec_cli.data.split_settings import SplitSettings
@@ -359,9 +360,13 @@ def test_given_files_with_integer_and_text_ids_agree_on_text():
     assert split.train.schema == split.test.schema
 
 
-def test_given_files_must_not_share_sessions():
-    with pytest.raises(DataError, match=r"2 session ids occur in both data.train and data.test, 1 among them"):
-        split_given(even_log(3), even_log(2), settings())
+def test_given_files_that_share_session_ids_are_taken_as_they_are_and_warned_of():
+    keep = settings(unseen="keep", min_session_length=1, min_item_support=1, drop_repeats=False)
+    with pytest.warns(StudyWarning, match=r"2 session ids occur in both data.train and data.test, such as 1, 2;"):
+        split = split_given(even_log(3), even_log(2), keep)
+    assert split.train.height == even_log(3).height
+    assert split.test.height == even_log(2).height
+    assert split.statistics["parts"]["test"]["sessions"] == 2
 
 
 @pytest.mark.parametrize(

@@ -131,3 +131,23 @@ def test_split_shows_no_table_of_removals_where_nothing_was_removed(tmp_path: Pa
         shown = results(tmp_path, {}).tables
         assert len(shown) == tables
         assert ("Nothing was removed." in shown[0].notes) == (removed == 0)
+
+
+def test_files_that_share_session_ids_run_to_the_end_with_a_warning(tmp_path: Path):
+    log = clicks(60).filter(pl.len().over("SessionId") > 1).with_columns(pl.lit("u").alias("UserId"))
+    ids = log["SessionId"].unique(maintain_order=True)
+    test = log.filter(pl.col("SessionId").is_in(ids[-12:].implode()))
+    train = log.filter(~pl.col("SessionId").is_in(ids[-12:].implode()))
+    renamed = dict(zip(ids[-2:].to_list(), ids[:2].to_list(), strict=True))  # two sessions of the test get known ids
+    train.write_csv(tmp_path / "train.csv")
+    test.with_columns(pl.col("SessionId").replace(renamed), pl.lit("v").alias("UserId")).write_csv(
+        tmp_path / "test.csv"
+    )
+    data = {"train": str(tmp_path / "train.csv"), "test": str(tmp_path / "test.csv"), "columns": {"user": "UserId"}}
+    path = write_config(tmp_path, {**CONFIG, "data": data, "report": {"languages": ["en"]}})
+    done = study("run", "-c", path, "--run-dir", tmp_path / "run", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "2 session ids occur in both data.train and data.test, such as" in " ".join(done.stderr.split())
+    split = {part: pl.read_parquet(tmp_path / "run" / "split" / f"{part}.parquet") for part in ("train", "test")}
+    assert (split["train"].height, split["test"].height) == (train.height, test.height)
+    assert study("verify", tmp_path / "run").returncode == 0
