@@ -2,30 +2,25 @@
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
-from rich.measure import Measurement
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from gru4rec_cli.base.errors import StudyError
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.commands.progress import BarProgress, LineProgress, compiling_shown, new_bars
+from gru4rec_cli.commands.tables import laid_out, printable
 
 if TYPE_CHECKING:
     from gru4rec_cli.reporting.tables import Table
 
-_CONTROLS = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]")
 _document_shown = False  # what is on stdout is one document
-_PIPE_WIDTH = 200  # without a terminal nothing is cut to fit one
+_PIPE_WIDTH = 100_000  # without a terminal nothing is cut to fit one
 
 
 @cache
@@ -38,18 +33,17 @@ def _console(*, stderr: bool = False) -> Console:
 def show_table(table: "Table") -> None:
     """Show a table on stdout, the best values in bold with a star, so that they are seen without colour too.
 
-    Where the terminal is too narrow, first the gaps between columns go, then the optional columns.
+    On a terminal it is laid out in its width, and a line says which columns are left out.
     """
     console = _console()
-    everything, needed = range(len(table.columns)), [c for c in range(len(table.columns)) if c not in table.optional]
-    for columns, gap in ((everything, 2), (everything, 0), (needed, 0)):
-        rich = _rich_table(table, columns, gap)
-        if Measurement.get(console, console.options.update(max_width=10_000), rich).maximum <= console.width:
-            break
-    console.print(rich)
-    for note in table.notes:
-        if columns is needed and note in table.optional_notes:
-            continue
+    layout = laid_out(table, console)
+    console.print(Text(printable(table.title), style="bold"))
+    console.print(layout.body)
+    notes = [note for note in table.notes if not (layout.left_out and note in table.optional_notes)]
+    if layout.left_out:
+        names = ", ".join(layout.left_out)
+        notes.append(f"Not shown in {console.width} columns: {names}. A wider terminal shows them, and so does --json.")
+    for note in notes:
         console.print(Text(printable(note), style="dim"))
 
 
@@ -59,27 +53,6 @@ def show_tables(tables: "Sequence[Table]") -> None:
         if place:
             _console().print()
         show_table(table)
-
-
-def _rich_table(table: "Table", columns: Sequence[int], gap: int) -> RichTable:
-    rich = RichTable(title=escape(printable(table.title)), title_justify="left", title_style="bold")
-    rich.box, rich.show_edge, rich.pad_edge, rich.padding = SIMPLE_HEAD, False, False, (0, gap, 0, 0)
-    for column in columns:
-        justify: Literal["left", "right"] = "right" if column in table.numeric else "left"
-        rich.add_column(escape(table.columns[column]), justify=justify, overflow="fold")
-    for row, cells in enumerate(table.rows):
-        rich.add_row(*(_cell(cells[column], (row, column) in table.best) for column in columns))
-    return rich
-
-
-def _cell(text: str, best: bool) -> Text:
-    shown = printable(text)
-    return Text(f"*{shown}", style="bold green") if best else Text(shown)
-
-
-def printable(text: str) -> str:
-    """Return a text in which control characters are escapes: a name in a file must not steer the terminal."""
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def show_json(document: object) -> None:

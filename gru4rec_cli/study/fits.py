@@ -237,7 +237,7 @@ def fit_results(folder: Path) -> StageResults:
     models = {name: {**read_json(folder / name / FIT_FILE), "cost": cost} for name, cost in fit_costs(folder).items()}
     table = Table(
         title="Fitted models",
-        columns=("Model", "Epochs", "Last loss", "Time (s)", "Compiling (s)", "Peak memory (MiB)"),
+        columns=("Model", "Epochs", "Last loss", "Time (s)", "Compiling (s)", "Peak RSS (MiB)"),
         rows=tuple(
             (
                 name,
@@ -250,11 +250,14 @@ def fit_results(folder: Path) -> StageResults:
             for name, fit in models.items()
         ),
         numeric=frozenset({1, 2, 3, 4, 5}),
-        notes=tuple(
-            f"{name}: fitted on {fit['refit']['on']} ({fit['refit']['sessions']:,} sessions)"
-            + (f" for {fit['refit']['epochs']} epochs." if fit["refit"]["epochs"] else ".")
-            for name, fit in models.items()
-            if "refit" in fit
+        notes=(
+            *(
+                f"{name}: fitted on {fit['refit']['on']} ({fit['refit']['sessions']:,} sessions)"
+                + (f" for {fit['refit']['epochs']} epochs." if fit["refit"]["epochs"] else ".")
+                for name, fit in models.items()
+                if "refit" in fit
+            ),
+            "Peak RSS: the most memory of the whole process during the fit, not the size of the model.",
         ),
     )
     return StageResults({"models": models}, [table])

@@ -11,9 +11,7 @@ from rich.console import Console
 from gru4rec_cli.base import compile_clock
 from gru4rec_cli.base.files import read_json
 from gru4rec_cli.base.names import FIT_FILE
-from gru4rec_cli.commands import console
 from gru4rec_cli.commands.progress import BarProgress, LineProgress, compiling_shown, new_bars
-from gru4rec_cli.reporting.tables import Table
 from tests.small import study, write_config
 
 STUDY = {
@@ -108,15 +106,3 @@ def test_bars_say_what_is_done_and_what_is_compiled_in_one_line_each(width: int)
     assert shown[2].rstrip().endswith("left")
     assert shown[3].startswith("compiling loops, once ")
     assert "number 1: count_rows" in shown[3]
-
-
-@pytest.mark.parametrize(("width", "there"), [(80, True), (20, False)])
-def test_a_note_on_columns_goes_with_them(monkeypatch: pytest.MonkeyPatch, width: int, there: bool):
-    out = io.StringIO()
-    monkeypatch.setattr(console, "_console", lambda: Console(file=out, width=width))
-    table = Table("T", ("Model", "Recall@20", "Fit time"), (("markov", ".3", "0.1 s"),), optional=frozenset({2}))
-    notes = {"notes": ("Ties count.", "On fits."), "optional_notes": frozenset({"On fits."})}
-    console.show_table(Table(**{**vars(table), **notes}))
-    assert ("Fit time" in out.getvalue()) is there
-    assert ("On fits." in out.getvalue()) is there
-    assert "Ties count." in out.getvalue()

@@ -127,7 +127,7 @@ def test_a_missing_value_and_missing_intervals_are_named():
 def test_costs_are_shown_in_units_a_person_reads():
     costs = {"gru4rec": {"seconds": 754, "peak_memory_bytes": 1.5 * 2**30}, "markov": {"seconds": 0.42}}
     table = results(study(), costs=costs, not_applicable={"official": "not fetched"})
-    assert table.columns[-2:] == ("Fit time", "Memory")
+    assert table.columns[-2:] == ("Fit time", "Peak RSS")
     assert [cells[-2:] for cells in table.rows] == [("–", "–"), ("12.6 min", "1.5 GiB"), ("0.4 s", "–"), ("–", "–")]
     hours = results(study(), costs={"markov": {"seconds": 9000, "peak_memory_bytes": 300 * 2**20}})
     assert hours.rows[2][-2:] == ("2.5 h", "300 MiB")
@@ -208,7 +208,8 @@ def test_the_data_table_tells_cuts_unseen_items_and_overlap():
         "overlap": {"train_events_at_or_after_first_test_event": 0, "of_sessions": 0},
     }
     assert data_table(statistics).notes == (
-        "Length: clicks in a session. First and last: times of clicks, UTC.",
+        "Length: clicks in a session.",
+        "Median and max: of the length. First and last: times of clicks, UTC.",
         "Prefixes: clicks but the first of each session; papers count training and test examples like this.",
         "The test part begins at 2020-01-31T00:00:00Z.",
         "Not in the training data: 1,200 events of 30 items of the test part, dropped.",
@@ -224,7 +225,7 @@ def test_the_data_table_tells_cuts_unseen_items_and_overlap():
 def test_what_the_statistics_lack_is_named():
     table = data_table({"parts": {"train": {"sessions": 3, "events": 9}}})
     assert table.rows == (("train", "3", "9", *["missing"] * 7),)
-    assert table.notes[2:] == (
+    assert table.notes[3:] == (
         "The test part begins at a time that is not available.",
         "Training events at or after the first test event: missing.",
         "summary of the input: not available.",

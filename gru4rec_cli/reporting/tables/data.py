@@ -48,6 +48,7 @@ def data_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
     )
     notes = (
         words("length_note"),
+        words("moments_note"),
         words("prefixes_note"),
         *_split_notes(statistics, words),
         *(words("key_not_available", key=words.label(key)) for key in ("input", "parts") if not statistics.get(key)),
@@ -59,6 +60,7 @@ def data_table(statistics: Mapping[str, Any], words: Words = ENGLISH) -> Table:
         rows,
         numeric=frozenset(range(1, 8)),
         optional=frozenset({6, 7, 8, 9}),
+        optional_notes=frozenset({words("moments_note")}),
         notes=notes,
         source=_SOURCE,
     )

@@ -129,7 +129,7 @@ def _difference_row(findings: Findings, entry: Mapping[str, Any], words: Words) 
         model_label(str(entry.get("first")), words),
         model_label(str(entry.get("second")), words),
         number(value, words.signed(value or 0)),
-        number(relative, words.percent(relative or 0)) if relative is not None else "–",
+        number(relative, words.relative(relative or 0)) if relative is not None else "–",
         Cell(interval, value=low, source=source),
         number(p, words.probability(p or 0, at_most=findings.at_floor(entry))),
         Cell(verdict, tone="" if distinct is None else "up" if distinct else "even"),

@@ -10,7 +10,7 @@ from gru4rec_cli.reporting.findings.run import Estimate, Findings, metric_source
 from gru4rec_cli.reporting.text.division import division_sentence
 from gru4rec_cli.reporting.text.phrases import with_interval
 from gru4rec_cli.reporting.text.sentences import SAME_LEVEL, best_sentence, sensitivity_sentences
-from gru4rec_cli.reporting.text.words import Sentence, Words
+from gru4rec_cli.reporting.text.words import LARGEST_RELATIVE, Sentence, Words
 
 _FEWEST_HITS = 10  # that a recall is told by, so that a small one is not rounded away
 _WORTH_TELLING = 0.01  # of Recall between the tie rules
@@ -62,7 +62,7 @@ def comparison(findings: Findings, first: str, second: str, words: Words) -> Sen
     relative = better.value / worse.value - 1 if worse.value > 0 else None
     told = {**names, "difference": words.share(better.value - worse.value), "value": with_interval(worse, words)}
     told["verdict"] = _verdict(findings, first, second, relative, words)
-    if relative is None:
+    if relative is None or relative >= LARGEST_RELATIVE:  # beside almost nothing, a ratio says little
         return words.say("comparison", source, **told)
     return words.say("comparison_relative", source, relative=words.percent(relative), **told)
 
@@ -173,7 +173,8 @@ def key_figures(findings: Findings, words: Words) -> list[KeyFigure]:
         if relative is not None:
             verdict = _verdict(findings, best, baseline, relative, words)
             source = f"{metric_source(findings.key(best))}; {metric_source(findings.key(baseline))}"
-            figures.append(KeyFigure(words("key_ahead"), f"+{words.percent(relative)}", verdict, source))
+            ahead = words.relative(relative) if relative >= LARGEST_RELATIVE else f"+{words.percent(relative)}"
+            figures.append(KeyFigure(words("key_ahead"), ahead, verdict, source))
     if findings.oracle is not None and findings.oracle.value > 0:
         share = words.percent(findings.ranked[best].value / findings.oracle.value)
         about = words("key_bound_about", oracle=ORACLE, value=words.share(findings.oracle.value))

@@ -25,6 +25,7 @@ def escape_markdown(value: object) -> str:
 
 LANGUAGES = Path(__file__).parent / "languages"  # one file a language, the same keys and gaps in all of them
 _SMALLEST_P = 0.0001
+LARGEST_RELATIVE = 10.0  # as a percentage
 _MINUS = "\u2212"
 
 
@@ -115,6 +116,10 @@ class Words:
     def percent(self, share: float, digits: int = 1) -> str:
         """Return a share as a percentage, a blank that does not break before the sign."""
         return f"{self.fixed(share * 100, digits)} %"
+
+    def relative(self, share: float) -> str:
+        """Return a relative difference as a percentage; above 1,000 % as a ratio, such as `×541`, which can be read."""
+        return self.percent(share) if share < LARGEST_RELATIVE else f"×{self.fixed(1 + share, 0)}"
 
     def level(self, confidence: float) -> str:
         """Return a coverage without needless decimals: `95 %`."""
