@@ -15,9 +15,12 @@ def verify(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Check configuration, manifests and every file of a run; name what is damaged, missing or foreign (exit code 4).
+    """Check that a run is complete, up to date, and has every file as it was written; else exit code 4.
 
-    Nothing is written.
+    Nothing is written. For each part, one word is shown. whole: all files have the bytes that its stage wrote, and run
+    would skip it. unfinished: an interrupted try lies beside it; this alone is no error. not run: the configuration
+    asks for it, but it is not there. out of date: run would make it again, since settings, inputs or code have changed.
+    damaged: a file is missing or has other bytes. foreign: nothing of this program wrote the file.
     """
     with errors(debug=debug):
         from gru4rec_cli.study import verifying

@@ -1,4 +1,4 @@
-"""`verify`: hold a run directory against its manifests; nothing is written."""
+"""`verify`: hold a run directory against its manifests, and against what `run` would make now; nothing is written."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +11,12 @@ from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.study.config import StudyConfig, load_config, resolved
 from gru4rec_cli.study.freshness import differences
 from gru4rec_cli.study.run_directory import CONFIG, RunDirectory, damages, is_working_file
+from gru4rec_cli.study.runner import StageRunner
 from gru4rec_cli.study.stages.table import STAGES, WINDOWS, configured_stages, needed_stages, window_folders
 
 State = Literal["whole", "not run", "unfinished", "damaged", "foreign", "out of date"]
-_SOUND = ("whole", "not run", "unfinished")
+_SOUND = ("whole", "unfinished")
+_NOT_INTACT = ("damaged", "foreign")
 _COLUMNS = ("part", "state", "finding")
 
 
@@ -36,8 +38,13 @@ class Verification:
 
     @property
     def wrong(self) -> list[Finding]:
-        """Those that say that the run is not as it was made."""
+        """Those that say that the run is not complete, not as it was made, or not what `run` would make now."""
         return [finding for finding in self.findings if finding.state not in _SOUND]
+
+    @property
+    def intact(self) -> bool:
+        """Whether every file that is there has the bytes that its stage wrote, and no other file is there."""
+        return not any(finding.state in _NOT_INTACT for finding in self.findings)
 
     def table(self) -> Table:
         """Return the findings as a table."""
@@ -46,21 +53,30 @@ class Verification:
 
     def document(self) -> dict[str, Any]:
         """Return the findings for a script."""
-        return {"run_dir": str(self.run), "sound": not self.wrong, "findings": [vars(found) for found in self.findings]}
+        findings = [vars(found) for found in self.findings]
+        return {"run_dir": str(self.run), "sound": not self.wrong, "intact": self.intact, "findings": findings}
 
     def require_sound(self) -> None:
         """Raise `StageError` where something is wrong."""
-        if self.wrong:
-            first = self.wrong[0]
-            raise StageError(
-                f"{self.run} is not as it was made: {len(self.wrong)} of {len(self.findings)} findings say so; "
-                f"the first: {first.part}: {first.finding}",
-                "restore the files from a copy, or run the stage again with --force",
-            )
+        if not self.wrong:
+            return
+        first = next((found for found in self.wrong if found.state in _NOT_INTACT), self.wrong[0])
+        what, hint = (
+            "not complete, or out of date",
+            f"run: gru4rec-study run --config {self.run / CONFIG} --run-dir {self.run}",
+        )
+        if not self.intact:
+            what, hint = "not as it was made", "restore the files from a copy, or run the stage again with --force"
+        raise StageError(
+            f"{self.run} is {what}: {len(self.wrong)} of {len(self.findings)} findings say so; "
+            f"the first: {first.part}: {first.finding}",
+            hint,
+        )
 
 
 def verify(run: Path) -> Verification:
-    """Return what holds in a run directory and what does not: configuration, manifests, hashes, foreign files.
+    """Return what holds in a run directory and what does not: configuration, manifests, hashes, foreign files, and
+    whether settings, inputs and code are those that each stage was made from.
 
     Raises:
         StageError: there is no run in this directory.
@@ -113,7 +129,7 @@ def _stage(directory: RunDirectory, name: str, config: StudyConfig | None) -> It
 
 
 def _outdated(directory: RunDirectory, name: str, config: StudyConfig) -> list[str]:
-    """Return what a whole stage was made from that is not what the run now holds."""
+    """Return what a whole stage was made from that is not what `run` would make it from now."""
     manifest = directory.manifest(name)
     assert manifest is not None
     if name not in configured_stages(config):
@@ -129,7 +145,13 @@ def _outdated(directory: RunDirectory, name: str, config: StudyConfig) -> list[s
         made_from = manifest["inputs"].get(need)
         if made_from != (hash_json(other["outputs"]) if other else ""):
             changed.append(f"it was made from another {need} stage than the one that is there")
-    return changed
+    if changed or any(directory.damage(other) for other in STAGES):
+        return changed
+    try:
+        status = StageRunner(config, directory.path).status(name)
+    except StudyError as error:
+        return [f"what it was made from cannot be compared: {error.message}"]
+    return [status.reason] if status.state == "to run" else []
 
 
 def _others(run: Path, windows: list[str]) -> Iterator[Finding]:

@@ -4,14 +4,15 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from gru4rec_cli.base.errors import StageError
+from gru4rec_cli.base.files import read_manifest, write_manifest
 from gru4rec_cli.study.config import load_config
-from gru4rec_cli.study.verifying import Verification, verify
+from gru4rec_cli.study.verifying import State, Verification, verify
 from gru4rec_cli.study.windows import study_of
 from tests.small import SMALL, study, write_config
 
@@ -57,7 +58,7 @@ def test_a_finished_run_is_whole_and_verifying_writes_nothing(run: Path):
 def damage_of(run: Path) -> dict[str, str]:
     """Return the parts that are wrong, after asserting that the command would end with exit code 4."""
     verification = verify(run)
-    with pytest.raises(StageError, match="is not as it was made"):
+    with pytest.raises(StageError, match=r"is not as it was made|is not complete, or out of date"):
         verification.require_sound()
     return {found.part: found.state for found in verification.wrong}
 
@@ -95,12 +96,48 @@ def test_what_no_manifest_names_is_told(run: Path):
     assert damage_of(run) == {"split": "foreign", "baseline": "foreign", "train": "foreign", "notes.txt": "foreign"}
 
 
-def test_a_stage_that_is_not_there_is_no_damage_unless_another_was_made_from_it(run: Path):
+def test_a_run_that_is_not_complete_ends_with_4_and_says_how_to_complete_it(run: Path):
+    """In a shell script, `verify RUN && publish RUN` must not publish half a run; what is there is intact."""
     shutil.rmtree(run / "report")
-    assert states(verify(run))["report"] == "not run"
-    verify(run).require_sound()
+    assert damage_of(run) == {"report": "not run"}
+    assert verify(run).intact
+    with pytest.raises(StageError, match="is not complete") as told:
+        verify(run).require_sound()
+    assert told.value.hint == f"run: gru4rec-study run --config {run}/config.yaml --run-dir {run}"
     shutil.rmtree(run / "train")
-    assert damage_of(run) == {"evaluate": "out of date"}
+    assert damage_of(run) == {"train": "not run", "evaluate": "out of date", "report": "not run"}
+
+
+def test_a_stage_made_by_other_code_is_out_of_date_as_run_says(run: Path):
+    """It was called whole, although `run` would make it again."""
+    path = run / "evaluate" / "manifest.json"
+    write_manifest(path, {**read_manifest(path), "code": "of another version"})
+    found = {finding.part: finding for finding in verify(run).findings}
+    assert (found["evaluate"].state, found["split"].state) == ("out of date", "whole")
+    assert found["evaluate"].finding == "the code of gru4rec-study changed"
+    assert verify(run).document()["intact"] is True
+    done = study("run", "--config", run / "config.yaml", "--run-dir", run, "--dry-run", "--json")
+    assert {row["stage"]: row["state"] for row in json.loads(done.stdout)["plan"]}["evaluate"] == "to run"
+
+
+def test_a_split_of_a_raw_file_that_has_changed_is_out_of_date(tmp_path: Path):
+    log = tmp_path / "clicks.csv"
+    rows = [f"{session},{item},{60 * (2 * session + item)}" for session in range(40) for item in (0, 1)]
+    log.write_text("\n".join(["SessionId,ItemId,Time", *rows]) + "\n")
+    config = {**TINY, "data": {"source": str(log), "separator": ","}, "train": {"models": {}}}
+    del config["synth"]
+    list(study_of(load_config(write_config(tmp_path, config)), tmp_path / "run").run())
+    verify(tmp_path / "run").require_sound()
+    log.write_text(log.read_text() + "99,1,9999\n")
+    assert damage_of(tmp_path / "run") == {"split": "out of date"}
+    log.unlink()  # what was made of it is still what it was
+    verify(tmp_path / "run").require_sound()
+
+
+def test_every_word_that_verify_shows_is_documented():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for state in get_args(State):
+        assert f"| {state} |" in readme, state
 
 
 def test_a_configuration_that_asks_for_something_else_is_told(run: Path):
@@ -111,7 +148,7 @@ def test_a_configuration_that_asks_for_something_else_is_told(run: Path):
     assert damage_of(run) == {"config.yaml": "damaged"}
 
 
-def test_an_interrupted_try_is_no_damage(run: Path):
+def test_an_interrupted_try_beside_a_whole_stage_is_no_damage(run: Path):
     (run / ".train.partial").mkdir()
     assert ("train", "unfinished") in {(found.part, found.state) for found in verify(run).findings}
     verify(run).require_sound()
