@@ -64,16 +64,19 @@ def command(heading: str, name: str | None = None, help: str | None = None) -> C
 
 
 @contextmanager
-def errors(*, debug: bool) -> Iterator[None]:
-    """Turn errors into messages and exit codes, and let Ctrl-C stop the work in order from here on."""
+def errors(*, debug: bool, on_interrupt: str = "") -> Iterator[None]:
+    """Turn errors into messages and exit codes, and let Ctrl-C stop the work in order from here on.
+
+    `on_interrupt` says what is kept then, and how the work goes on.
+    """
     stop_on_interrupt()
     try:
         yield
     except KeyboardInterrupt:
-        _end_interrupted()
+        _end_interrupted(on_interrupt)
     except Exception as error:
         if interrupted():  # some packages turn Ctrl-C into an error of their own
-            _end_interrupted()
+            _end_interrupted(on_interrupt)
         if isinstance(error, StudyError):
             _fail(error, debug=debug)
         number = _write_error(error)
@@ -84,10 +87,9 @@ def errors(*, debug: bool) -> Iterator[None]:
         _fail(UsageError(message, hint), debug=debug)
 
 
-def _end_interrupted() -> NoReturn:
-    hint = "the same command, without --force, continues from here"
-    console.show_json_error({"message": "interrupted", "hint": hint, "exit_code": INTERRUPTED})
-    console.show_status(f"interrupted; {hint}")
+def _end_interrupted(kept: str) -> NoReturn:
+    console.show_json_error({"message": "interrupted", "hint": kept, "exit_code": INTERRUPTED})
+    console.show_status(f"interrupted; {kept}" if kept else "interrupted")
     raise typer.Exit(INTERRUPTED) from None
 
 

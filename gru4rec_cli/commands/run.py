@@ -35,6 +35,8 @@ ThreadsOption = Annotated[
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would run, and why.")]
 
+_ON_INTERRUPT = "every finished stage is as it was; the same command, without --force, continues from here"
+
 
 @dataclass(frozen=True)
 class StudyOptions:
@@ -96,7 +98,7 @@ def _left_out(study: "Study | WindowedStudy", options: StudyOptions) -> list[dic
 @contextmanager
 def open_study(options: StudyOptions, *, needs_models: bool = True) -> "Iterator[Study | WindowedStudy]":
     """Give the study that the options describe; its errors become messages and exit codes."""
-    with errors(debug=options.debug):
+    with errors(debug=options.debug, on_interrupt=_ON_INTERRUPT):
         if options.threads:
             limit_threads(options.threads)
         from gru4rec_cli.study.config import load_config

@@ -27,6 +27,7 @@ from gru4rec_cli.base.yaml_loader import YamlError, dump_yaml, read_yaml
 CONFIG = "config.yaml"
 _LOCK = ".lock"
 _HOLDER = ".lock-holder.json"
+_FORCED = ".forced"  # in a partial folder
 
 Manifest = dict[str, Any]
 
@@ -160,13 +161,20 @@ class RunDirectory:
         """Return the first thing in a finished stage that is not as its manifest says, or an empty text."""
         return _damage(self.stage(name)) if (self.stage(name) / MANIFEST).exists() else ""
 
-    def begin(self, name: str, *, fresh: bool) -> Path:
-        """Return the folder to work in: as an interrupted try left it, or empty where `fresh`."""
+    def begin(self, name: str, *, fresh: bool, forced: bool = False) -> Path:
+        """Return the folder to work in: as an interrupted try left it, or empty where `fresh`. A `forced` try stays one
+        until it is finished."""
         partial = self.partial(name)
         if fresh or not partial.is_dir() or partial.is_symlink():
             remove(partial)
         partial.mkdir(exist_ok=True)
+        if forced:
+            (partial / _FORCED).touch()
         return partial
+
+    def forced(self, name: str) -> bool:
+        """Return whether a forced try was interrupted, and is to be finished although there is a finished stage."""
+        return (self.partial(name) / _FORCED).exists()
 
     def finish(self, name: str, manifest: Manifest) -> None:
         """Make the partial folder the stage: the manifest last, with the hash of every artifact, then the rename."""

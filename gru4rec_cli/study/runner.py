@@ -72,7 +72,10 @@ class StageRunner:
         if damage:
             return Status("damaged", damage)
         manifest = self.directory.manifest(name)
-        return judge(self.directory, name, self._made_from(name, manifest["inputs"] if manifest else {}))
+        status = judge(self.directory, name, self._made_from(name, manifest["inputs"] if manifest else {}))
+        if status.state == "up to date" and self.directory.forced(name):
+            return Status("to run", "a forced try was interrupted")
+        return status
 
     def run(self, name: str, *, force: bool) -> Outcome:
         """Run a stage unless it is up to date; what it reads must be there. Raises `StageError` where it is damaged."""
@@ -83,8 +86,9 @@ class StageRunner:
         if status.state == "up to date":
             return self._outcome(name, "skipped", status)
         made_from, inputs, folder = self._made_from(name), self._inputs(name), self.directory.stage(name)
-        previous = folder if folder.exists() and not force else None
-        partial = self.directory.begin(name, fresh=force or not stage.resumable)
+        forced = force or self.directory.forced(name)
+        previous = folder if folder.exists() and not forced else None
+        partial = self.directory.begin(name, fresh=force or not stage.resumable, forced=forced)
         work = StageWork(self.config, partial, inputs, previous, self.progress)
         with self.progress.task(name), measured() as cost, collected() as warnings, _still_there(work):
             module.run(work)

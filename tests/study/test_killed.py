@@ -25,9 +25,9 @@ CONFIG = {
 }
 
 
-def start(config: Path, run: Path) -> "subprocess.Popen[str]":
+def start(config: Path, run: Path, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        command("run", "--config", config, "--run-dir", run),
+        command("run", "--config", config, "--run-dir", run, *options),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -102,7 +102,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_continues(tmp_path: Path):
     shown, log = process.communicate()
     assert process.returncode == 130
     assert shown == ""
-    assert "interrupted; the same command, without --force, continues from here" in log
+    assert "interrupted; every finished stage is as it was; the same command, without --force, continues" in log
     assert "Traceback" not in log
     assert sorted(path.name for path in run.iterdir() if not path.name.startswith(".")) == [
         "baseline",
