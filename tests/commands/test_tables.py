@@ -43,7 +43,14 @@ def test_columns_that_are_left_out_are_named_and_their_notes_go_with_them(monkey
 
 
 def compared(models: tuple[str, str]) -> Table:
-    entry = {"first": models[0], "second": models[1], "metric": "recall", "k": 20, "value": 0.01, "relative": 0.02}
+    entry: dict[str, object] = {
+        "first": models[0],
+        "second": models[1],
+        "metric": "recall",
+        "k": 20,
+        "value": 0.01,
+        "relative": 0.02,
+    }
     entry |= {"low": 0.001, "high": 0.02, "p": 0.01, "p_holm": 0.03, "distinguishable": True}
     return differences_table(Findings({"protocol": {"permutations": 10_000}, "differences": [entry]}), ENGLISH)
 
@@ -77,7 +84,7 @@ def test_without_a_terminal_every_column_is_shown_in_one_line_a_row(capsys: pyte
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_notes_of_the_table_of_data_explain_only_what_is_shown(monkeypatch: pytest.MonkeyPatch, width: int):
-    part = {"sessions": 1_200_000, "events": 23_000_000, "items": 52_739, "prefixes": 21_800_000}
+    part: dict[str, object] = {"sessions": 1_200_000, "events": 23_000_000, "items": 52_739, "prefixes": 21_800_000}
     part |= {"mean_session_length": 3.5, "median_session_length": 2.0, "max_session_length": 200}
     part |= {"first_time": "2024-01-01T00:00:00", "last_time": "2024-02-01T00:00:00"}
     lines = " ".join(shown(monkeypatch, data_table({"parts": {"train": part, "test": part}}), width))

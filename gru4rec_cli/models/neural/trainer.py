@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec_cli.base import compile_clock
+from gru4rec_cli.base import compile_clock, measuring
 from gru4rec_cli.base.errors import CheckError
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.models.neural.checkpoints import Checkpoint, Curve, load_checkpoint, save_checkpoint
@@ -72,6 +72,7 @@ class Trainer:
         """
         if checkpoints and (checkpoint := load_checkpoint(checkpoints)):
             self._restore(checkpoint)
+            measuring.count_earlier(checkpoint.cost)
             _log.info("training goes on after epoch %d of %d", len(self.curve), self.settings.epochs)
         while len(self.curve) < self.settings.epochs and not self._stops_early():
             start, compiled_before = time.perf_counter(), compile_clock.seconds()
@@ -79,7 +80,8 @@ class Trainer:
             seconds = time.perf_counter() - start - (compile_clock.seconds() - compiled_before)
             progress.note(self._epoch_line(seconds))
             if checkpoints:
-                save_checkpoint(checkpoints, Checkpoint(self.learner.state() | self._best(), self.curve))
+                state = self.learner.state() | self._best()
+                save_checkpoint(checkpoints, Checkpoint(state, self.curve, measuring.cost_so_far()))
         return self.best or self.learner.parameters()
 
     @property

@@ -1,5 +1,6 @@
 """Training continues where it stopped, and says when it cannot go on."""
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from gru4rec_cli.base.errors import CheckError
+from gru4rec_cli.base.errors import CheckError, StageError
+from gru4rec_cli.base.measuring import measured
 from gru4rec_cli.base.progress import Task
 from gru4rec_cli.models.gru4rec import Settings
+from gru4rec_cli.models.neural.checkpoints import load_checkpoint
 from tests.models.neural.training import Stopping
 from tests.worlds import chain, random_sessions
 
@@ -45,7 +48,9 @@ def test_a_continued_training_equals_an_uninterrupted_one_bit_for_bit_and_says_w
     assert same(continued.learner.state(), whole.learner.state())
 
 
-@pytest.mark.parametrize("damage", ["flipped byte", "no weights", "half a description", "another description"])
+@pytest.mark.parametrize(
+    "damage", ["flipped byte", "no weights", "half a description", "another description", "deep", "no numbers"]
+)
 def test_a_damaged_checkpoint_is_not_continued_from(tmp_path: Path, damage: str):
     train = random_sessions(30, 60, seed=1)
     stopped = Stopping(train, SETTINGS, seed=5)
@@ -60,6 +65,10 @@ def test_a_damaged_checkpoint_is_not_continued_from(tmp_path: Path, damage: str)
         latest.write_text(latest.read_text()[:20])
     elif damage == "another description":
         latest.write_text("[]")
+    elif damage == "deep":
+        latest.write_text("[" * 100_000)
+    elif damage == "no numbers":
+        latest.write_text(json.dumps({**json.loads(latest.read_text()), "cost": {"seconds": "x"}}))
     else:
         content = bytearray(weights.read_bytes())
         content[-1] ^= 1
@@ -67,6 +76,33 @@ def test_a_damaged_checkpoint_is_not_continued_from(tmp_path: Path, damage: str)
     again = Stopping(train, SETTINGS, seed=5)
     again.run(checkpoints=tmp_path)
     assert again.begun == [1, 2, 3, 4]
+
+
+def test_the_cost_of_a_continued_training_is_that_of_all_sittings(tmp_path: Path):
+    """The time of the epochs before an interruption was left out."""
+    train = random_sessions(30, 60, seed=1)
+    stopped = Stopping(train, SETTINGS, seed=5)
+    stopped.stop_before = 3
+    with pytest.raises(KeyboardInterrupt), measured():
+        stopped.run(checkpoints=tmp_path)
+    latest = tmp_path / "latest.json"
+    described = json.loads(latest.read_text())
+    assert 0 < described["cost"]["seconds"] < 60
+    assert described["cost"]["peak_memory_bytes"] > 2**20
+    earlier = {"seconds": 1000.0, "compile_seconds": 7.0, "peak_memory_bytes": 2**50}
+    latest.write_text(json.dumps({**described, "cost": earlier}))
+    with measured() as cost:
+        Stopping(train, SETTINGS, seed=5).run(checkpoints=tmp_path)
+    assert 1000 < cost.seconds < 1060
+    assert cost.compile_seconds >= 7
+    assert cost.peak_memory_bytes == 2**50
+    assert json.loads(latest.read_text())["cost"]["seconds"] > 1000  # and of a third sitting
+
+
+def test_a_checkpoint_that_the_system_cannot_read_is_an_error_with_a_remedy(tmp_path: Path):
+    (tmp_path / "latest.json").mkdir()
+    with pytest.raises(StageError, match="cannot be read: Is a directory"):
+        load_checkpoint(tmp_path)
 
 
 def test_only_the_newest_checkpoint_is_kept(tmp_path: Path):
