@@ -20,7 +20,7 @@ _UNLIMITED = 10_000  # characters
 
 @dataclass(frozen=True)
 class Layout:
-    """What to print of a table, and the columns that it leaves out."""
+    """The form in which a table is printed, and the columns that it leaves out."""
 
     body: RenderableType
     left_out: tuple[str, ...] = ()

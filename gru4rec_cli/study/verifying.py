@@ -43,7 +43,7 @@ class Verification:
 
     @property
     def intact(self) -> bool:
-        """Whether every file that is there has the bytes that its stage wrote, and no other file is there."""
+        """Return whether every file that is there has the bytes that its stage wrote, and no other file is there."""
         return not any(finding.state in _NOT_INTACT for finding in self.findings)
 
     def table(self) -> Table:
