@@ -16,7 +16,7 @@ WARNINGS = {  # id → what it says, in one sentence
     "missing-value-as-id": "An id looks like a missing value: what lacks an id is read as one session, user or item.",
     "noisy-machine": "Repeated measurements of speed or memory differ much: other work ran on the machine.",
     "refit-without-new-items": "Models are fitted again for use, but the split has dropped items that training lacks.",
-    "session-in-train-and-test": "Files given as train and test: some session ids occur in both.",
+    "session-in-train-and-test": "Parts that were given: some session ids occur in more than one of them.",
     "sessions-last-days": "Sessions last for days: their ids may be those of users.",
     "sessions-of-several-users": "Session ids occur with several users, whose clicks are read as one session.",
     "still-improving": "A neural model was still improving in its last epoch: more would probably make it better.",

@@ -147,7 +147,7 @@ def _prove_counts(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, 
         in_parts = sum(summary[count] for summary in statistics["parts"].values() if summary)
         proof.show(f"all {count} of the input are in one part or counted as removed", given - removed == in_parts)
     for (one, left), (other, right) in combinations(parts.items(), 2):
-        if other == "test" and statistics["source"] == "given":
+        if statistics["source"] == "given" and (other == "test" or other in statistics["input"]):
             continue  # taken as it is, whatever its ids are
         shared = left.sessions.join(right.sessions, on=SESSION, how="semi")
         proof.show(f"no session is in both {one} and {other}", shared.is_empty())
@@ -213,7 +213,8 @@ def _prove_leaks(proof: _Proof, parts: dict[str, _Part], statistics: dict[str, A
     if leaks is None or not leaks["timed"]:
         return
     first = parts["test"].sessions[_START].min()
-    late = sum(int((part.sessions[_END] >= first).sum()) for name, part in parts.items() if name != "test")
+    known = pl.concat([part.sessions for name, part in parts.items() if name != "test"])
+    late = known.filter(pl.col(_END) >= first)[SESSION].n_unique()
     statement = f"{leaks['late_sessions']} training sessions have events at or after the first test event"
     proof.show(statement, late == leaks["late_sessions"])
 

@@ -84,9 +84,10 @@ def split_given(
 def split_by_part(events: pl.DataFrame, where: str, settings: SplitSettings, progress: Progress = SILENT) -> Split:
     """Clean a log whose column PART says what is training, validation and test, as `divide_given` says.
 
+    Session ids that occur in several parts stay as they are, and are warned of: each part has a session of this id.
+
     Raises:
-        DataError: `where` (a name for messages) has no training or no test events, or a session in two parts; and as
-            `divide_given`.
+        DataError: `where` (a name for messages) has no training or no test events; and as `divide_given`.
     """
     found = events[PART].unique().to_list()
     parts = [part for part in ("train", "valid", "test") if part in found]
@@ -94,14 +95,12 @@ def split_by_part(events: pl.DataFrame, where: str, settings: SplitSettings, pro
         if part not in parts:
             message = f"{where}: no row is of part {part!r}; the parts found are {', '.join(map(repr, parts))}"
             raise DataError(message, "data.columns.part names the column; its values are train, valid and test")
-    shared = events.group_by(SESSION).agg(pl.col(PART).unique()).filter(pl.col(PART).list.len() > 1).sort(SESSION)
-    if shared.height:
-        session, both = shared.row(0)
-        raise DataError(
-            f"{where}: {shared.height} sessions have rows in several parts, {session!r} among them "
-            f"({', '.join(sorted(both))})",
-            "give all rows of a session the same part, or give the sessions of each part ids of their own",
-        )
+    shared = events.group_by(SESSION).agg(pl.col(PART).n_unique()).filter(pl.col(PART) > 1)[SESSION]
+    _warn_of_shared(
+        shared,
+        f"have rows in several parts of {where}",
+        "give all rows of a session the same part, or leave out by: column and let split divide the log",
+    )
     logs = [events.filter(pl.col(PART) == part).drop(PART) for part in parts]
     del events
     engine = PolarsEngine(settings.equal_starts)
@@ -425,13 +424,22 @@ def given_logs(train: Table, test: Table) -> tuple[Table, Table]:
     if casts:
         train, test = train.with_columns(*casts), test.with_columns(*casts)
     shared = native(test.select(SESSION).unique().join(train.select(SESSION).unique(), on=SESSION, how="semi"))
-    if shared.height:
-        examples = ", ".join(repr(session) for session in shared[SESSION].sort().head(_NAMED))
-        warn(
-            "session-in-train-and-test",
-            f"{shared.height:,} session ids occur in both data.train and data.test, such as {examples}; the files are "
-            "taken as they are, and each of these ids is a session in training and another one in the test",
-            "if they are the same sessions, training knows the beginning of what the test asks: give the whole log as "
-            "data.source and let split divide it, or leave these sessions out of one file",
-        )
+    _warn_of_shared(
+        shared[SESSION],
+        "occur in both data.train and data.test",
+        "give the whole log as data.source and let split divide it, or leave these sessions out of one file",
+    )
     return train, test
+
+
+def _warn_of_shared(sessions: pl.Series, where: str, remedy: str) -> None:
+    """Warn of session ids that given parts share, if there are any."""
+    if sessions.is_empty():
+        return
+    examples = ", ".join(repr(session) for session in sessions.sort().head(_NAMED))
+    warn(
+        "session-in-train-and-test",
+        f"{len(sessions):,} session ids {where}, such as {examples}; the parts are taken as they are, and each of "
+        "these ids is a session of its own in each part",
+        f"if they are the same sessions, training knows the beginning of what the test asks: {remedy}",
+    )

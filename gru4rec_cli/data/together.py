@@ -20,9 +20,9 @@ def read_together(files: Sequence[Path], vocabulary: Vocabulary, *, new_items: b
     With `new_items`, items that the vocabulary lacks follow its own, in order of first appearance. Without it, their
     events are left out. Supports are those in these sessions.
     """
-    events = pl.concat(pl.read_parquet(parquet_files(file)) for file in files)
-    starts = events.with_columns(pl.col(TIME).min().over(SESSION).alias(_START))
-    ordered = starts.sort(_START, maintain_order=True).drop(_START)
+    start = pl.col(TIME).min().over(SESSION).alias(_START)  # of each part alone: given parts may share ids
+    events = pl.concat(pl.read_parquet(parquet_files(file)).with_columns(start) for file in files)
+    ordered = events.sort(_START, maintain_order=True).drop(_START)
     known = pl.DataFrame({ITEM: pl.Series(vocabulary.ids, dtype=events.schema[ITEM])})
     ids = vocabulary.ids
     if new_items:

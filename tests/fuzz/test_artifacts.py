@@ -74,7 +74,7 @@ def damaged(rng: random.Random, content: bytes) -> bytes:
 def same_value(before: bytes, after: bytes) -> bool:
     """Tell whether two JSON texts say the same, as where the last line end was cut or 1e-05 became 1E-05."""
     try:
-        return json.loads(before) == json.loads(after)
+        return bool(json.loads(before) == json.loads(after))
     except (ValueError, RecursionError):
         return False
 

@@ -134,13 +134,39 @@ def test_another_value_is_refused_with_its_line_or_skipped(tmp_path: Path, value
     assert sum(parts[part].height for part in ("train", "valid", "test")) == log.height - 1
 
 
-def test_a_session_in_two_parts_is_refused(tmp_path: Path):
+def test_sessions_in_several_parts_are_taken_as_they_are_with_a_warning(tmp_path: Path):
+    """The last row of sessions 7 and 9 is of the test, that of 8 of validation, as where each session was cut."""
     log = labelled()
-    last = log.with_row_index("row").filter(pl.col("SessionId") == 7)["row"].max()
-    moved = pl.when(pl.col("row") == last).then(pl.lit("test")).otherwise(pl.col("part")).alias("part")
-    done, _ = split_into(tmp_path, write(tmp_path, log.with_row_index("row").with_columns(moved).drop("row")))
-    assert done.returncode == 3
-    assert "1 sessions have rows in several parts, 7 among them (test, train)" in " ".join(done.stderr.split())
+    last = pl.col("Time") == pl.col("Time").max().over("SessionId")
+    moved = pl.when(last & pl.col("SessionId").is_in([7, 9])).then(pl.lit("test"))
+    also_moved = moved.when(last & (pl.col("SessionId") == 8)).then(pl.lit("valid")).otherwise(pl.col("part"))
+    log = log.with_columns(also_moved.alias("part"))
+    config = write(tmp_path, log)
+    done, parts = split_into(tmp_path, config)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stderr.split())
+    assert "3 session ids have rows in several parts of" in said
+    assert "such as 7, 8, 9; the parts are taken as they are" in said
+    assert "[session-in-train-and-test]" in said
+    for part in ("train", "valid", "test"):
+        assert written(parts[part]) == rows(log.filter(pl.col("part") == part))
+    done = study("run", "--config", config, "--run-dir", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert study("verify", tmp_path / "run").returncode == 0
+
+
+def test_a_session_that_is_late_in_training_and_in_validation_counts_once(tmp_path: Path):
+    """The proof of the written split counts as the statistics do, where two parts share the session."""
+    last = pl.when(pl.col("SessionId") == 260).then(pl.lit("train")).otherwise(pl.col("part"))
+    first = pl.col("Time") == pl.col("Time").min().over("SessionId")
+    log = labelled().with_columns(last.alias("part"))
+    log = log.with_columns(
+        pl.when(first & (pl.col("SessionId") == 260)).then(pl.lit("valid")).otherwise(pl.col("part")).alias("part")
+    )
+    done, _ = split_into(tmp_path, write(tmp_path, log))
+    assert done.returncode == 0, done.stderr
+    statistics = json.loads((tmp_path / "run" / "split" / "statistics.json").read_text())
+    assert statistics["leaks"]["late_sessions"] == 1
 
 
 @pytest.mark.parametrize("lost", ["train", "test"])
