@@ -1,5 +1,6 @@
 """Functions for notebooks: clean, divide and describe click logs in tables of pandas, Polars or PyArrow."""
 
+import json
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -12,9 +13,13 @@ from gru4rec_cli.base.names import ITEM, SESSION, SUPPORT, TIME
 from gru4rec_cli.data import cleaning, describing
 from gru4rec_cli.data.cleaning import CleaningSettings
 from gru4rec_cli.data.engine import PolarsEngine
+from gru4rec_cli.data.events import DataSettings
+from gru4rec_cli.data.layout import layout_of
+from gru4rec_cli.data.presets import PRESETS
 from gru4rec_cli.data.quality.finding import reworded, warn_of
 from gru4rec_cli.data.quality.log import Origin, findings_of_rows, findings_of_sessions
 from gru4rec_cli.data.quality.sessions import LONG
+from gru4rec_cli.data.reading import with_time_rules
 from gru4rec_cli.data.sessions import Sessions, Vocabulary, sessions_from_frame
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import item_table, split_log
@@ -74,11 +79,17 @@ def split(
 ) -> Parts[Frame]:
     """Clean a log of clicks and divide it by time, as the stage `split` does; `settings` are keys of `split:`.
 
-    Columns, tables and errors are those of `clean`; `DataError` is also raised where a part would be empty.
+    Columns, tables and errors are those of `clean`; `DataError` is also raised where a part would be empty. What a
+    preset says of times and their order applies, too, in the order of the rows; `ValueError` is also raised where it
+    asks for more than a table holds, and for `windows`, which are several splits.
     """
+    rules = SplitSettings(**settings)
+    if rules.windows:
+        raise ValueError('windows: are several splits; give window={"number": 1, "of": ...} for each of them')
+    reading = _reading_of(rules.preset)
     log = _Log(events, {SESSION: session, ITEM: item, TIME: time}, time_unit)
-    log.warn(long_sessions=settings.get("max_session_length") is None)
-    made = split_log(log.events, SplitSettings(**settings))
+    log.warn(long_sessions=rules.max_session_length is None)
+    made = split_log(with_time_rules(log.events, reading), rules)
     valid = None if made.valid is None else log.like_it(made.valid)
     return Parts(log.like_it(made.train), valid, log.like_it(made.test), log.like_it(made.items), made.statistics)
 
@@ -128,6 +139,31 @@ def to_sessions(
         kinds = ("text", "integers") if ordered.schema[ITEM].is_integer() else ("integers", "text")
         raise DataError(f"the ids of the vocabulary are {kinds[0]}, those of column {item!r} are {kinds[1]}", "convert")
     return sessions_from_frame(ordered, vocabulary)
+
+
+def _reading_of(preset: str | None) -> DataSettings:
+    """Return how the rows of a table are read; by default just as they are.
+
+    Raises:
+        ValueError: the preset needs events of other types, files or columns, which a table of clicks does not have.
+    """
+    wanted = {} if preset is None else {key: value for key, value in PRESETS[preset].data.items() if key != "files"}
+    only_of_files = {
+        "shared_row_numbers": "shared_row_numbers" in wanted,
+        "equal_times": wanted.get("equal_times") == "first_seen",
+        "sessions": "sessions" in wanted,
+        "session_time": "session_time" in wanted
+        and preset is not None
+        and layout_of(PRESETS[preset].format).day is not None,
+    }
+    missing = [f"data.{key}: {json.dumps(wanted[key])}" for key, needed in only_of_files.items() if needed]
+    if missing:
+        raise ValueError(
+            f"preset: {preset} needs the raw files, not a table of clicks ({'; '.join(missing)}); use the command split "
+            f"on them, or give the rules of its split alone: split(clicks, **gru4rec_cli.data.presets.PRESETS"
+            f"[{preset!r}].values)"
+        )
+    return DataSettings(source="the table", **wanted)
 
 
 class _Log(Generic[Frame]):

@@ -101,7 +101,7 @@ def read_log(source: str | Path, settings: DataSettings, progress: Progress = SI
         findings = [*findings_of_rows(used, origin), *_shared_sessions(owners, paths, layout)]
         findings += _unknown_types(counts, settings, origin)
         del used
-    log = _with_time_rules(log, settings)
+    log = with_time_rules(log, settings)
     facts, users = sessions_as_they_are(layout), known_users(owners)
     if layout.gap_minutes is not None or settings.sessions.min_dwell_seconds is not None:
         with progress.task("make sessions"):
@@ -192,7 +192,7 @@ def _paired(logs: list[pl.DataFrame]) -> list[pl.DataFrame]:
     return [log.with_columns(pl.when(row < shared).then(row).alias(PAIR)) for log in logs]
 
 
-def _with_time_rules(log: pl.DataFrame, settings: DataSettings) -> pl.DataFrame:
+def with_time_rules(log: pl.DataFrame, settings: DataSettings) -> pl.DataFrame:
     """Apply the rules about times and their order to all rows of the files, then leave only those that are used."""
     if settings.whole_seconds:
         log = log.with_columns(pl.col(TIME) // MICROSECONDS_PER_SECOND * MICROSECONDS_PER_SECOND)

@@ -14,6 +14,7 @@ from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.describing import describe
 from gru4rec_cli.data.events import write_event_table
+from gru4rec_cli.data.presets import PRESETS
 from gru4rec_cli.data.sessions import UNSEEN
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import split_log
@@ -126,6 +127,56 @@ def test_wrong_tables_are_explained(table, message):
 def test_wrong_settings_are_refused():
     with pytest.raises(ValueError, match="min_item_supprt"):
         clicks.clean(TABLE, **NAMES, min_item_supprt=3)
+
+
+def test_a_preset_sets_how_times_are_read_as_in_a_study(tmp_path: Path):
+    """Times of one session in the same second: diginetica orders them by item, yoochoose-as-meant drops fractions."""
+    origin = 1_400_000_000
+    walks = {1: "ba", 2: "ba", 3: "ab", 4: "ba", 5: "ab", 6: "ba"}
+    events = [
+        (session, item, origin + session + 0.25 * place - 86_400 * 8 * (session < 4))
+        for session, walk in walks.items()
+        for place, item in enumerate(walk)
+    ]
+    table = pl.DataFrame(events, schema=["visit", "product", "at"], orient="row")
+    as_it_is = clicks.split(table, **NAMES, **PRESETS["yoochoose-as-meant"].values | {"min_item_support": 1, "test": 7})
+    assert [row[1] for row in rows(as_it_is.test)] == ["b", "a", "a", "b", "b", "a"]
+    read = clicks.split(table, **NAMES, preset="yoochoose-as-meant", min_item_support=1, test=7)
+    assert [row[1] for row in rows(read.test)] == ["a", "b"] * 3
+    assert [row[2] - origin for row in rows(read.test)] == [4, 4, 5, 5, 6, 6]
+
+
+def test_the_last_row_of_a_session_dates_it_with_a_preset_that_says_so():
+    """Session 1 starts first and ends last: by its last row it is a test session, with yoochoose-srgnn."""
+    day, origin = 86_400, 1_400_000_000
+    events = [(1, "a", 0), (2, "a", 1), (2, "b", 2), (3, "b", 3), (3, "a", 4), (1, "b", 9 * day), (4, "b", 8.9 * day)]
+    events.append((4, "a", 9 * day))
+    table = pl.DataFrame([(s, i, origin + t) for s, i, t in events], schema=["visit", "product", "at"], orient="row")
+    found = clicks.split(table, **NAMES, preset="yoochoose-srgnn-1-4", min_item_support=1, recent=None)
+    assert sorted({row[0] for row in rows(found.train)}) == [2, 3]
+    assert sorted({row[0] for row in rows(found.test)}) == [1, 4]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_that_needs_more_than_a_table_holds_is_refused_and_no_other(preset: str):
+    """Those that pair rows of two files, or look at events of other types, or at a column of days."""
+    refused = preset in ("yoochoose", "rees46", "coveo", "retailrocket", "diginetica-srgnn")
+    try:
+        clicks.split(TABLE, **NAMES, preset=preset)
+    except ValueError as error:
+        assert refused == ("needs the raw files" in str(error))
+        assert not refused or preset in str(error)
+    except DataError:  # the small log has one day
+        assert not refused
+    else:
+        assert not refused
+
+
+def test_windows_are_refused_and_one_of_them_is_taken():
+    with pytest.raises(ValueError, match="windows: are several splits; give window"):
+        clicks.split(TABLE, **NAMES, windows=2, min_item_support=1)
+    one = clicks.split(TABLE, **NAMES, window={"number": 1, "of": 2}, min_item_support=1, test=0.4)
+    assert one.statistics["window"]["start"] < one.statistics["window"]["end"]
 
 
 def test_the_example_of_the_page_runs():
