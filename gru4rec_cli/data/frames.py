@@ -158,10 +158,10 @@ def _reading_of(preset: str | None) -> DataSettings:
     }
     missing = [f"data.{key}: {json.dumps(wanted[key])}" for key, needed in only_of_files.items() if needed]
     if missing:
+        alone = f"split(clicks, **gru4rec_cli.data.presets.PRESETS[{preset!r}].values)"
         raise ValueError(
-            f"preset: {preset} needs the raw files, not a table of clicks ({'; '.join(missing)}); use the command split "
-            f"on them, or give the rules of its split alone: split(clicks, **gru4rec_cli.data.presets.PRESETS"
-            f"[{preset!r}].values)"
+            f"preset: {preset} needs the raw files, not a table of clicks ({'; '.join(missing)}); use the command "
+            f"split on the files, or give the rules of its split alone: {alone}"
         )
     return DataSettings(source="the table", **wanted)
 

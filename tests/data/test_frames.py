@@ -157,19 +157,18 @@ def test_the_last_row_of_a_session_dates_it_with_a_preset_that_says_so():
     assert sorted({row[0] for row in rows(found.test)}) == [1, 4]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_that_needs_more_than_a_table_holds_is_refused_and_no_other(preset: str):
+@pytest.mark.parametrize("preset", ["yoochoose", "rees46", "coveo", "retailrocket", "diginetica-srgnn"])
+def test_a_preset_that_needs_more_than_a_table_holds_is_refused(preset: str):
     """Those that pair rows of two files, or look at events of other types, or at a column of days."""
-    refused = preset in ("yoochoose", "rees46", "coveo", "retailrocket", "diginetica-srgnn")
-    try:
+    with pytest.raises(ValueError, match=rf"preset: {preset} needs the raw files, not a table of clicks \(data\."):
         clicks.split(TABLE, **NAMES, preset=preset)
-    except ValueError as error:
-        assert refused == ("needs the raw files" in str(error))
-        assert not refused or preset in str(error)
-    except DataError:  # the small log has one day
-        assert not refused
-    else:
-        assert not refused
+
+
+@pytest.mark.parametrize("preset", ["yoochoose-as-meant", "diginetica", "rsc15"])
+def test_another_preset_is_applied(preset: str):
+    days = TABLE.with_columns(pl.col("at") + pl.col("visit") * 86_400)
+    found = clicks.split(days, **NAMES, preset=preset, min_item_support=2, test=3)
+    assert found.statistics["settings"]["preset"] == preset
 
 
 def test_windows_are_refused_and_one_of_them_is_taken():
