@@ -14,12 +14,12 @@ from gru4rec_cli.models import registry
 from gru4rec_cli.models.base import FitContext
 from gru4rec_cli.models.checks import random_sessions
 from tests.fuzz.seeds import TIMES, generator
+from tests.models.small import GRADIENT, SMALL_GRADIENT
 
 COUNT = 30 * TIMES
 SMALL: dict[str, dict[str, Any]] = {
     "gru4rec": {"layers": (4,), "epochs": 1, "batch_size": 16, "n_sample": 8},
-    "sasrec": {"hidden_size": 4, "blocks": 1, "length": 5, "epochs": 1, "batch_size": 16, "n_sample": 8},
-}
+} | dict.fromkeys(GRADIENT, SMALL_GRADIENT | {"hidden_size": 4, "epochs": 1, "batch_size": 16})
 COUNTING = ["ar", "iknn", "markov", "recent_popularity", "sknn", "sr", "stan", "vsknn", "vstan"]
 NUMBERS = [0.0, -1.0, 5e-324, 1e-30, 1e-12, 0.999999, 1.0, 1e30, 1e38, 1e300, math.inf, math.nan]
 COUNTS = [0, -1, 1, 2, 101, 2**31, 2**63 - 1, 2**63, 10**30]

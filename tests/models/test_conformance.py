@@ -19,13 +19,13 @@ from gru4rec_cli.models.checks import (
     recall_at_1,
 )
 from tests.fetched import skip_unless_fetched
+from tests.models.small import GRADIENT, SMALL_GRADIENT
 
 # Settings that make a kind small and quick; a kind without an entry is tested with its defaults.
 SMALL: dict[str, dict[str, Any]] = {
     "gru4rec": {"layers": [16], "epochs": 2, "batch_size": 8, "n_sample": 8, "dropout_p_hidden": 0.0},
     "official": {"layers": [16], "epochs": 2, "batch_size": 8, "n_sample": 8, "dropout_p_hidden": 0.0},
-    "sasrec": {"hidden_size": 16, "heads": 2, "length": 6, "epochs": 2, "batch_size": 8, "n_sample": 8},
-}
+} | dict.fromkeys(GRADIENT, SMALL_GRADIENT)
 # A kind can be several models in one: each of these is tested like a kind, as `kind:variant`.
 VARIANTS: dict[str, dict[str, Any]] = {
     "gru4rec:one-hot": {"embedding": "none", "layers": [12, 16]},
@@ -36,8 +36,7 @@ MODELS = [*registry.kinds(), *VARIANTS]
 LONG_ENOUGH: dict[str, dict[str, Any]] = {
     "gru4rec": {"epochs": 20},
     "official": {"epochs": 20},
-    "sasrec": {"epochs": 10},
-}  # to learn the chain completely
+} | {kind: {"epochs": 15} for kind in GRADIENT}  # to learn the chain completely
 IN_ONE_FILE = [kind for kind in registry.kinds() if kind not in SMALL]  # the baselines
 
 

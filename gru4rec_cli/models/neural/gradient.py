@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from gru4rec_cli.base.threads import torch_threads
+from gru4rec_cli.models.neural.settings import GradientSettings
 from gru4rec_cli.models.neural.trainer import Learned, Parameters
 
 _STEPS_AT_ONCE = 32  # whose losses are read from the device together
+_EPOCHS = "epochs"  # in the state: those that are done
 
 AnyBatch = TypeVar("AnyBatch")
 
@@ -29,17 +31,31 @@ class GradientLearner(Generic[AnyBatch]):
         n_events: int,
         batches: Callable[[np.random.Generator], Iterable[AnyBatch]],
         losses: Callable[[AnyBatch, np.random.Generator], Tensor],
+        *,
+        largest_norm: float | None = None,
+        factor: Callable[[int], float] = lambda epoch: 1.0,
     ) -> None:
-        """`trained` are leaves on the device, each with one of the optimizers; `n_events` are those of an epoch."""
+        """Take `trained`, leaves on the device, each with one of the optimizers; `n_events` are those of an epoch.
+
+        Gradients whose norm, all together, is above `largest_norm` are shortened to it. The learning rate of epoch 1,
+        2, … is that of the optimizers times `factor(epoch)`.
+        """
         self.trained = trained
         self.optimizers = optimizers
         self.n_events = n_events
         self.device = next(iter(trained.values())).device
         self._batches, self._losses = batches, losses
+        self._largest_norm, self._factor = largest_norm, factor
+        self._rates = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
+        self._epochs = 0  # that were begun
         self._name_of = {value: name for name, value in trained.items()}
 
     def epoch(self, seed: int) -> Iterator[Learned]:
         """Take one step a batch."""
+        self._epochs += 1
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        for group, rate in zip(groups, self._rates, strict=True):
+            group["lr"] = rate * self._factor(self._epochs)
         generator = np.random.Generator(np.random.PCG64(seed))
         losses: list[Tensor] = []
         events = 0
@@ -59,6 +75,8 @@ class GradientLearner(Generic[AnyBatch]):
         """Take one step and return the loss of every event, (N,)."""
         losses = self._losses(batch, generator)
         torch.autograd.backward(losses.mean())
+        if self._largest_norm is not None:
+            torch.nn.utils.clip_grad_norm_(list(self.trained.values()), self._largest_norm)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -70,17 +88,19 @@ class GradientLearner(Generic[AnyBatch]):
 
     def state(self) -> Parameters:
         """Return all that a continued training needs."""
-        return self.parameters() | {
+        optimizers = {
             f"optimizer.{self._name_of[parameter]}.{key}": torch.as_tensor(value).cpu()
             for optimizer in self.optimizers
             for parameter, kept in optimizer.state.items()
             for key, value in kept.items()
         }
+        return self.parameters() | optimizers | {_EPOCHS: torch.tensor(self._epochs)}
 
     def restore(self, state: Parameters) -> None:
         """Go on from what `state` returned."""
         for name, parameter in self.trained.items():
             parameter.data.copy_(state[name])
+        self._epochs = int(state[_EPOCHS])
         for optimizer in self.optimizers:
             for parameter in (value for group in optimizer.param_groups for value in group["params"]):
                 prefix = f"optimizer.{self._name_of[parameter]}."
@@ -88,3 +108,17 @@ class GradientLearner(Generic[AnyBatch]):
                 optimizer.state[parameter] = {key.removeprefix(prefix): value for key, value in kept.items()}
                 if isinstance(optimizer, torch.optim.SparseAdam):  # which counts its steps as an int
                     optimizer.state[parameter]["step"] = int(optimizer.state[parameter]["step"])
+
+
+def adam(trained: Parameters, settings: GradientSettings, weight_decay: float = 0.0) -> list[torch.optim.Optimizer]:
+    """Return Adam for all parameters, SparseAdam for the item matrix `items` where the settings say so.
+
+    `weight_decay` is Adam's own, coupled with the gradient: the gradient of weight_decay / 2 · ‖p‖² is added.
+    """
+    rate, betas = settings.learning_rate, (0.9, settings.beta2)
+    sparse = [value for name, value in trained.items() if name == "items" and settings.sparse_adam]
+    dense = [value for name, value in trained.items() if name != "items" or not settings.sparse_adam]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.Adam(dense, rate, betas, weight_decay=weight_decay, fused=True)
+    ]
+    return [*optimizers, torch.optim.SparseAdam(sparse, rate, betas)] if sparse else optimizers

@@ -1,10 +1,14 @@
 """Everything random in training, drawn on the CPU by one generator, so that a seed means the same on every device."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from gru4rec_cli.base.arrays import Float32Array, Float64Array, Int64Array
+
+Drop = Callable[[Tensor, float], Tensor]  # values and a rate → the values, of which some are zero
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -38,3 +42,17 @@ def dropout_mask(generator: np.random.Generator, rate: float, *shape: int) -> Te
 def mask_of(uniform: Float32Array, rate: float) -> Tensor:
     """Return the factors of a dropout that uniform numbers in [0, 1) decide: 0 where they are below the rate."""
     return torch.from_numpy((uniform >= rate) * np.float32(1 / (1 - rate)))
+
+
+def dropout(generator: np.random.Generator, device: torch.device) -> Drop:
+    """Return the dropout of training: each value is zero with the rate's probability, and the others are enlarged."""
+
+    def drop(x: Tensor, rate: float) -> Tensor:
+        return x * dropout_mask(generator, rate, *x.shape).to(device) if rate else x
+
+    return drop
+
+
+def no_dropout(x: Tensor, rate: float) -> Tensor:
+    """Return the values as they are: the dropout of scoring."""
+    return x

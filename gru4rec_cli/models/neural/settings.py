@@ -1,7 +1,8 @@
-"""Settings that every neural model has."""
+"""Settings that every neural model has, and those of the models that torch's Adam trains."""
 
 import re
-from typing import Self
+from copy import copy
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -74,3 +75,84 @@ class NeuralSettings(ModelSettings):
             from gru4rec_cli.models.neural.devices import find_device
 
             find_device(self.device, f"{where}.device")
+
+
+class GradientSettings(NeuralSettings):
+    """Settings of the models that Adam trains on batches of sessions: batches, optimiser, loss.
+
+    The defaults are those of Klenitskiy & Vasilev (RecSys 2023) where nothing else is said.
+    """
+
+    hidden_size: int = Field(64, ge=1, description="units D of item vectors and states")
+    length: int = Field(50, ge=1, description="number of last clicks of a history that are used")
+    batch_size: int = Field(128, ge=1, description="sessions of a training step")
+    order: Literal["shuffled", "time"] = Field(
+        "shuffled",
+        description="order of the training sessions: shuffled: new in every epoch; time: as in the data. 16 batches at "
+        "a time are then sorted by length, which saves padding, and used in random order",
+    )
+    learning_rate: float = Field(0.001, gt=0, description="Adam learning rate")
+    beta2: float = Field(0.999, ge=0, lt=1, description="Adam's decay of the mean squared gradient; beta1 is 0.9")
+    sparse_adam: bool = Field(
+        False,
+        description="true: Adam does not change vectors and moments of items that a step does not use "
+        "(torch's SparseAdam): faster with hundreds of thousands of items; false: as published",
+    )
+    loss: Literal["cross-entropy", "sampled-softmax", "bce", "gbce"] = Field(
+        "sampled-softmax",
+        description="cross-entropy: softmax over all items; sampled-softmax: over the target and the negatives "
+        "(Klenitskiy & Vasilev, 2023); bce: binary cross-entropy of the target and the negatives (Kang & McAuley, "
+        "2018); gbce: the same, with the target's part made smaller to make up for sampling (Petrov & Macdonald, 2023)",
+    )
+    n_sample: int = Field(
+        2048,
+        ge=1,
+        description="negatives of an event, drawn with replacement (published for sampled-softmax: 3,000 for each "
+        "session; for bce: 1; for gbce: 256); one that is the event's target does not count; not used by cross-entropy",
+    )
+    negatives: Literal["shared", "own"] = Field(
+        "shared",
+        description="shared: all events of a step have the same negatives; own: every event has its own, as published "
+        "for bce and gbce, which takes much longer with many of them",
+    )
+    sample_alpha: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="negatives are drawn with probability q ∝ support^alpha, and log q is subtracted from their "
+        "scores, up to a constant that makes it 0 for alpha 0 (logQ correction)",
+    )
+    gbce_t: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="calibration t of gbce: 0 is bce, 1 makes up for sampling entirely (Petrov & Macdonald, 2023)",
+    )
+
+    def memory_needed(self, n_items: int) -> dict[str, int]:
+        """Return the bytes that a training needs at least, by the setting that decides how many.
+
+        Each parameter has a gradient and Adam's two means beside it, in float32.
+        """
+        own = self.batch_size if self.negatives == "own" else 1
+        sampled = 0 if self.loss == "cross-entropy" else 4 * own * self.n_sample * self.hidden_size
+        return {"hidden_size": 16 * n_items * self.hidden_size, "n_sample": sampled}
+
+    @model_validator(mode="after")
+    def _sparse_with_sampling(self) -> Self:
+        if self.sparse_adam and self.loss == "cross-entropy":
+            raise ValueError("sparse_adam: cross-entropy uses every item in every step; set another loss, or false")
+        return self
+
+    @model_validator(mode="after")
+    def _bce_draws_alike(self) -> Self:
+        if self.loss in ("bce", "gbce") and self.sample_alpha:
+            raise ValueError(f"sample_alpha: {self.loss} has no logQ correction; set 0, or loss: sampled-softmax")
+        return self
+
+
+def with_default(settings: type[NeuralSettings], name: str, default: object) -> Any:
+    """Return a field of other settings with another default, for a model that was published with it."""
+    field = copy(settings.model_fields[name])
+    field.default = default
+    return field

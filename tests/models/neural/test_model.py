@@ -12,12 +12,13 @@ from gru4rec_cli.evaluation.scores import Block
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.base import FitContext
 from gru4rec_cli.models.neural.model import NeuralModel
+from tests.models.small import GRADIENT, SMALL_GRADIENT
 from tests.worlds import random_sessions
 
 KINDS: list[tuple[str, dict[str, Any]]] = [
     ("gru4rec", {"layers": (4,), "epochs": 1, "batch_size": 8, "n_sample": 4, "step": "torch"}),
     ("gru4rec", {"layers": (4,), "epochs": 1, "batch_size": 8, "n_sample": 4, "step": "compiled"}),
-    ("sasrec", {"hidden_size": 4, "epochs": 1, "batch_size": 8, "n_sample": 4}),
+    *((kind, SMALL_GRADIENT | {"epochs": 1}) for kind in GRADIENT),
 ]
 
 

@@ -1,0 +1,144 @@
+"""Models whose state after a click follows from this click and those before it: training and scoring in one pass.
+
+Such a pass reads whole sequences, all at once, and gives the state after every click. So a session is learned from
+without a copy of every prefix, and scored with the same states that its prefixes have alone, bit for bit. The tokens of
+several sequences lie one after the other, without padding: N tokens of B sequences.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gru4rec_cli.base.arrays import Int32Array, Int64Array
+from gru4rec_cli.base.threads import torch_threads
+from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.models.neural.batches import Batch, batch_of, cut_sessions, draw_batches, histories, ranges
+from gru4rec_cli.models.neural.devices import find_device
+from gru4rec_cli.models.neural.gradient import GradientLearner, adam
+from gru4rec_cli.models.neural.objective import Objective, Vectors
+from gru4rec_cli.models.neural.sampling import Drop, dropout, no_dropout
+from gru4rec_cli.models.neural.scoring import MIN_ROWS
+from gru4rec_cli.models.neural.settings import GradientSettings
+
+_TOKENS_AT_ONCE = 2**14  # whose states are computed together, but at least one sequence
+
+ITEMS = "items"  # name of the item matrix (V, D)
+
+Parameters = dict[str, Tensor]
+AnySettings = TypeVar("AnySettings", bound=GradientSettings)
+
+
+class Tokens(NamedTuple):
+    """The clicks of B sequences, one after the other."""
+
+    items: Tensor  # (N,) int64
+    places: Int64Array  # (N,) place of each in its sequence, from 0
+    lengths: Int64Array  # (B,) tokens of each sequence
+    exact: bool  # scoring: a token's state must have the same bits whatever other sequences are there
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the tokens."""
+        return self.items.device
+
+    def on_device(self, numbers: Int64Array) -> Tensor:
+        """Return whole numbers as a tensor on the device of the tokens."""
+        return torch.from_numpy(numbers).to(self.device)
+
+
+# Parameters, settings, tokens, dropout → the state after every token, (N, D)
+States = Callable[[Parameters, AnySettings, Tokens, Drop], Tensor]
+
+
+def prefix_pairs(lengths: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """Return all pairs of a token and one of its sequence up to itself, by rows of the tokens: (P,) and (P,).
+
+    The first of a pair is the token whose prefix it is, in order; the second runs from the first click to it.
+    """
+    places = ranges(np.zeros_like(lengths), lengths)  # (N,)
+    tokens = np.arange(len(places))
+    return np.repeat(tokens, places + 1), ranges(tokens - places, places + 1)
+
+
+def sum_over(rows: Tensor, values: Tensor, n: int) -> Tensor:
+    """Return the sums of the values (P, …) that belong to each of n rows, (n, …), added in the order of `rows` (P,)."""
+    return values.new_zeros(n, *values.shape[1:]).index_add(0, rows, values)
+
+
+def causal_training(
+    train: Sessions,
+    settings: AnySettings,
+    parameters: Parameters,
+    states: States[AnySettings],
+    vectors: Callable[[Tensor, Drop], Tensor] = lambda rows, drop: rows,
+) -> GradientLearner[Batch]:
+    """Return a training by Adam on the mean loss of a batch's events, from initial parameters.
+
+    `vectors` turns rows of the item matrix into the vectors that states are multiplied with.
+
+    Raises:
+        UsageError: the device that the settings name is not there.
+    """
+    device = find_device(settings.device)
+    windows = cut_sessions(train, settings.length)
+    objective = Objective(train.supports(), settings, device)
+    trained = {name: value.to(device).requires_grad_() for name, value in parameters.items()}
+
+    def batches(generator: np.random.Generator) -> Iterator[Batch]:
+        for chosen in draw_batches(windows.lengths, settings.batch_size, settings.order, generator):
+            yield batch_of(train.items, windows, chosen)
+
+    def losses(batch: Batch, generator: np.random.Generator) -> Tensor:
+        drop = dropout(generator, device)
+        inputs, targets = (torch.from_numpy(values).to(device) for values in (batch.inputs, batch.targets))
+        found = states(trained, settings, Tokens(inputs, batch.positions, batch.lengths, exact=False), drop)
+        of_items: Vectors = lambda rows: vectors(rows, drop)  # noqa: E731
+        return objective(found, targets, trained[ITEMS], generator, vectors=of_items)
+
+    return GradientLearner(trained, adam(trained, settings), train.n_targets, batches, losses)
+
+
+@torch.no_grad()
+def causal_states(
+    sessions: Sessions, settings: AnySettings, parameters: Parameters, states: States[AnySettings]
+) -> Tensor:
+    """Return the state after every event's history, (n_targets, D), in event order.
+
+    UNSEEN clicks are passed over; a history of nothing else has the state zero, so that all items tie. Events whose
+    histories begin with the same click share a pass; with a history longer than `length`, each has its own.
+    """
+    clicks, firsts, stops = histories(sessions, settings.length)
+    device = parameters[ITEMS].device
+    events = np.flatnonzero(stops > firsts)  # (known,) those with a state
+    depths = (stops - firsts)[events]  # (known,) clicks of their histories
+
+    starts, sequence = np.unique(firsts[events], return_inverse=True)  # (sequences,), (known,)
+    lengths = np.zeros_like(starts)
+    np.maximum.at(lengths, sequence, depths)
+    begins = np.cumsum(lengths) - lengths  # (sequences,) first token of each
+    tokens = begins[sequence] + depths - 1  # (known,) token whose state it is
+    found = torch.zeros(len(stops), parameters[ITEMS].shape[1], device=device)
+    cuts = np.flatnonzero(np.diff(begins // _TOKENS_AT_ONCE, prepend=-1))
+    for first, stop in pairwise([*cuts, len(starts)]):
+        items = clicks[ranges(starts[first:stop], lengths[first:stop])]
+        part = _states_of(items, lengths[first:stop], settings, parameters, states)
+        these = np.flatnonzero((first <= sequence) & (sequence < stop))
+        own = torch.from_numpy(tokens[these] - begins[first]).to(device)
+        found[torch.from_numpy(events[these]).to(device)] = part[own]
+    return found
+
+
+def _states_of(
+    items: Int32Array, lengths: Int64Array, settings: AnySettings, parameters: Parameters, states: States[AnySettings]
+) -> Tensor:
+    """Return the state after every token of complete sequences, and of some more, (≥ N, D)."""
+    missing = max(0, MIN_ROWS - len(items))  # below that many rows, products round differently
+    lengths = np.append(lengths, np.ones(missing, dtype=np.int64))
+    rows = torch.from_numpy(np.pad(items, (0, missing)).astype(np.int64)).to(parameters[ITEMS].device)
+    tokens = Tokens(rows, ranges(np.zeros_like(lengths), lengths), lengths, exact=True)
+    with torch_threads(1):  # small products, whose threads would wait for each other
+        return states(parameters, settings, tokens, no_dropout)
