@@ -17,6 +17,7 @@ from gru4rec_cli.data.sessions import UNSEEN, Sessions
 from gru4rec_cli.evaluation.scores import Block
 from gru4rec_cli.models.base import Recommender
 
+_AGAIN = "fit the model again, or import it again"
 _NAMED = 3  # unknown ids that an error names
 
 
@@ -97,12 +98,22 @@ def read_ids(folder: Path) -> AnyArray:
     """
     path = folder / ITEMS_FILE
     if not path.is_file():
-        raise StageError(
-            f"{folder} holds no {ITEMS_FILE}, the ids of the model's items", "fit the model again, or import it again"
-        )
+        raise StageError(f"{folder} holds no {ITEMS_FILE}, the ids of the model's items", _AGAIN)
+    return read_id_table(path)
+
+
+def read_id_table(path: Path) -> AnyArray:
+    """Return the item ids of an item table in index order, (V,): int64, or str objects.
+
+    Raises:
+        StageError: it cannot be read, or holds something else.
+    """
     try:
-        ids: AnyArray = pl.read_parquet(path, columns=[ITEM])[ITEM].to_numpy()
-    except (pl.exceptions.PolarsError, OSError) as error:
+        column = pl.read_parquet(path, columns=[ITEM])[ITEM]
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).partition("\n")[0]
-        raise StageError(f"{path} is damaged: {reason}", "fit the model again, or import it again") from error
+        raise StageError(f"{path} is damaged: {reason}", _AGAIN) from error
+    if column.dtype not in (pl.Int64, pl.String) or column.has_nulls() or not column.is_unique().all():
+        raise StageError(f"{path} is damaged: its column {ITEM} does not hold one id for each item", _AGAIN)
+    ids: AnyArray = column.to_numpy()
     return ids

@@ -4,6 +4,8 @@ import ast
 import importlib
 import importlib.util
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -106,27 +108,38 @@ def load_model(folder: Path | str) -> "FittedModel":
     Raises:
         StageError: the folder holds no model or a damaged one, or no installed package offers its kind.
     """
-    from safetensors import SafetensorError
-
     from gru4rec_cli.models.fitted import FittedModel, read_ids
 
     folder = Path(folder)
-    described = _description(folder)
+    described = description(folder)
     kind = described["kind"]
     if kind not in _offers():
         source = described.get("package", "the package that offers it")
         raise StageError(f"{folder} holds a model of the kind {kind!r}, which is not installed", f"install {source}")
     ids = read_ids(folder)
-    try:
+    with damage_told(folder):
         settings = settings_class(kind).model_validate_json(json.dumps(described["settings"]))
         model = model_class(kind).load(folder, settings)
-    except (ValueError, LookupError, OSError, SafetensorError) as error:
-        reason = str(error).partition("\n")[0]
-        raise StageError(f"the model in {folder} is damaged or of another version: {reason}", _REFIT) from error
     return FittedModel(kind, settings, described["seed"], model, ids)
 
 
-def _description(folder: Path) -> dict[str, Any]:
+@contextmanager
+def damage_told(folder: Path) -> Iterator[None]:
+    """Turn the errors that come of reading settings and arrays of a damaged model into a `StageError`."""
+    from polars.exceptions import PanicException, PolarsError
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (
+        *(ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError),
+        *(PanicException, PolarsError, SafetensorError),
+    ) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise StageError(f"the model in {folder} is damaged or of another version: {reason}", _REFIT) from error
+
+
+def description(folder: Path) -> dict[str, Any]:
     """Return kind, settings and seed of a fitted model. Raises `StageError` where the folder does not say them."""
     path = folder / MODEL_FILE
     if not path.is_file():

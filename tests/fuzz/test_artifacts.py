@@ -12,14 +12,19 @@ from os import utime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from gru4rec_cli.models import gru4rec, registry
+from gru4rec_cli.models.base import FitContext
+from gru4rec_cli.models.official import convert
 from gru4rec_cli.study.comparing import compare
 from gru4rec_cli.study.config import load_config
 from gru4rec_cli.study.verifying import verify
 from gru4rec_cli.study.windows import study_of
 from tests.fuzz.seeds import TIMES, ends_with, generator
 from tests.small import SMALL, write_config
+from tests.worlds import random_sessions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800 * TIMES)]
 
@@ -122,3 +127,52 @@ def test_random_damage_to_an_unfinished_stage_never_replaces_a_finished_one(fini
             pass
         assert {path: path.read_bytes() for path in (run / "train").rglob("*") if path.is_file()} == good
         shutil.rmtree(run / ".train.partial", ignore_errors=True)
+
+
+class NoWorker:
+    """Stands for the process of the author's code, which gets only what is sound: it writes a file and says nothing."""
+
+    def ask(self, job: str, arrays: object, **values: Any) -> list[object]:
+        Path(values["path"]).write_text(job)
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+def test_random_damage_to_a_model_is_told_when_it_is_loaded_or_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Weights with other numbers pass: a model's folder has no hashes of its own."""
+    monkeypatch.setattr(convert, "WorkerProcess", NoWorker)
+    settings = gru4rec.Settings(layers=(4, 6), epochs=1, batch_size=8, n_sample=4)
+    model = gru4rec.Model(settings)
+    model.fit(random_sessions(9, 20, seed=1), FitContext(seed=1))
+    registry.save_model(tmp_path, "gru4rec", settings, 1, model, np.array([f"item {n}" for n in range(9)]))
+    files = [path for path in sorted(tmp_path.iterdir()) if path.is_file()]
+    rng, ends = generator("model"), Counter[tuple[str, str, int | None]]()
+    for _ in range(300 * TIMES):
+        path = rng.choice(files)
+        before = path.read_bytes()
+        path.write_bytes(structured(rng, before) if path.suffix == ".json" else damaged(rng, before))
+        ends[path.name, "load", ends_with(lambda: registry.load_model(tmp_path).recommend(["item 1"], 3))] += 1
+        ends[path.name, "export", ends_with(lambda: convert.export_checkpoint(tmp_path, tmp_path / "out.pt"))] += 1
+        path.write_bytes(before)
+    assert ends_with(lambda: convert.export_checkpoint(tmp_path, tmp_path / "out.pt")) is None
+    assert {code for *_, code in ends} <= {None, 2, 4}, ends  # 2: a model of another kind
+    assert all(ends[path.name, what, 4] for path in files for what in ("load", "export")), ends
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".partial")]
+
+
+def structured(rng: random.Random, content: bytes) -> bytes:
+    """The same JSON with one value exchanged or left out, or other bytes."""
+    if rng.random() < 0.3:
+        return damaged(rng, content)
+    document = json.loads(content)
+    inside = document if rng.random() < 0.3 else document["settings"]
+    key = rng.choice([*inside])
+    if rng.random() < 0.2:
+        del inside[key]
+    else:
+        inside[key] = rng.choice([None, [], {}, "x", -1, 0, 3, 1e308, True, [3], [2**70], ["a"], {"a": 1}])
+    return json.dumps(document).encode()

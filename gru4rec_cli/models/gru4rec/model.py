@@ -1,5 +1,6 @@
 """GRU4Rec as a recommender."""
 
+from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, Network, input_table, zero_states
+from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, Network, check_parameters, input_table, zero_states
 from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.models.gru4rec.training import Training, kind_of_step
 from gru4rec_cli.models.neural.devices import find_device
@@ -34,6 +35,13 @@ class Model(NeuralModel[Settings]):
         """Return a model that learns by the kind of step that `train` gets; see `warming.Warming`."""
         step = kind_of_step(self.settings, train, find_device(self.settings.device))
         return type(self)(self.settings.model_copy(update={"epochs": 1, "step": step}))
+
+    @classmethod
+    def load(cls, folder: Path, settings: Settings) -> Self:
+        """Return the model that `save` wrote. Raises `ValueError` where its parameters are not those of `settings`."""
+        model = super().load(folder, settings)
+        check_parameters(model.parameters, settings)
+        return model
 
     @torch.no_grad()
     def states(self, sessions: Sessions) -> Tensor:

@@ -6,11 +6,12 @@ layer's input weights (one-hot). B slots of a mini-batch, V items, D units of a 
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from gru4rec_cli.models.gru4rec.settings import Settings
+from gru4rec_cli.models.gru4rec.settings import Settings, TrainingSettings
 
 ITEMS = "output_embedding"  # (V, D), also the input rows where they are shared
 BIAS = "output_bias"  # (V,)
@@ -33,6 +34,41 @@ def layer_parameters(settings: Settings) -> list[str]:
     """Return the names of the parameters that every step changes as a whole: all but the item matrices."""
     first = [*ONE_HOT_CELL] if settings.embedding == "none" else [f"gru.0.{part}" for part in GRU_CELL]
     return first + [f"gru.{layer}.{part}" for layer in range(1, len(settings.layers)) for part in GRU_CELL]
+
+
+def check_parameters(parameters: Mapping[str, Any], settings: TrainingSettings) -> None:
+    """Check that parameters (tensors or arrays) are those that a network of these settings has, with their shapes.
+
+    Raises:
+        ValueError: one is missing, has another shape or is no float32, or there are others.
+    """
+    n_items = len(parameters[BIAS]) if BIAS in parameters else 0
+    expected = parameter_shapes(n_items, settings)
+    if parameters.keys() != expected.keys():
+        found = ", ".join(sorted(parameters.keys() ^ expected.keys()))
+        raise ValueError(f"the parameters are not those of these settings; they differ in {found}")
+    for name, shape in expected.items():
+        value = parameters[name]
+        if tuple(value.shape) != shape or not str(value.dtype).endswith("float32"):
+            found = f"{'×'.join(map(str, value.shape))} {str(value.dtype).removeprefix('torch.')}"
+            raise ValueError(f"{name} is {found}, and by the settings {'×'.join(map(str, shape))} float32")
+
+
+def parameter_shapes(n_items: int, settings: TrainingSettings) -> dict[str, tuple[int, ...]]:
+    """Return name and shape of every parameter."""
+    layers, width = settings.layers, settings.input_width
+    shapes: dict[str, tuple[int, ...]] = {ITEMS: (n_items, layers[-1]), BIAS: (n_items,)}
+    if settings.embedding not in ("shared", "none"):
+        shapes[SEPARATE] = (n_items, width)
+    for layer, units in enumerate(layers):
+        if layer == 0 and settings.embedding == "none":
+            shapes[ONE_HOT] = (n_items, 3 * units)
+            shapes |= dict(zip(ONE_HOT_CELL, ((units, 2 * units), (units, units), (3 * units,)), strict=True))
+        else:
+            cell = ((3 * units, width), (3 * units, units), (3 * units,), (3 * units,))
+            shapes |= {f"gru.{layer}.{part}": shape for part, shape in zip(GRU_CELL, cell, strict=True)}
+        width = units
+    return shapes
 
 
 def dropout_places(settings: Settings) -> dict[str, tuple[float, int]]:

@@ -156,8 +156,11 @@ class Model:
 
     @classmethod
     def load(cls, folder: Path, settings: Settings) -> Self:
+        from gru4rec_cli.models.gru4rec.network import check_parameters  # loads torch
+
         model = cls(settings)
         model.weights = load_arrays(folder / _WEIGHTS)
+        check_parameters(model.weights, settings)
         return model
 
 

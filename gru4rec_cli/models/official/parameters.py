@@ -41,7 +41,7 @@ def read_parameters(given: str) -> dict[str, Any]:
     """
     path = Path(given)
     found = _from_string(given) if "=" in given and not path.is_file() else _from_file(path)
-    unknown = [name for name in found if name not in DEFAULTS]
+    unknown = [str(name) for name in found if name not in DEFAULTS]
     if unknown:
         raise UsageError(f"{given}: unknown parameters: {', '.join(unknown)}; known: {', '.join(DEFAULTS)}", _HINT)
     return DEFAULTS | found
@@ -55,8 +55,9 @@ def settings_of(parameters: dict[str, Any]) -> Settings:
     elif parameters["embedding"] in (0, "0"):
         given["embedding"] = "none"
     given = {name: value for name, value in given.items() if _ONLY_FOR.get(name, given["loss"]) == given["loss"]}
+    layers = given["layers"]
     try:
-        return Settings.model_validate({**given, "layers": tuple(given["layers"])})
+        return Settings.model_validate({**given, "layers": tuple(layers) if isinstance(layers, list) else layers})
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise UsageError(f"these parameters have no counterpart here: {problems}", _HINT) from error
@@ -101,7 +102,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", _HINT) from error
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UsageError(f"{path} is not a parameter file: {error}", _HINT) from error
     for statement in tree.body:
         if isinstance(statement, ast.Assign) and _VARIABLE in [getattr(one, "id", "") for one in statement.targets]:
@@ -123,5 +124,5 @@ def _literal(node: ast.expr, path: Path) -> dict[str, Any]:
             positional = dict(ast.literal_eval(node.args[0])) if node.args else {}
             return positional | {str(word.arg): ast.literal_eval(word.value) for word in node.keywords}
         return dict(ast.literal_eval(node))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError, MemoryError) as error:
         raise UsageError(f"{path}: {_VARIABLE} is not made of plain Python values: {error}", _HINT) from error

@@ -6,6 +6,7 @@ Jobs come over stdin, answers go over stdout (messages.py). It ends with the pro
 import contextlib
 import ctypes
 import io
+import json
 import os
 import queue
 import re
@@ -181,15 +182,18 @@ class Worker:
 
     def open(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
         """Unpickle a model that the author's code saved, running the code in it. Answers: parameters, ids, weights."""
-        with contextlib.redirect_stdout(sys.stderr):
-            model = torch.load(header["path"], map_location=_CPU, weights_only=False)
-        if not isinstance(model, self.author.gru.GRU4Rec) or not hasattr(model, "model"):
-            self._answer("other", type=f"{type(model).__module__}.{type(model).__qualname__}")
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                model = torch.load(header["path"], map_location=_CPU, weights_only=False)
+            if not isinstance(model, self.author.gru.GRU4Rec) or not hasattr(model, "model"):
+                self._answer("other", type=f"{type(model).__module__}.{type(model).__qualname__}")
+                return
+            values, arrays = _content(model, header["names"])
+        except Exception as error:  # whatever a damaged pickle leads to
+            reason = str(error).partition("\n")[0]
+            self._answer("unreadable", reason=f"{type(error).__name__}: {reason}")
             return
-        items = model.data_iterator.itemidmap.sort_values()
-        ids = items.index.tolist()
-        parameters = {name: getattr(model, name) for name in header["names"]}
-        self._answer("model", extract(model.model, np.arange(len(ids))), parameters=parameters, ids=ids)
+        self._answer("model", arrays, **values)
 
     def save(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
         """Write the loaded weights as the author's code saves a model, with the item ids that it would have read."""
@@ -200,6 +204,22 @@ class Worker:
         iterator.n_items, iterator.batch_size, iterator.device = len(indices), model.batch_size, _CPU
         model.data_iterator = iterator
         model.savemodel(header["path"])
+
+
+def _content(model: Any, names: list[str]) -> Message:
+    """The weights of a model of the author's; its parameters, and item ids in the order of the weights' rows.
+
+    Raises:
+        ValueError: the items are not numbered as the rows are, or there are values that are no JSON; and others, where
+            parts are missing.
+    """
+    items = model.data_iterator.itemidmap.sort_values()
+    n_items = len(model.model.state_dict()["Wy.weight"])
+    if items.tolist() != [*range(n_items)]:
+        raise ValueError(f"its item ids are not numbered from 0 to {n_items - 1}")
+    values = {"parameters": {name: getattr(model, name) for name in names}, "ids": items.index.tolist()}
+    json.dumps(values, allow_nan=False)
+    return values, extract(model.model, np.arange(n_items))
 
 
 def _frame(items: AnyArray, offsets: Int64Array) -> pd.DataFrame:

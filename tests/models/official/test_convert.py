@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import torch
 import yaml
 
-from gru4rec_cli.base.errors import DataError, ExternalError, UsageError
+from gru4rec_cli.base.errors import DataError, UsageError
 from gru4rec_cli.evaluation.metrics import metric_values, ranks
 from gru4rec_cli.evaluation.ranking import rank_targets
 from gru4rec_cli.models import gru4rec, registry
@@ -131,7 +132,7 @@ def test_a_model_that_is_exported_and_imported_gives_the_same_scores(tmp_path: P
     described = import_checkpoint(tmp_path / "author.pt", tmp_path / "back")
     assert described["items"] == 40
     back = registry.load_model(tmp_path / "back")
-    assert scores(back) == pytest.approx(scores(model), abs=1e-5)
+    assert scores(back.model) == pytest.approx(scores(model), abs=1e-5)
     ids = pl.read_parquet(tmp_path / "back" / "items.parquet")["item_id"].to_list()
     assert ids == [f"item {index}" for index in range(40)]
 
@@ -174,7 +175,7 @@ def test_a_model_that_the_authors_code_trained_and_saved_is_imported(tmp_path: P
     recall, mrr = author.evaluation.batch_eval(trained, _frame(test.items, test.offsets), cutoff=[5], batch_size=8)
     place = np.argsort(ids)  # his index of every item
     renumbered = dataclasses.replace(test, items=place[test.items].astype(np.int32))
-    found = rank_targets(registry.load_model(tmp_path / "ours").score(renumbered), renumbered)
+    found = rank_targets(registry.load_model(tmp_path / "ours").model.score(renumbered), renumbered)
     rank = ranks(found.greater, found.equal, "conservative")
     assert metric_values(rank, "recall", 5).mean() == pytest.approx(recall[5])
     assert metric_values(rank, "mrr", 5).mean() == pytest.approx(mrr[5])
@@ -183,7 +184,7 @@ def test_a_model_that_the_authors_code_trained_and_saved_is_imported(tmp_path: P
 @needs_fetch
 def test_files_that_are_no_saved_model_are_refused(tmp_path: Path):
     (tmp_path / "text.pt").write_text("hello")
-    with pytest.raises(ExternalError, match="the author's code failed"):
+    with pytest.raises(DataError, match="is damaged, or no model that the author's code saved: UnpicklingError"):
         import_checkpoint(tmp_path / "text.pt", tmp_path / "model")
     torch.save({"a": 1}, tmp_path / "dict.pt")
     with pytest.raises(DataError, match=r"holds builtins\.dict"):
@@ -204,5 +205,67 @@ def test_the_commands_convert_there_and_back(tmp_path: Path):
     assert (tmp_path / "back" / "weights.safetensors").exists()
     (folder / "items.parquet").unlink()
     done = study("export-checkpoint", folder, "--to", tmp_path / "author.pt")
-    assert done.returncode == 3
+    assert done.returncode == 4
     assert "--items" in done.stderr
+
+
+@needs_fetch
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("model.layers = [9]", "output_embedding is 40×8 float32, and by the settings 40×9"),
+        ("model.layers = 'a'", "these parameters have no counterpart here: layers"),
+        ("model.logq = object()", "TypeError"),
+        ("del model.data_iterator.itemidmap", "AttributeError"),
+        ("model.data_iterator.itemidmap = model.data_iterator.itemidmap[:7]", "not numbered from 0 to 39"),
+        ("model.data_iterator.itemidmap.index = [1.5] * 40", "neither all integers of 64 bits nor all text"),
+        ("model.data_iterator.itemidmap.index = [1] * 40", "its item ids are not distinct"),
+        ("del model.model", "not a trained GRU4Rec"),
+    ],
+)
+def test_a_checkpoint_with_wrong_parts_is_refused_with_what_is_wrong(tmp_path: Path, change: str, said: str):
+    export_checkpoint(save(a_model(), tmp_path / "ours"), tmp_path / "author.pt")
+    AuthorCode(verified_checkout(), lambda events: None)  # its modules are then known to pickle
+    model = torch.load(tmp_path / "author.pt", weights_only=False)
+    exec(change, {"model": model})
+    torch.save(model, tmp_path / "author.pt")
+    with pytest.raises(DataError, match=re.escape(said)):
+        import_checkpoint(tmp_path / "author.pt", tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gru4rec_params = {'layers': 5}",
+        "gru4rec_params = {'layers': None}",
+        "gru4rec_params = {5: 5}",
+        "gru4rec_params = " + "-" * 100_000 + "1",
+        "gru4rec_params = " + "[" * 5_000,
+    ],
+    ids=["number", "none", "key", "minus", "brackets"],
+)
+def test_odd_parameter_files_are_refused(tmp_path: Path, text: str):
+    (tmp_path / "params.py").write_text(text)
+    with pytest.raises(UsageError):
+        settings_of(read_parameters(str(tmp_path / "params.py")))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("model.json", b"{}"),
+        ("model.json", b'{"kind": "gru4rec", "settings": {"layers": 5}, "seed": 1}'),
+        ("model.json", b'{"kind": "gru4rec", "settings": {"layers": [9]}, "seed": 1}'),
+        ("weights.safetensors", b""),
+        ("items.parquet", b"PAR1"),
+    ],
+)
+def test_a_damaged_model_is_not_exported_and_the_message_names_it(tmp_path: Path, file: str, content: bytes):
+    folder = save(a_model(), tmp_path / "ours")
+    (folder / file).write_bytes(content)
+    done = study("export-checkpoint", folder, "--to", tmp_path / "author.pt")
+    assert done.returncode == 4, done.stderr
+    assert "ours" in done.stderr
+    assert "damaged" in done.stderr
+    assert "try:" in done.stderr

@@ -118,7 +118,7 @@ def test_an_item_without_training_clicks_is_ranked_last():
 def test_a_model_folder_holds_no_pickle(tmp_path: Path):
     model = model_of(random_sessions(12, 30, seed=3))
     registry.save_model(tmp_path, "official", model.settings, 42, model, np.arange(40))
-    assert {path.name for path in tmp_path.iterdir()} == {"model.json", "weights.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == {"model.json", "items.parquet", "weights.safetensors"}
 
 
 def test_loss_and_progress_are_told_and_the_helper_counts_in_the_costs():
