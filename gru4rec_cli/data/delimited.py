@@ -99,6 +99,14 @@ def read_header(path: Path, dialect: Dialect) -> list[str]:
     raise DataError(f"{path}: the file is empty", "it needs a header line with the column names, then one event a line")
 
 
+def with_quotes(read: list[str], path: Path, dialect: Dialect | None) -> list[str]:
+    """Return column names that Polars read as the header has them: Polars leaves the quotes in them doubled."""
+    if dialect is None or dialect.quote is None or not any('"' in name for name in read):
+        return read
+    names = read_header(path, dialect)
+    return [name if '"' in name else given for given, name in zip(read, names, strict=True)]
+
+
 def require_plain_text(path: Path, *, json: bool = False) -> None:
     """Look at the first bytes of a file, which may be JSON where that is expected.
 

@@ -311,7 +311,10 @@ class EventFile:
             return pl.scan_csv(
                 self.path, separator=separator, quote_char=quote, has_header=False, schema=schema, glob=False
             )
-        return pl.scan_csv(self.path, separator=separator, quote_char=quote, infer_schema=False, glob=False)
+        return pl.scan_csv(
+            self.path, separator=separator, quote_char=quote, infer_schema=False, glob=False,
+            with_column_names=lambda read: delimited.with_quotes(read, self.path, self.dialect),
+        )  # fmt: skip
 
     def _collect(self, exprs: list[pl.Expr]) -> pl.DataFrame:
         return self._attempt(lambda: self._scan().select(exprs).collect(engine="streaming"))

@@ -80,7 +80,10 @@ def sample_of(path: Path) -> Sample:
             return Sample(frame.select(pl.col(flat).cast(pl.String)), None, moments)
         delimited.require_plain_text(path)
         separator = separator_in(path)
-        scan = pl.scan_csv(path, separator=separator, infer_schema=False, glob=False, truncate_ragged_lines=True)
+        scan = pl.scan_csv(
+            path, separator=separator, infer_schema=False, glob=False, truncate_ragged_lines=True,
+            with_column_names=lambda read: delimited.with_quotes(read, path, delimited.Dialect(separator)),
+        )  # fmt: skip
         rows = scan.head(ROWS).collect()
     except (PolarsError, PanicException, OSError, EOFError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]

@@ -13,7 +13,8 @@ import pytest
 
 from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
-from gru4rec_cli.data.events import DataSettings
+from gru4rec_cli.data.events import ColumnSettings, DataSettings
+from gru4rec_cli.data.guessing import sample_of
 from gru4rec_cli.data.reading import Reading, read_log
 from tests.small import study, write_config
 
@@ -306,3 +307,11 @@ def test_iso_times_without_seconds(tmp_path: Path, text: str, micros: int, first
     rows = [(text, micros), other] if first else [other, (text, micros)]
     path = written(tmp_path, HEADER + "".join(f"1,2,{written}\n" for written, _ in rows))
     assert reading(path, time_unit="iso8601").events[TIME].to_list() == [micros for _, micros in rows]
+
+
+def test_column_names_with_quotes_are_found(tmp_path: Path):
+    """A CSV writer doubles the quotes in a name; the configuration has them once."""
+    path = written(tmp_path, '"the ""session""",item,"""at"""\n1,2,3\n1,4,5\n')
+    columns = {"session": 'the "session"', "item": "item", "time": '"at"'}
+    assert reading(path, columns=ColumnSettings(**columns)).events.rows() == [(1, 2, 3_000_000), (1, 4, 5_000_000)]
+    assert sample_of(path).rows.columns == list(columns.values())
