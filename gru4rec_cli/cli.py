@@ -10,17 +10,11 @@ import typer
 
 from gru4rec_cli import __version__
 from gru4rec_cli.base.errors import INTERRUPTED, StudyError, UsageError
-from gru4rec_cli.base.streams import (
-    end_at_once_on_interrupt,
-    ignore_interrupt,
-    interrupted,
-    prepare_streams,
-    stdout_failure,
-)
+from gru4rec_cli.base.streams import interrupted, stdout_failure
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import HEADINGS, app
 
-__all__ = ["app", "main"]
+__all__ = ["app", "run"]
 
 for _module in iter_modules([str(Path(__file__).with_name("commands"))]):
     importlib.import_module(f"gru4rec_cli.commands.{_module.name}")
@@ -32,15 +26,6 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Show the versi
     if version:
         typer.echo(f"gru4rec-study {__version__}")
         raise typer.Exit
-
-
-def main() -> None:
-    """Run `gru4rec-study`, and end the process."""
-    end_at_once_on_interrupt()
-    prepare_streams()
-    code = run()
-    ignore_interrupt()
-    sys.exit(code)
 
 
 def run() -> int:

@@ -74,7 +74,8 @@ def loaded_by(code: str, **environment: str) -> str:
 
 MAIN = """
 import sys
-from gru4rec_cli.cli import app, main
+from gru4rec_cli.__main__ import main
+from gru4rec_cli.cli import app
 names = [c.name or c.callback.__name__.replace("_", "-") for c in app.registered_commands]
 assert {"run", "evaluate", "joint", "describe", "import-checkpoint"} <= set(names)
 for arguments in ARGUMENTS:

@@ -42,7 +42,7 @@ def test_a_new_command_is_one_new_file(tmp_path: Path):
     (copy / "commands" / "greet.py").write_text(GREET)
 
     def run(*arguments: str) -> str:
-        code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from gru4rec_cli.cli import main; main()"
+        code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from gru4rec_cli.__main__ import main; main()"
         command = [sys.executable, "-P", "-c", code, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

@@ -237,7 +237,7 @@ sys.argv = ["gru4rec-study", "split", "--config", {str(small_log)!r}, "--run-dir
 import importlib.util
 found = importlib.util.find_spec
 importlib.util.find_spec = lambda name, package=None: None if name == "pyspark" else found(name, package)
-from gru4rec_cli.cli import main
+from gru4rec_cli.__main__ import main
 main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

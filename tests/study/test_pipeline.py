@@ -259,7 +259,7 @@ def test_changed_code_is_not_taken_for_old(copy: Path):
     assert right in scoring.read_text()
     scoring.write_text(scoring.read_text().replace(right, wrong))
     arguments = ["run", "--config", str(copy.parent / "study.yaml"), "--run-dir", str(copy), "--json"]
-    code = f"import sys; sys.path.insert(0, {str(package)!r}); from gru4rec_cli.cli import main; main()"
+    code = f"import sys; sys.path.insert(0, {str(package)!r}); from gru4rec_cli.__main__ import main; main()"
     before = artifact_hashes(copy)["evaluate"]
     done = subprocess.run([sys.executable, "-P", "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
