@@ -27,6 +27,7 @@ from gru4rec_cli.data.events import parquet_files, read_event_table, write_event
 from gru4rec_cli.data.removals import EVENTS
 from gru4rec_cli.data.split_settings import SplitSettings
 from gru4rec_cli.data.splitting import SHORTEST_SESSION, Split, item_table
+from gru4rec_cli.data.users import PART, USER, USERS_FILE
 
 PART_FILES = {"train": TRAIN_FILE, "valid": VALID_FILE, "test": TEST_FILE}
 _START, _END = "start", "end"
@@ -81,6 +82,7 @@ def verify_split(folder: Path, settings: SplitSettings) -> list[str]:
     _prove_cuts(proof, parts, statistics, settings)
     _prove_leaks(proof, parts, statistics)
     _prove_items(proof, parts, settings)
+    _prove_users(proof, parts)
     return proof.statements
 
 
@@ -234,10 +236,23 @@ def _prove_items(proof: _Proof, parts: dict[str, _Part], settings: SplitSettings
             proof.show(f"train has every item of {part}", unseen.is_empty())
 
 
+def _prove_users(proof: _Proof, parts: dict[str, _Part]) -> None:
+    path = proof.folder / USERS_FILE
+    if not path.exists():
+        return  # the input names no users
+    try:
+        users = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise StageError(f"{path}: cannot be read ({str(error).partition(chr(10))[0]})", _REDO) from None
+    named = [part.sessions.select(SESSION, pl.lit(name).alias(PART)) for name, part in parts.items()]
+    same = users.columns == [SESSION, USER, PART] and users.select(SESSION, PART).equals(pl.concat(named))
+    proof.show("the table of users has a row for each session of the parts, in their order", same)
+
+
 def _read_items(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path, columns=[ITEM, SUPPORT])
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise StageError(f"{path}: cannot be read ({str(error).partition(chr(10))[0]})", _REDO) from None
 
 

@@ -26,6 +26,7 @@ from gru4rec_cli.data.leaks import find_leaks
 from gru4rec_cli.data.split_folder import verify_split, write_split
 from gru4rec_cli.data.split_settings import AS_GIVEN, SplitSettings
 from gru4rec_cli.data.splitting import split_given, split_log
+from gru4rec_cli.data.users import USER, USERS_FILE, write_users
 
 SETTINGS = SplitSettings(by="time", test=80, valid=50, min_item_support=1)
 WALKS = ["abc", "bca", "ab", "abc", "cab", "abc", "cab", "abc", "bac", "ab"]
@@ -207,3 +208,38 @@ def test_how_far_training_reaches_into_a_given_test_is_proven(tmp_path: Path):
     write_split(replace(split, statistics={**split.statistics, "leaks": {**leaks, "late_sessions": 0}}), tmp_path)
     with pytest.raises(CheckError, match="0 training sessions have events at or after the first test event"):
         verify_split(tmp_path, given)
+
+
+def with_users(folder: Path) -> pl.DataFrame:
+    """The table of users beside the written split; session n is of user u0 or u1."""
+    users = pl.DataFrame({SESSION: [str(n) for n in range(10)], USER: [f"u{n % 2}" for n in range(10)]})
+    parts = {name: read_event_table(folder / f"{name}.parquet") for name in ("train", "valid", "test")}
+    write_users(parts, [users], folder)
+    return pl.read_parquet(folder / USERS_FILE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda users: users[1:],
+        lambda users: users.reverse(),
+        lambda users: pl.concat([users, users[:1]]),
+        lambda users: users.with_columns(pl.lit("test").alias("part")),
+        lambda users: users.drop(USER),
+        lambda users: users.with_columns(pl.col(SESSION) + 1),
+    ],
+)
+def test_a_changed_table_of_users_is_noticed(folder, change):
+    users = with_users(folder)
+    assert "the table of users has a row for each session of the parts, in their order" in verify_split(
+        folder, SETTINGS
+    )
+    write_table(change(users), folder / USERS_FILE)
+    with pytest.raises(CheckError, match="this check failed: the table of users has a row for each session"):
+        verify_split(folder, SETTINGS)
+
+
+def test_a_damaged_table_of_users_is_named(folder):
+    (folder / USERS_FILE).write_bytes(b"PAR1")
+    with pytest.raises(StageError, match=r"users\.parquet: cannot be read"):
+        verify_split(folder, SETTINGS)

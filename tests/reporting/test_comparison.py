@@ -121,6 +121,19 @@ def test_another_test_set_and_other_items_are_told_and_other_training_data_noted
     assert "The training data of the runs differ: one and two." in runs_table(group).notes
 
 
+def test_a_run_whose_models_were_fitted_again_is_told_from_one_without():
+    again = metrics(gru4rec=0.5)
+    again["models"]["gru4rec"]["refit"] = {"gru4rec": {"on": "train+valid", "epochs": 3}}
+    mixed = " ".join(runs_table(grouped([results("a", metrics(gru4rec=0.4)), results("b", again)])[0]).notes)
+    assert "b: Fitted again from the start on training and validation sessions" in mixed
+    assert "gru4rec (epochs: 3)" in mixed
+    assert "Fitted on training sessions alone: the models of a." in mixed
+    both = " ".join(runs_table(grouped([results("a", again), results("b", again)])[0]).notes)
+    assert "a: Fitted again" in both
+    assert "alone" not in both
+    assert "itted again" not in " ".join(runs_table(grouped([results("a", metrics(gru4rec=0.4))])[0]).notes)
+
+
 def test_runs_go_to_the_first_group_that_they_fit():
     runs = [results(name, metrics(a=0.3), test=name[0] * 64) for name in ("a1", "b1", "a2", "b2")]
     assert [group.labels for group in grouped(runs)] == [["a1", "a2"], ["b1", "b2"]]

@@ -14,6 +14,7 @@ from gru4rec_cli.reporting.tables.cells import (
     interval_note,
     marked_note,
     missing_note,
+    refit_note,
     tie_note,
 )
 from gru4rec_cli.reporting.tables.pairs import differences_table
@@ -47,7 +48,8 @@ def runs_table(group: Group, words: Words = ENGLISH, heading: str = "") -> Table
         *missing_note(rows, words),
         *_training_note(group, words),
     ]
-    notes += [words("costs_note_runs"), *_worth_notes(group, words), *_warning_notes(group, words)]
+    notes += [words("costs_note_runs"), *_refit_notes(group, words), *_worth_notes(group, words)]
+    notes += _warning_notes(group, words)
     title = words("results_at", k=findings.cutoff)
     return Table(
         f"{heading}: {title}" if heading else title,
@@ -98,6 +100,14 @@ def _training_note(group: Group, words: Words) -> list[str]:
     alone."""
     hashes = {run.hashes.get(TRAIN_FILE) for run in group.runs}
     return [words("runs_training_differs", runs=words.listed(group.labels))] if len(hashes) > 1 else []
+
+
+def _refit_notes(group: Group, words: Words) -> list[str]:
+    """Return which models of which runs were fitted again on more sessions, and which runs have none such."""
+    told = {run.label: refit_note(run.findings.models, words) for run in group.runs}
+    notes = [words("run_says", run=label, told=note) for label, found in told.items() for note in found]
+    others = [label for label, found in told.items() if not found]
+    return [*notes, words("runs_not_refit", runs=words.enumerated(others))] if notes and others else notes
 
 
 def _worth_notes(group: Group, words: Words) -> list[str]:
