@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,19 +14,37 @@ from gru4rec_cli.data.sessions import UNSEEN
 from gru4rec_cli.models import sasrec
 from gru4rec_cli.models.neural.causal import ITEMS
 from gru4rec_cli.models.neural.trainer import Trainer
-from gru4rec_cli.models.sasrec import Settings, attend_in_batch, attend_reproducibly
+from gru4rec_cli.models.sasrec import Settings
 from tests.models import causal
 from tests.models.causal import SEQUENCES, V, doubles, large, model_of, scores, small_batch, tokens_of
 from tests.worlds import sessions_of
 
 SMALL = Settings(hidden_size=8, heads=2, length=6, dropout=0.1, batch_size=16, learning_rate=0.01, n_sample=8, epochs=2)
 # Another value of every setting, and what else to set for both.
-FIELDS: causal.Fields = {"blocks": ({}, 1), "heads": ({}, 1), "dropout": ({}, 0.5)}
+FIELDS: causal.Fields = {
+    "blocks": ({}, 1),
+    "heads": ({}, 1),
+    "block": ({}, "original"),
+    "inner_size": ({}, 5),
+    "activation": ({}, "gelu"),
+    "positions": ({}, "none"),
+    "scale_embedding": ({}, False),
+    "dropout": ({}, 0.5),
+}
 
 
+BLOCKS: list[dict[str, Any]] = [
+    {"block": "pre-norm"},
+    {"block": "post-norm", "activation": "gelu"},
+    {"block": "original", "positions": "none"},
+    {"block": "ligr", "inner_size": 13, "hidden_size": 6},  # odd sizes
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block["block"])
 @pytest.mark.parametrize("check", causal.CAUSAL_CHECKS)
-def test_causal(check: causal.Check):
-    check(sasrec, SMALL)
+def test_causal(check: causal.Check, block: dict[str, Any]):
+    check(sasrec, causal.changed(SMALL, **block))
 
 
 def test_every_setting_changes_the_scores():
@@ -39,6 +58,14 @@ def plain_norm(x: Float64Array, weight: Float64Array, bias: Float64Array) -> Flo
     centred = x - sum(x) / len(x)
     out: Float64Array = centred / math.sqrt(sum(centred**2) / len(x) + 1e-5) * weight + bias
     return out
+
+
+def sigmoid(x: Float64Array) -> Float64Array:
+    return np.array([1 / (1 + math.exp(-number)) for number in x])
+
+
+def gelu(x: Float64Array) -> Float64Array:
+    return np.array([number * (1 + math.erf(number / math.sqrt(2))) / 2 for number in x])
 
 
 def plain_states(
@@ -55,35 +82,85 @@ def plain_states(
     def norm(name: str, x: Float64Array) -> Float64Array:
         return plain_norm(x, p[f"{name}.weight"], p[f"{name}.bias"])
 
-    mask = next(drop)
-    stream = [(p["items"][item] * math.sqrt(size) + p["positions"][t]) * mask[t] for t, item in enumerate(clicks)]
-    for block in range(settings.blocks):
-        name = f"blocks.{block}"
-        qkv = [linear(f"{name}.attention", norm(f"{name}.norm1", x)) for x in stream]
-        mask, inner_mask = next(drop), next(drop)
-        after = []
-        for t, x in enumerate(stream):
+    def attention(name: str, asking: list[Float64Array], asked: list[Float64Array]) -> list[Float64Array]:
+        mask, out = next(drop), []
+        for t in range(len(clicks)):
             joined = np.zeros(size)
             for head in range(heads):
                 part = slice(head * width, (head + 1) * width)
-                query = qkv[t][:size][part]
-                weights = [math.exp(query @ qkv[s][size : 2 * size][part] / math.sqrt(width)) for s in range(t + 1)]
-                for s in range(t + 1):
-                    joined[part] += weights[s] / sum(weights) * qkv[s][2 * size :][part]
-            y = x + linear(f"{name}.projection", joined) * mask[t]
-            inner = np.maximum(linear(f"{name}.inner", norm(f"{name}.norm2", y)), 0)
-            after.append(y + linear(f"{name}.outer", inner) * inner_mask[t])
-        stream = after
-    return [norm("norm", x) for x in stream]
+                query = linear(f"{name}.query", asking[t])[part]
+                keys = [linear(f"{name}.key_value", asked[s])[:size][part] for s in range(t + 1)]
+                values = [linear(f"{name}.key_value", asked[s])[size:][part] for s in range(t + 1)]
+                weights = [math.exp(query @ key / math.sqrt(width)) for key in keys]
+                joined[part] = sum(w / sum(weights) * value for w, value in zip(weights, values, strict=True))
+            out.append(linear(f"{name}.projection", joined) * mask[t])
+        return out
+
+    def feed_forward(name: str, xs: list[Float64Array]) -> list[Float64Array]:
+        mask, out = next(drop), []
+        for t, x in enumerate(xs):
+            inner = linear(f"{name}.inner", x)
+            if settings.block == "ligr":
+                gate, value = inner[: len(inner) // 2], inner[len(inner) // 2 :]
+                inner = gate * sigmoid(gate) * value
+            else:
+                inner = np.maximum(inner, 0) if settings.activation == "relu" else gelu(inner)
+            out.append(linear(f"{name}.outer", inner) * mask[t])
+        return out
+
+    def norms(name: str, xs: list[Float64Array]) -> list[Float64Array]:
+        return [norm(name, x) for x in xs]
+
+    def added(xs: list[Float64Array], ys: list[Float64Array]) -> list[Float64Array]:
+        return [x + y for x, y in zip(xs, ys, strict=True)]
+
+    def gated(name: str, xs: list[Float64Array], ys: list[Float64Array]) -> list[Float64Array]:
+        return [sigmoid(linear(name, x)) * y for x, y in zip(xs, ys, strict=True)]
+
+    stream = [p["items"][item] * (math.sqrt(size) if settings.scale_embedding else 1) for item in clicks]
+    if settings.positions == "learned":
+        stream = [x + p["positions"][t] for t, x in enumerate(stream)]
+    if settings.block == "post-norm":
+        stream = norms("norm", stream)
+    mask = next(drop)
+    stream = [x * mask[t] for t, x in enumerate(stream)]
+    for block in range(settings.blocks):
+        name = f"blocks.{block}"
+        norm1, norm2 = f"{name}.norm1", f"{name}.norm2"
+        if settings.block == "pre-norm":
+            stream = added(stream, attention(name, norms(norm1, stream), norms(norm1, stream)))
+            stream = added(stream, feed_forward(name, norms(norm2, stream)))
+        elif settings.block == "post-norm":
+            stream = norms(norm1, added(stream, attention(name, stream, stream)))
+            stream = norms(norm2, added(stream, feed_forward(name, stream)))
+        elif settings.block == "original":
+            queries = norms(norm1, stream)
+            stream = norms(norm2, added(queries, attention(name, queries, stream)))
+            stream = added(stream, feed_forward(name, stream))
+        else:
+            read = norms(norm1, stream)
+            stream = added(stream, gated(f"{name}.attention_gate", stream, attention(name, read, read)))
+            into = feed_forward(name, norms(norm2, stream))
+            stream = added(stream, gated(f"{name}.feed_forward_gate", stream, into))
+    return stream if settings.block == "post-norm" else norms("norm", stream)
 
 
 # --- the network
 
 
-@pytest.mark.parametrize("heads", [1, 2])
-@pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_states_and_gradient_are_those_of_the_definition(heads: int, dropout: float):
-    settings = Settings(hidden_size=4, blocks=2, heads=heads, length=5)
+@pytest.mark.parametrize(
+    ("dropout", "changes"),
+    [
+        (0.0, {"heads": 1, "blocks": 2}),
+        (0.4, {"blocks": 2}),
+        (0.4, {"activation": "gelu", "positions": "none"}),
+        (0.4, {"block": "post-norm", "blocks": 2, "inner_size": 3}),
+        (0.4, {"block": "original", "blocks": 2}),
+        (0.4, {"block": "ligr", "blocks": 2, "inner_size": 3, "scale_embedding": False}),
+    ],
+)
+def test_states_and_gradient_are_those_of_the_definition(dropout: float, changes: dict[str, Any]):
+    settings = Settings.model_validate({"hidden_size": 4, "blocks": 1, "heads": 2, "length": 5} | changes)
     parameters, batch = doubles(large(sasrec, V, settings)), small_batch()
     rng, n = np.random.default_rng(1), len(batch.inputs)
     drawn = [(rng.random((n, 4)) >= dropout) / (1 - dropout) for _ in range(1 + 2 * settings.blocks)]
@@ -105,16 +182,6 @@ def test_states_and_gradient_are_those_of_the_definition(heads: int, dropout: fl
     np.testing.assert_allclose(states.detach().numpy(), plain(arrays), rtol=1e-12, atol=1e-14)
     (states * torch.from_numpy(wanted)).sum().backward()
     causal.assert_gradient_is_the_slope(parameters, lambda arrays: float((plain(arrays) * wanted).sum()))
-
-
-@pytest.mark.parametrize("heads", [1, 4])
-def test_the_attention_of_scoring_is_that_of_training(heads: int):
-    lengths = np.array([3, 20, 1, 7])
-    positions = np.concatenate([np.arange(length) for length in lengths])
-    q, k, v = torch.randn(3, len(positions), heads, 16 // heads, generator=torch.Generator().manual_seed(0))
-    device = torch.device("cpu")
-    one, other = attend_in_batch(lengths, device)(q, k, v), attend_reproducibly(positions, 25, device)(q, k, v)
-    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_scores_are_those_of_the_definition_after_the_last_clicks():

@@ -36,6 +36,7 @@ TINY: dict[str, Any] = {
         ("official", "layers", [400_000]),
         ("official", "n_sample", 500_000_000),
         ("sasrec", "hidden_size", 10**6),
+        ("sasrec", "inner_size", 10**12),
         ("sasrec", "blocks", 10**9),
         ("sasrec", "length", 10**12),
         ("sasrec", "n_sample", 10**12),

@@ -136,9 +136,9 @@ def _states_of(
     items: Int32Array, lengths: Int64Array, settings: AnySettings, parameters: Parameters, states: States[AnySettings]
 ) -> Tensor:
     """Return the state after every token of complete sequences, and of some more, (≥ N, D)."""
-    missing = max(0, MIN_ROWS - len(items))  # below that many rows, products round differently
-    lengths = np.append(lengths, np.ones(missing, dtype=np.int64))
-    rows = torch.from_numpy(np.pad(items, (0, missing)).astype(np.int64)).to(parameters[ITEMS].device)
+    # With fewer rows, products round differently; and so do the last numbers of some functions, such as σ.
+    lengths = np.append(lengths, np.ones(MIN_ROWS, dtype=np.int64))
+    rows = torch.from_numpy(np.pad(items, (0, MIN_ROWS)).astype(np.int64)).to(parameters[ITEMS].device)
     tokens = Tokens(rows, ranges(np.zeros_like(lengths), lengths), lengths, exact=True)
     with torch_threads(1):  # small products, whose threads would wait for each other
         return states(parameters, settings, tokens, no_dropout)
