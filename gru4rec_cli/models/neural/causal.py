@@ -69,6 +69,24 @@ def sum_over(rows: Tensor, values: Tensor, n: int) -> Tensor:
     return values.new_zeros(n, *values.shape[1:]).index_add(0, rows, values)
 
 
+def attend_to_prefix(queries: Tensor, keys: Tensor, values: Tensor, weight: Tensor, tokens: Tokens) -> Tensor:
+    """Return Σ_j weight·σ(query_t + key_j) value_j for every token t, (N, D).
+
+    The sum is over the clicks j of the sequence up to t. Queries and keys are (N, H), the weight (H,), values (N, D).
+    """
+    whole, part = (tokens.on_device(rows) for rows in prefix_pairs(tokens.lengths))
+    weights = (sigmoid(queries[whole] + keys[part]) * weight).sum(1, keepdim=True)  # (P, 1)
+    return sum_over(whole, weights * values[part], len(values))
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """Return the logistic function of every value, with bits that do not depend on where in the tensor it stands.
+
+    torch.sigmoid rounds the last few values of a tensor in another way than those before; torch.tanh does not.
+    """
+    return torch.tanh(x / 2) / 2 + 0.5
+
+
 def causal_training(
     train: Sessions,
     settings: AnySettings,

@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from gru4rec_cli.base.settings import ModelSettings
 
+Loss = Literal["cross-entropy", "sampled-softmax", "bce", "gbce"]
+
 
 class NeuralSettings(ModelSettings):
     """Settings of training: how long, on what device, and which epoch is kept."""
@@ -98,7 +100,7 @@ class GradientSettings(NeuralSettings):
         description="true: Adam does not change vectors and moments of items that a step does not use "
         "(torch's SparseAdam): faster with hundreds of thousands of items; false: as published",
     )
-    loss: Literal["cross-entropy", "sampled-softmax", "bce", "gbce"] = Field(
+    loss: Loss = Field(
         "sampled-softmax",
         description="cross-entropy: softmax over all items; sampled-softmax: over the target and the negatives "
         "(Klenitskiy & Vasilev, 2023); bce: binary cross-entropy of the target and the negatives (Kang & McAuley, "
