@@ -129,18 +129,21 @@ def test_a_second_run_on_one_directory_fails_at_once_and_names_the_first(tmp_pat
     assert study("synth", "--config", config, "--run-dir", run).returncode == 0
 
 
-@pytest.mark.parametrize(
-    "leftover", [".manifest.json.tmp", ".markov.copy/model.json", ".markov.new/model.json", ".x.checkpoints/a"]
-)
-def test_what_a_kill_may_leave_in_a_stage_does_not_stop_the_next_run(tmp_path: Path, leftover: str):
+def test_what_a_kill_may_leave_in_a_stage_does_not_stop_the_next_run(tmp_path: Path):
     config, run = write_config(tmp_path), tmp_path / "run"
-    assert study("run", "--config", config, "--run-dir", run).returncode == 0
-    path = run / ".baseline.partial" / leftover
-    path.parent.mkdir(parents=True)
-    path.touch()
-    done = study("run", "--config", config, "--run-dir", run, "--set", "baseline.models.more.kind=popularity")
-    assert done.returncode == 0, done.stderr
-    assert not [path for path in (run / "baseline").rglob("*") if path.name.startswith(".")]
+    for stage in ("synth", "split", "baseline"):
+        assert study(stage, "--config", config, "--run-dir", run).returncode == 0
+    for number, leftover in enumerate(
+        (".manifest.json.tmp", ".markov.copy/model.json", ".markov.new/model.json", ".x.checkpoints/a")
+    ):
+        path = run / ".baseline.partial" / leftover
+        path.parent.mkdir(parents=True)
+        path.touch()
+        another = f"baseline.models.more-{number}.kind=popularity"
+        done = study("baseline", "--config", config, "--run-dir", run, "--set", another)
+        assert done.returncode == 0, (leftover, done.stderr)
+        assert (run / "baseline" / f"more-{number}").is_dir()
+        assert not [path for path in (run / "baseline").rglob("*") if path.name.startswith(".")]
 
 
 def test_a_copy_that_a_killed_run_was_making_is_not_taken_over(tmp_path: Path):
