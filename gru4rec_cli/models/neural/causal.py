@@ -93,10 +93,13 @@ def causal_training(
     parameters: Parameters,
     states: States[AnySettings],
     vectors: Callable[[Tensor, Drop], Tensor] = lambda rows, drop: rows,
+    *,
+    largest_norm: float | None = None,
 ) -> GradientLearner[Batch]:
     """Return a training by Adam on the mean loss of a batch's events, from initial parameters.
 
-    `vectors` turns rows of the item matrix into the vectors that states are multiplied with.
+    `vectors` turns rows of the item matrix into the vectors that states are multiplied with. A gradient whose norm is
+    above `largest_norm` is shortened to it.
 
     Raises:
         UsageError: the device that the settings name is not there.
@@ -117,7 +120,8 @@ def causal_training(
         of_items: Vectors = lambda rows: vectors(rows, drop)  # noqa: E731
         return objective(found, targets, trained[ITEMS], generator, vectors=of_items)
 
-    return GradientLearner(trained, adam(trained, settings), train.n_targets, batches, losses)
+    optimizers = adam(trained, settings)
+    return GradientLearner(trained, optimizers, train.n_targets, batches, losses, largest_norm=largest_norm)
 
 
 @torch.no_grad()

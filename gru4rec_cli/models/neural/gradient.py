@@ -76,7 +76,7 @@ class GradientLearner(Generic[AnyBatch]):
         losses = self._losses(batch, generator)
         torch.autograd.backward(losses.mean())
         if self._largest_norm is not None:
-            torch.nn.utils.clip_grad_norm_(list(self.trained.values()), self._largest_norm)
+            shorten_gradients(self.trained.values(), self._largest_norm)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -122,3 +122,19 @@ def adam(trained: Parameters, settings: GradientSettings, weight_decay: float = 
         torch.optim.Adam(dense, rate, betas, weight_decay=weight_decay, fused=True)
     ]
     return [*optimizers, torch.optim.SparseAdam(sparse, rate, betas)] if sparse else optimizers
+
+
+def shorten_gradients(trained: Iterable[Tensor], largest_norm: float) -> None:
+    """Multiply all gradients, dense and sparse, by one factor where their norm, all together, is above the largest."""
+    gradients = []
+    for parameter in trained:
+        gradient = parameter.grad
+        if gradient is not None and gradient.is_sparse:
+            parameter.grad = gradient = gradient.coalesce()  # rows that occur several times are added up
+            gradient = gradient.values()
+        if gradient is not None:
+            gradients.append(gradient)
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients]))
+    factor = (largest_norm / (norm + 1e-6)).clamp(max=1)
+    for gradient in gradients:
+        gradient.mul_(factor)
