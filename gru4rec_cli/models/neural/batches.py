@@ -35,6 +35,7 @@ def cut_sessions(sessions: Sessions, longest: int) -> Windows:
 
     A session is cut from its first click on, every `longest` events. The history of an event begins with its window.
     """
+    longest = min(longest, max(len(sessions.items), 1))  # beyond, it may be larger than any index
     events = sessions.lengths - 1
     counts = -(-events // longest)  # (sessions,) windows of each
     before = ranges(np.zeros_like(counts), counts) * longest  # (windows,) events of the session before each
@@ -72,6 +73,7 @@ def histories(sessions: Sessions, longest: int) -> tuple[Int32Array, Int64Array,
 
     The history of event e is `clicks[firsts[e]:stops[e]]`: the last `longest` clicks, or fewer, or none.
     """
+    longest = min(longest, max(len(sessions.items), 1))
     seen = sessions.items >= 0
     before = np.concatenate([[0], np.cumsum(seen)])  # (rows + 1,) seen clicks before each row
     stops = before[sessions.input_rows() + 1]
