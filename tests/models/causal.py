@@ -1,4 +1,4 @@
-"""What holds for every causal model, whose module a test gives together with small settings.
+"""What holds for models that Adam trains, and what for causal ones, whose module a test gives with small settings.
 
 `parameters` are large, so that everything in the network matters; `doubles` are the same in float64, with gradients.
 """
@@ -148,8 +148,9 @@ def check_batching_changes_no_bit(module: ModuleType, settings: GradientSettings
     model = model_of(module, 60, changed(settings, length=10))
     expected = model.states(test)
     rng = np.random.default_rng(0)
+    scoring = module if hasattr(module, "_TOKENS_AT_ONCE") else causal
     for size in (1, 50, 400):
-        with patch.object(causal, "_TOKENS_AT_ONCE", size):
+        with patch.object(scoring, "_TOKENS_AT_ONCE", size):
             assert torch.equal(model.states(test), expected)
             events = np.split(np.arange(test.n_targets), np.cumsum(test.lengths - 1)[:-1])
             chosen = rng.permutation(test.n_sessions)[: rng.integers(1, 40)]
@@ -239,6 +240,15 @@ def assert_gradient_is_the_slope(
 
 
 CAUSAL_CHECKS: list[Check] = [value for name, value in list(globals().items()) if name.startswith("check_")]
+# Those that hold for a model with batches and scoring of its own, too.
+GENERAL_CHECKS: list[Check] = [
+    check_every_event_scored_alone_has_the_same_bits,
+    check_batching_changes_no_bit,
+    check_a_later_click_changes_no_bit_of_an_earlier_score,
+    check_unseen_clicks_are_passed_over,
+    check_a_continued_training_equals_an_uninterrupted_one,
+    check_weights_do_not_depend_on_the_number_of_threads,
+]
 
 # Another value of every setting that all gradient-trained models have, and what else to set for both.
 FIELDS: Fields = {
