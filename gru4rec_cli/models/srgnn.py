@@ -264,10 +264,9 @@ class Model(NeuralModel[Settings]):
         return found
 
     def _states_of(self, items: Int64Array, lengths: Int64Array) -> Tensor:
-        """Return the states of complete histories, and of some more, (≥ P, D)."""
-        missing = max(0, MIN_ROWS - len(lengths))  # below that many rows, products round differently
-        lengths = np.append(lengths, np.ones(missing, dtype=np.int64))
-        graphs = graphs_of(np.pad(items, (0, missing)), lengths)
+        """Return the states of complete histories, and of some more, (P + 32, D)."""
+        lengths = np.append(lengths, np.ones(MIN_ROWS, dtype=np.int64))
+        graphs = graphs_of(np.pad(items, (0, MIN_ROWS)), lengths)
         stops = np.cumsum(lengths)
         prefixes = take_prefixes(graphs, stops - lengths, stops - 1, self.parameters[ITEMS].device)
         with torch_threads(1):  # small products, whose threads would wait for each other

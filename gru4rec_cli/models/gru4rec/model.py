@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gru4rec_cli.base.threads import torch_threads
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, Network, check_parameters, input_table, zero_states
 from gru4rec_cli.models.gru4rec.settings import Settings
@@ -48,19 +49,23 @@ class Model(NeuralModel[Settings]):
         """Return the last layer's state after every event's history, (n_targets, D_last), in event order.
 
         Sessions are walked in parallel, longest first, so that those still going on are the first slots. An UNSEEN
-        click leaves the state as it is.
+        click leaves the state as it is. The bits of a state follow from its history alone: see `scoring.MIN_ROWS`.
         """
+        with torch_threads(1):
+            return self._states(sessions)
+
+    def _states(self, sessions: Sessions) -> Tensor:
         steps = sessions.lengths - 1  # (sessions,) events of each
         order = np.argsort(-steps, kind="stable")
         events = np.concatenate([[0], np.cumsum(steps)])  # number of each session's first event
         table = self.parameters[input_table(self.settings)]
         device = table.device
-        states = [state.to(device) for state in zero_states(max(len(order), MIN_ROWS), self.settings)]
+        states = [state.to(device) for state in zero_states(len(order) + MIN_ROWS, self.settings)]
         network = Network(self.parameters, self.settings)
         found = torch.empty(int(events[-1]), self.settings.layers[-1], device=device)
         for position in range(int(steps.max(initial=0))):
             active = order[: np.count_nonzero(steps > position)]
-            width = max(len(active), MIN_ROWS)
+            width = len(active) + MIN_ROWS
             clicks = np.zeros(width, dtype=np.int64)
             clicks[: len(active)] = sessions.items[sessions.offsets[active] + position]
             seen = torch.from_numpy(clicks >= 0).to(device)[:, None]

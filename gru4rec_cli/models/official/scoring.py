@@ -7,9 +7,12 @@ import numpy as np
 import torch
 
 from gru4rec_cli.base.arrays import Float32Array, Int64Array
+from gru4rec_cli.base.threads import torch_threads
 
 _SESSIONS_AT_ONCE = 512
-_MIN_ROWS = 32  # narrower products round differently, and ranks must not depend on the other events of a block
+# Narrower products round differently, and so do the last values of an array in torch.sigmoid, of each thread's part.
+# Ranks must not depend on the other events of a block: so many rows stand after those that are asked for.
+_MIN_ROWS = 32
 
 
 @torch.no_grad()
@@ -22,7 +25,8 @@ def score_blocks(
     """
     done = 0
     for first in range(0, len(offsets) - 1, _SESSIONS_AT_ONCE):
-        queries = _hidden_states(network, items, offsets[first : first + _SESSIONS_AT_ONCE + 1])
+        with torch_threads(1):
+            queries = _hidden_states(network, items, offsets[first : first + _SESSIONS_AT_ONCE + 1])
         for start in range(0, len(queries), block_rows):
             rows = queries[start : start + block_rows]
             padded = torch.cat([rows, rows.new_zeros(max(0, _MIN_ROWS - len(rows)), rows.shape[1])])
@@ -40,12 +44,12 @@ def _hidden_states(network: Any, items: Int64Array, offsets: Int64Array) -> torc
     steps = np.diff(offsets) - 1
     order = np.argsort(-steps, kind="stable")
     events = np.concatenate([[0], np.cumsum(steps)])
-    states = [torch.zeros(max(len(order), _MIN_ROWS), width) for width in network.layers]
+    states = [torch.zeros(len(order) + _MIN_ROWS, width) for width in network.layers]
     queries = torch.empty(int(events[-1]), network.layers[-1])
     one_item = torch.zeros(1, dtype=torch.int64)
     for position in range(int(steps.max(initial=0))):
         active = order[: np.count_nonzero(steps > position)]
-        width = max(len(active), _MIN_ROWS)
+        width = len(active) + _MIN_ROWS
         clicks = np.zeros(width, dtype=np.int64)
         clicks[: len(active)] = items[offsets[active] + position]
         seen = torch.from_numpy(clicks >= 0)[:, None]
