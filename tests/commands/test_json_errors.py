@@ -33,7 +33,7 @@ def refused(*arguments: str | Path, cwd: Path) -> tuple[dict[str, object], str]:
         (("conformance", "nowhere.npz"), 3, "nowhere.npz"),
         (("bench", "--only", "naming"), 2, "naming"),
         (("fetch", "--source", "nowhere"), 2, "nowhere"),
-        (("export-checkpoint", "nowhere", "--to", "out"), 3, "nowhere"),
+        (("export-checkpoint", "nowhere", "--to", "out"), 4, "nowhere"),
         (("import-checkpoint", "nowhere", "--to", "out"), 2, "pickle"),
         (("run",), 2, "--config"),
         (("describe", "--gap-minutes", "long"), 2, "--gap-minutes"),
