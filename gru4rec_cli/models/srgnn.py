@@ -21,7 +21,7 @@ from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.base.threads import torch_threads
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.models.neural.batches import cut_sessions, histories, ranges
-from gru4rec_cli.models.neural.causal import ITEMS, Parameters, sum_over
+from gru4rec_cli.models.neural.causal import ITEMS, Parameters, sigmoid, sum_over
 from gru4rec_cli.models.neural.devices import find_device
 from gru4rec_cli.models.neural.gradient import GradientLearner, adam
 from gru4rec_cli.models.neural.model import NeuralModel
@@ -206,8 +206,7 @@ def _read_out(p: Parameters, prefixes: Prefixes, h: Tensor) -> Tensor:
     """
     last = h.index_select(0, prefixes.last)  # (P, D)
     of_last = linear(last, p["attention.last"], p["attention.bias"]).index_select(0, prefixes.owners)  # (N, D)
-    # σ(x), but torch.sigmoid rounds the last elements of an array in another way, so that other prefixes would matter
-    gates = torch.tanh((of_last + linear(h, p["attention.node"])) / 2) / 2 + 0.5
+    gates = sigmoid(of_last + linear(h, p["attention.node"]))
     weights = prefixes.clicks * (gates * p["attention.query"]).sum(1, keepdim=True)  # (N, 1)
     everything = sum_over(prefixes.owners, weights * h, len(last))
     return linear(torch.cat([last, everything], dim=1), p["state.weight"], p["state.bias"])
