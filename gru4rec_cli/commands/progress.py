@@ -3,6 +3,7 @@
 Neither a rate nor a time left counts compiling: clocks stand still meanwhile, and a line of its own tells of it.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,6 +118,7 @@ class LineProgress:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._compiled, self._said = 0, time.monotonic()
+        self._open: list[_Counter] = []  # tasks, an inner one after its outer one
 
     @contextmanager
     def task(self, description: str, total: float | None = None, unit: str = "") -> Iterator[_Counter]:
@@ -128,10 +130,31 @@ class LineProgress:
             self._say(f"{description}: {share}{counter.line()}{left}")
 
         counter = _Counter(total, unit, _LINE_EVERY, show)
-        yield counter
+        with self._tell_of_silence(description, counter):
+            yield counter
         if counter.leaves_line and counter.elapsed >= _SHORT:
             rate = counter.line()
             self._say(f"{description}: done in {counter.elapsed:.1f} s" + (f" ({rate})" if rate else ""))
+
+    @contextmanager
+    def _tell_of_silence(self, description: str, counter: _Counter) -> Iterator[None]:
+        """Say that the innermost task is under way where nothing of it is counted, such as with long training steps."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(_LINE_EVERY) and not counter.done:
+                if self._open[-1] is counter and counter.elapsed >= _LINE_EVERY:  # compiling has lines of its own
+                    self._say(f"{description}: under way for {counter.elapsed:.0f} s")
+
+        self._open.append(counter)
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+            self._open.remove(counter)
 
     def note(self, text: str) -> None:
         """Leave a line."""

@@ -81,6 +81,21 @@ def test_no_rate_and_no_time_left_contains_compiling():
     assert re.fullmatch(r"compiled 1 loop in 0\.\d s, which no other time contains", said[-1])
 
 
+def test_the_innermost_task_says_that_it_is_under_way_until_it_counts_something(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gru4rec_cli.commands.progress._LINE_EVERY", 0.1)
+    said: list[str] = []
+    progress = LineProgress(said.append)
+    with progress.task("fitting gru4rec, 1 of 1"), progress.task("epoch 1/5", 200, "events") as task:
+        time.sleep(0.25)
+        before = list(said)
+        task.advance(100)
+        task.leave_no_line()
+        time.sleep(0.25)
+    assert len(before) >= 1
+    assert {re.sub(r"\d+ s$", "", line) for line in before} == {"epoch 1/5: under way for "}
+    assert all("under way" not in line for line in said[len(before) + 1 :])
+
+
 @pytest.mark.parametrize("width", [80, 160])
 def test_bars_say_what_is_done_and_what_is_compiled_in_one_line_each(width: int):
     terminal = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)

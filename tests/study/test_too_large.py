@@ -40,6 +40,11 @@ TINY: dict[str, Any] = {
         ("sasrec", "blocks", 10**9),
         ("sasrec", "length", 10**12),
         ("sasrec", "n_sample", 10**12),
+        ("sasrec", "batch_size", 10**12),
+        ("narm", "gru_size", 10**6),
+        ("stamp", "hidden_size", 10**6),
+        ("srgnn", "hidden_size", 10**6),
+        ("srgnn", "batch_size", 10**12),
     ],
 )
 def test_a_model_too_large_is_refused_before_anything_is_fitted(kind: str, setting: str, value: Any, monkeypatch):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gru4rec_cli.data.sessions import Sessions
 
 STEPS_AT_ONCE = 64
+NEGATIVES_AT_ONCE = 2**24  # drawn together, 8 bytes each, but at least those of one step
 
 Draws = tuple[Int64Array, Masks]  # negatives (steps, n_sample); dropout by place, (steps, W, units) each
 Draw = Callable[[int, int], Draws]  # of so many steps with so many slots
@@ -111,6 +112,14 @@ def drawing(sampler: NegativeSampler, settings: Settings, seed: int) -> Draw:
         return negatives, {name: dropout_mask(generator, rate, steps, slots, units) for name, (rate, units) in places}
 
     return draw
+
+
+def split_walks(walks: Iterator[Walk], most: int) -> Iterator[Walk]:
+    """Yield the same steps, at most so many at a time."""
+    for walk in walks:
+        for start in range(0, len(walk.rows), most):
+            part = slice(start, start + most)
+            yield Walk(walk.rows[part], walk.starts[part], walk.previous[part], walk.widths[part])
 
 
 def mini_batches(train: "Sessions", walks: Iterator[Walk], draw: Draw) -> Iterator[MiniBatches]:

@@ -79,7 +79,8 @@ class TrainingSettings(ModelSettings):
     def memory_needed(self, n_items: int) -> dict[str, int]:
         """Return the bytes that a training needs at least, by the setting that decides how many.
 
-        Each parameter has an accumulator beside it, in float32. A step gathers the vectors of its negatives.
+        Each parameter has an accumulator beside it, in float32. A step gathers the vectors of its negatives, and every
+        slot has a score for each; both have a gradient.
         """
         separate = self.input_width if self.embedding not in ("shared", "none") else 0
         first = n_items if self.embedding == "none" else 0
@@ -89,8 +90,8 @@ class TrainingSettings(ModelSettings):
         return {
             "embedding": 8 * separate * (n_items + 3 * self.layers[0]),
             "layers": 8 * (gates + n_items * self.layers[-1]),
-            "n_sample": 4 * self.n_sample * self.layers[-1],
             "batch_size": 4 * self.batch_size * sum(self.layers),
+            "n_sample": 8 * self.n_sample * (self.layers[-1] + self.batch_size),
         }
 
     @property

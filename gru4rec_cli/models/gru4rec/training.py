@@ -11,10 +11,12 @@ from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.threads import ahead, torch_threads
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.models.gru4rec.batches import (
+    NEGATIVES_AT_ONCE,
     count_events,
     drawing,
     min_slots,
     mini_batches,
+    split_walks,
     walk_sessions,
 )
 from gru4rec_cli.models.gru4rec.network import initial_parameters
@@ -68,6 +70,7 @@ class Training:
         """Take every step of one epoch; the next mini-batches are made in another thread meanwhile."""
         self.step.begin(min(self.settings.batch_size, self.train.n_sessions))
         walks = self.walk(self.train.offsets, self.settings.batch_size, min_slots(self.settings))
+        walks = split_walks(walks, max(1, NEGATIVES_AT_ONCE // max(1, self.settings.n_sample)))
         with torch_threads(1):  # so that weights do not depend on how many there are; small products gain nothing
             for batches in ahead(mini_batches(self.train, walks, drawing(self.sampler, self.settings, seed))):
                 losses = [loss * self.settings.batch_size for loss in self.step.learn(batches)]

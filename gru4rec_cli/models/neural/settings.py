@@ -134,11 +134,16 @@ class GradientSettings(NeuralSettings):
     def memory_needed(self, n_items: int) -> dict[str, int]:
         """Return the bytes that a training needs at least, by the setting that decides how many.
 
-        Each parameter has a gradient and Adam's two means beside it, in float32.
+        Each parameter has a gradient and Adam's two means beside it, in float32. Each session of a batch has at least
+        one state, with a score for every item or negative. Scores and gathered vectors have a gradient.
         """
         own = self.batch_size if self.negatives == "own" else 1
-        sampled = 0 if self.loss == "cross-entropy" else 4 * own * self.n_sample * self.hidden_size
-        return {"hidden_size": 16 * n_items * self.hidden_size, "n_sample": sampled}
+        every_item = self.loss == "cross-entropy"
+        return {
+            "hidden_size": 16 * n_items * self.hidden_size,
+            "batch_size": 8 * self.batch_size * (n_items if every_item else self.hidden_size),
+            "n_sample": 0 if every_item else 8 * self.n_sample * (own * self.hidden_size + self.batch_size),
+        }
 
     @model_validator(mode="after")
     def _sparse_with_sampling(self) -> Self:

@@ -14,6 +14,7 @@ from gru4rec_cli.models.gru4rec.batches import (
     count_events,
     drawing,
     mini_batches,
+    split_walks,
     walk_sessions,
 )
 from gru4rec_cli.models.neural.sampling import NegativeSampler
@@ -79,6 +80,16 @@ def test_the_compiled_walk_is_the_same(lengths: list[int], batch_size: int, min_
     for one, other in zip(found, expected, strict=True):
         for name in ("rows", "starts", "previous", "widths"):
             assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
+def test_steps_with_many_negatives_are_drawn_in_smaller_parts():
+    walks = list(walk_sessions(random_sessions(30, 200, seed=1).offsets, 8))
+    parts = list(split_walks(iter(walks), 5))
+    assert max(len(part.widths) for part in parts) == 5
+    for name in ("rows", "starts", "previous", "widths"):
+        one, other = (np.concatenate([getattr(walk, name) for walk in these]) for these in (walks, parts))
+        assert np.array_equal(one, other), name
+    assert [len(part.widths) for part in split_walks(iter(walks), STEPS_AT_ONCE)] == [len(w.widths) for w in walks]
 
 
 def test_mini_batches_hold_the_items_of_their_slots_and_draw_for_every_step():
