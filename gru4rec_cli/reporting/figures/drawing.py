@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib.style
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, NullFormatter, ScalarFormatter
 
@@ -89,9 +90,7 @@ def drawing() -> Iterator[None]:
 
 def new_canvas(width: float = SIZE[0], height: float = SIZE[1]) -> Canvas:
     """Return an empty figure of this size in inches."""
-    canvas = Canvas(figsize=(width, height), dpi=DPI)
-    FigureCanvasAgg(canvas)
-    return canvas
+    return Canvas(figsize=(width, height), dpi=DPI)
 
 
 def write_figure(folder: Path, canvas: Canvas, figure: Figure, words: Words) -> Figure:
@@ -100,9 +99,12 @@ def write_figure(folder: Path, canvas: Canvas, figure: Figure, words: Words) -> 
         for axis in (axis for axes in canvas.axes for axis in (axes.xaxis, axes.yaxis)):
             if isinstance(axis.get_major_formatter(), ScalarFormatter):
                 axis.set_major_formatter(_Ticks(words.decimal_mark))
-    canvas.savefig(folder / f"{figure.stem}.png", dpi=DPI)
+    # Each of these draws once; `savefig` would draw twice, to find a layout before.
+    agg: Any = FigureCanvasAgg(canvas)
+    agg.print_png(folder / f"{figure.stem}.png")
     canvas.set_layout_engine("none")  # what it found holds for both files
-    canvas.savefig(folder / f"{figure.stem}.svg", metadata={"Date": None, "Title": figure.name})
+    svg: Any = FigureCanvasSVG(canvas)
+    svg.print_svg(folder / f"{figure.stem}.svg", metadata={"Date": None, "Title": figure.name})
     return figure
 
 
