@@ -236,7 +236,7 @@ def assert_gradient_is_the_slope(
             slope[place] = (ends[1] - ends[0]) / (2 * step)
         found = parameters[name].grad
         assert found is not None, name
-        np.testing.assert_allclose(found.numpy(), slope, rtol=rtol, atol=1e-7, err_msg=name)
+        np.testing.assert_allclose(found.to_dense().numpy(), slope, rtol=rtol, atol=1e-7, err_msg=name)
 
 
 CAUSAL_CHECKS: list[Check] = [value for name, value in list(globals().items()) if name.startswith("check_")]

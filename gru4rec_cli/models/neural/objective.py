@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, embedding
+from torch.nn.functional import embedding
 
 from gru4rec_cli.base.arrays import Int64Array
-from gru4rec_cli.models.neural.losses import binary_cross_entropy, gbce_beta, sampled_softmax
+from gru4rec_cli.models.neural.losses import binary_cross_entropy, gbce_beta, sampled_softmax, softmax_over_all
 from gru4rec_cli.models.neural.sampling import NegativeSampler
 from gru4rec_cli.models.neural.settings import GradientSettings
 
@@ -37,8 +37,7 @@ class Objective:
     ) -> Tensor:
         """Return the loss of every event, (N,), from states (N, D), targets (N,), item matrix (V, D), bias (V,)."""
         if self.settings.loss == "cross-entropy":
-            scores = states @ vectors(items).T if bias is None else torch.addmm(bias, states, vectors(items).T)
-            return cross_entropy(scores, targets, reduction="none")
+            return softmax_over_all(states, vectors(items), targets, bias)
         shape = (
             (self.settings.n_sample,) if self.settings.negatives == "shared" else (len(targets), self.settings.n_sample)
         )

@@ -2,9 +2,40 @@
 
 import math
 
+import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
-from gru4rec_cli.models.neural.losses import sampled_softmax
+from gru4rec_cli.models.neural.losses import sampled_softmax, softmax_over_all
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_softmax_over_all_has_the_values_and_gradients_of_torchs_cross_entropy(with_bias: bool):
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(5, 3), (7, 3), (7,)] if with_bias else [(5, 3), (7, 3)]
+    values = [3 * torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    targets, weights = torch.tensor([0, 6, 2, 2, 5]), torch.tensor([1.0, 0.5, 0.0, 2.0, -1.0]).double()
+    found = []
+    for ours in (True, False):
+        leaves = [value.clone().requires_grad_() for value in values]
+        states, vectors, *bias = leaves
+        if ours:
+            losses = softmax_over_all(states, vectors, targets, *bias)
+        else:
+            losses = cross_entropy(states @ vectors.T + sum(bias), targets, reduction="none")
+        (weights * losses).sum().backward()
+        found.append([losses.detach(), *(leaf.grad for leaf in leaves)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
+
+
+def test_softmax_over_all_is_finite_for_scores_of_any_size():
+    states = torch.tensor([[1.0]], requires_grad=True)
+    losses = softmax_over_all(states, torch.tensor([[-1e4], [1e4]]), torch.tensor([0]))
+    losses.sum().backward()
+    assert losses.tolist() == [2e4]
+    assert states.grad is not None
+    assert states.grad.tolist() == [[2e4]]
 
 
 def test_sampled_softmax_is_the_cross_entropy_among_the_target_and_its_negatives():
