@@ -9,7 +9,7 @@ The graphs of P prefixes lie one after the other, without padding: N nodes, E ed
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -51,10 +51,7 @@ class Settings(GradientSettings):
         ge=0,
         description="L2 penalty l2 / 2 · ‖p‖² on all parameters, as a part of the gradient that Adam is given",
     )
-    lr_decay: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.1, description="factor on the learning rate after every lr_decay_every epochs"
-    )
-    lr_decay_every: int = Field(3, ge=1, description="epochs from one lr_decay to the next")
+    lr_decay: float = with_default(GradientSettings, "lr_decay", 0.1)
     lr_step: Literal["after", "before"] = Field(
         "after",
         description="when an epoch counts for lr_decay_every: after: once it is over, as the paper says; before: as it "
@@ -69,8 +66,7 @@ class Settings(GradientSettings):
 
     def rate_factor(self, epoch: int) -> float:
         """Return the factor on the learning rate in epoch 1, 2, …"""
-        counted = epoch - 1 if self.lr_step == "after" else epoch
-        return float(self.lr_decay ** (counted // self.lr_decay_every))
+        return super().rate_factor(epoch if self.lr_step == "after" else epoch + 1)
 
     @model_validator(mode="after")
     def _sparse_without_penalty(self) -> Self:

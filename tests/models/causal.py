@@ -260,6 +260,8 @@ FIELDS: Fields = {
     "batch_size": ({}, 8),
     "order": ({}, "time"),
     "learning_rate": ({}, 0.02),
+    "lr_decay": ({"lr_decay_every": 1}, 0.5),
+    "lr_decay_every": ({"lr_decay": 0.5, "epochs": 3}, 1),
     "beta2": ({}, 0.99),
     "sparse_adam": ({}, True),
     "loss": ({}, "cross-entropy"),

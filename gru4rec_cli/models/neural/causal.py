@@ -121,7 +121,15 @@ def causal_training(
         return objective(found, targets, trained[ITEMS], generator, vectors=of_items)
 
     optimizers = adam(trained, settings)
-    return GradientLearner(trained, optimizers, train.n_targets, batches, losses, largest_norm=largest_norm)
+    return GradientLearner(
+        trained,
+        optimizers,
+        train.n_targets,
+        batches,
+        losses,
+        largest_norm=largest_norm,
+        factor=settings.rate_factor,
+    )
 
 
 @torch.no_grad()

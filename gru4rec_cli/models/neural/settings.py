@@ -94,6 +94,13 @@ class GradientSettings(NeuralSettings):
         "a time are then sorted by length, which saves padding, and used in random order",
     )
     learning_rate: float = Field(0.001, gt=0, description="Adam learning rate")
+    lr_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="factor on the learning rate after every lr_decay_every epochs; 1: the rate stays",
+    )
+    lr_decay_every: int = Field(3, ge=1, description="epochs from one lr_decay to the next")
     beta2: float = Field(0.999, ge=0, lt=1, description="Adam's decay of the mean squared gradient; beta1 is 0.9")
     sparse_adam: bool = Field(
         False,
@@ -130,6 +137,10 @@ class GradientSettings(NeuralSettings):
         le=1,
         description="calibration t of gbce: 0 is bce, 1 makes up for sampling entirely (Petrov & Macdonald, 2023)",
     )
+
+    def rate_factor(self, epoch: int) -> float:
+        """Return the factor on the learning rate in epoch 1, 2, …"""
+        return float(self.lr_decay ** ((epoch - 1) // self.lr_decay_every))
 
     def memory_needed(self, n_items: int) -> dict[str, int]:
         """Return the bytes that a training needs at least, by the setting that decides how many.
