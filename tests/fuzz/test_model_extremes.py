@@ -93,6 +93,7 @@ def test_a_model_at_the_extremes_of_its_settings_is_finite_or_an_error_says_why(
         ("sasrec", {"n_sample": 0}, "refused"),
         ("narm", {"length": 10**30}, "finite"),  # was an OverflowError of an array
         ("stamp", {"length": 2**63}, "finite"),
+        ("bert4rec", {"dupe_factor": 10**30}, "refused"),
     ],
 )
 def test_single_extremes_end_as_the_settings_say(kind: str, given: dict[str, Any], end: str | int):
