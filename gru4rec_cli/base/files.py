@@ -23,11 +23,11 @@ def hash_json(value: object) -> str:
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes; a file that did not change since the last call is not read again."""
     status = path.stat()
-    return _hash_file(str(path.resolve()), status.st_size, status.st_mtime_ns)
+    return _hash_file(str(path), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=4096)
-def _hash_file(path: str, size: int, mtime_ns: int) -> str:
+def _hash_file(path: str, device: int, inode: int, size: int, mtime_ns: int) -> str:
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

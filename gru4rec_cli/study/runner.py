@@ -40,6 +40,7 @@ class StageRunner:
         self.command = command
         self.options = options
         self.plain = resolved(config)
+        self._codes: dict[str, str] = {}
 
     def lock(self) -> AbstractContextManager[None]:
         """Lock the run directory, which is made if need be, after checking whose it is."""
@@ -158,8 +159,6 @@ class StageRunner:
         A raw file that is gone raises `DataError`, unless its hash is among the `recorded` ones.
         """
         stage = STAGES[name]
-        kinds = {entry.kind for section in stage.models for entry in self.config.fitted(section).values()}
-        sources = {source for kind in kinds for source in registry.source_files(kind)}
         inputs: dict[str, str] = {}
         for need in needed_stages(name, self.config):
             manifest = None if self.directory.damage(need) else self.directory.manifest(need)
@@ -170,7 +169,16 @@ class StageRunner:
         if stage.reads_raw_files and not self.config.synthetic:
             inputs |= raw_hashes(input_files(self.config.data, recorded or {}), recorded or {})
         config = {section: self.plain[section] for section in stage.sections}
-        return {"config": config, "inputs": inputs, "code": code_hash(stage.packages, sources)}
+        return {"config": config, "inputs": inputs, "code": self._code(name)}
+
+    def _code(self, name: str) -> str:
+        """Return the hash of a stage's code, which is read once: this process goes on with what it has loaded."""
+        if name not in self._codes:
+            stage = STAGES[name]
+            kinds = {entry.kind for section in stage.models for entry in self.config.fitted(section).values()}
+            sources = {source for kind in kinds for source in registry.source_files(kind)}
+            self._codes[name] = code_hash(stage.packages, sources)
+        return self._codes[name]
 
 
 @contextmanager
