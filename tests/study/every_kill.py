@@ -4,6 +4,7 @@ A child counts what it asks of the file system, and kills itself with SIGKILL be
 number up to that of an uninterrupted stage.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -15,11 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import gru4rec_cli.evaluation.rank_counts
-import gru4rec_cli.models.popularity
-import gru4rec_cli.models.random
-import gru4rec_cli.models.recent_popularity  # noqa: F401 - imported before forking, not in every child
+from gru4rec_cli.evaluation import oracle
+from gru4rec_cli.evaluation.ranking import rank_targets
+from gru4rec_cli.models import registry
+from gru4rec_cli.models.base import FitContext
+from gru4rec_cli.models.warming import few_sessions
 from gru4rec_cli.study.config import load_config
+from gru4rec_cli.study.freshness import code_hashes
 from gru4rec_cli.study.windows import study_of
 from tests.small import SMALL, artifact_hashes, write_config
 
@@ -98,12 +101,24 @@ def run_stage(config: Path, run: Path, stage: str, fatal: int) -> int:
     return in_child(work)
 
 
-def main(folder: Path) -> dict[str, int]:
-    """Kill every stage at every operation and compare; return the number of kills by stage."""
+def warm_up() -> None:
+    """Load here what every child would load by itself: stages, models, compiled loops, the code that is hashed."""
     for stage in STAGES:
         importlib.import_module(f"gru4rec_cli.study.stages.{stage}")
+    few = few_sessions()
+    for kind in ("popularity", "random", "recent_popularity"):
+        model = registry.model_class(kind)(registry.settings_class(kind)())
+        model.fit(few, FitContext(seed=1))
+        rank_targets(model.score(few), few, longest=3)
+    code_hashes(oracle)
+
+
+def main(folder: Path) -> dict[str, int]:
+    """Kill every stage at every operation and compare; return the number of kills by stage."""
+    warm_up()
     config, uninterrupted, run = write_config(folder, TINY), folder / "uninterrupted", folder / "run"
-    study_of(load_config(config), run).plan()  # hashes the sources here, not in every child
+    study_of(load_config(config), run).plan()  # hashes more code
+    gc.freeze()  # or collecting garbage copies all memory into every child
     tried: dict[str, int] = {}
     for stage in STAGES:
         before = folder / f"before-{stage}"
