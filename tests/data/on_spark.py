@@ -21,6 +21,10 @@ from gru4rec_cli.data.spark_reading import read_log as read_on_spark
 from gru4rec_cli.data.users import USER
 from tests.data.test_formats import laid_out
 
+FEW_ROWS = {  # compiling and optimising take longer than these few rows
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
 LINES = [
     "SessionId,ItemId,Time,who,what",
     "s1,7,100,u1,view",
@@ -92,7 +96,7 @@ def main(folder: Path) -> None:
         "spark.sql.files.maxPartitionBytes": "100",  # even these files are read in pieces
         "spark.sql.files.openCostInBytes": "1",
         "spark.sql.shuffle.partitions": "2",
-        "spark.sql.codegen.wholeStage": "false",  # compiling takes longer than these few rows
+        **FEW_ROWS,
     }
     with spark_session(SparkSettings(master="local[2]", options=options)) as session:
         for name, given in cases(folder).items():

@@ -18,6 +18,7 @@ from gru4rec_cli.data.spark import SparkEngine, SparkSettings, spark_session, wr
 from gru4rec_cli.data.spark_reading import read_log as read_on_spark
 from gru4rec_cli.data.splitting import Division, divide_log, item_table, split_log
 from gru4rec_cli.study.config import StudyConfig, load_config
+from tests.data.on_spark import FEW_ROWS
 from tests.data.test_golden_preprocessing import GOLDEN, config_of
 from tests.small import write_config
 
@@ -26,7 +27,7 @@ OPTIONS = {
     "spark.sql.files.openCostInBytes": "1",
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.adaptive.enabled": "false",
-    "spark.sql.codegen.wholeStage": "false",
+    **FEW_ROWS,
 }
 
 

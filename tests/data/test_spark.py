@@ -19,7 +19,7 @@ from gru4rec_cli.base.names import ITEMS_FILE, STATISTICS_FILE, TEST_FILE, TRAIN
 from gru4rec_cli.data.events import DataSettings, read_event_table
 from gru4rec_cli.data.spark import require_java
 from gru4rec_cli.data.users import USERS_FILE
-from tests.data.on_spark import BAD, cases
+from tests.data.on_spark import BAD, FEW_ROWS, cases
 from tests.small import study, write_config
 
 EXTERNAL, USAGE = 5, 2
@@ -66,7 +66,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             "spark.sql.files.openCostInBytes": "1",
             "spark.sql.shuffle.partitions": "3",
             "spark.sql.adaptive.enabled": "false",
-            "spark.sql.codegen.wholeStage": "false",
+            **FEW_ROWS,
         },
     }
     config: dict[str, Any] = {
