@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gru4rec_cli.base.errors import StageError, UsageError
+from gru4rec_cli.base.names import COSTS
 
 MANIFEST = "manifest.json"
 _DIGEST = "digest"
@@ -33,13 +34,10 @@ def _hash_file(path: str, device: int, inode: int, size: int, mtime_ns: int) -> 
 
 
 def hash_folder(folder: Path) -> dict[str, str]:
-    """Hash of every file below `folder` but the manifests and hidden files, by relative path, sorted."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): hash_file(path)
-        for path in files
-        if path.name != MANIFEST and not is_hidden(path.relative_to(folder))
-    }
+    """Hash of every file below `folder` but those of `hash_costs` and hidden ones, by relative path, sorted."""
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    kept = (path for path in files if path.name != MANIFEST and not _holds_costs(path) and not is_hidden(path))
+    return {path.as_posix(): hash_file(folder / path) for path in kept}
 
 
 def hash_table(path: Path) -> str:
@@ -56,13 +54,19 @@ def by_table(hashes: Mapping[str, str]) -> dict[str, str]:
     return {table: found.get("") or hash_json(found) for table, found in parts.items()}
 
 
-def hash_manifests(folder: Path) -> dict[str, str]:
-    """Hash of every manifest below `folder` but its own, by relative path, sorted.
+def hash_costs(folder: Path) -> dict[str, str]:
+    """Hash of every manifest below `folder` but its own, and of every file of its folder of costs, by relative path.
 
-    They hold costs, which differ from run to run: they count for damage, but not for what later stages are made from.
+    What they hold differs from run to run: it counts for damage, but not for what later stages are made from.
     """
-    found = sorted(path.relative_to(folder) for path in folder.glob(f"*/**/{MANIFEST}"))
+    files = sorted(path.relative_to(folder) for path in folder.glob("*/**/*") if path.is_file())
+    found = (path for path in files if path.name == MANIFEST or _holds_costs(path))
     return {path.as_posix(): hash_file(folder / path) for path in found if not is_hidden(path)}
+
+
+def _holds_costs(path: Path) -> bool:
+    """Return whether a relative path is in the folder of costs."""
+    return path.parts[0] == COSTS and len(path.parts) > 1
 
 
 def is_hidden(path: Path) -> bool:

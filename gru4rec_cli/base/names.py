@@ -36,6 +36,8 @@ METRICS_FILE = "metrics.json"
 METRICS_TABLE = "metrics.csv"
 RANKS_FOLDER = "ranks"
 LISTS_FOLDER = "lists"
+COSTS = "costs"  # the folder of a stage for what differs from run to run; no model may take this name
+RANKING_FILE = "ranking.json"  # in that folder: what ranking by each fit took
 
 ORACLE = "oracle"  # the row of the Bayes-optimal ranking of synthetic data; no model may take it
 

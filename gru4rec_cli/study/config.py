@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from gru4rec_cli.base.errors import ConfigError, UsageError
-from gru4rec_cli.base.names import ORACLE
+from gru4rec_cli.base.names import COSTS, ORACLE
 from gru4rec_cli.base.settings import ModelSettings, Settings
 from gru4rec_cli.base.yaml_loader import Lines, YamlError, load_yaml, read_yaml_with_lines
 from gru4rec_cli.data.events import SYNTHETIC, DataSettings
@@ -318,8 +318,9 @@ def _with_part_column(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model_problems(where: str, name: str, entry: object) -> list[str]:
-    if not re.fullmatch(MODEL_NAME, name) or name.lower() == ORACLE:
-        return [f"{where}: not a name for a model; letters, digits, _ + - are allowed, and {ORACLE!r} is reserved"]
+    if not re.fullmatch(MODEL_NAME, name) or name.lower() in (ORACLE, COSTS):
+        allowed = f"letters, digits, _ + - are allowed, and {ORACLE!r} and {COSTS!r} are reserved"
+        return [f"{where}: not a name for a model; {allowed}"]
     if not isinstance(entry, dict):
         return []  # reported already, as a wrong type
     kind = entry.get("kind", name)

@@ -11,9 +11,9 @@ from filelock import FileLock, Timeout
 from gru4rec_cli.base.errors import StageError, StudyError, UsageError
 from gru4rec_cli.base.files import (
     MANIFEST,
+    hash_costs,
     hash_file,
     hash_folder,
-    hash_manifests,
     is_hidden,
     read_json,
     read_manifest,
@@ -179,7 +179,7 @@ class RunDirectory:
     def finish(self, name: str, manifest: Manifest) -> None:
         """Make the partial folder the stage: the manifest last, with the hash of every artifact, then the rename."""
         partial = self.partial(name)
-        hashes = {"outputs": hash_folder(partial), "manifests": hash_manifests(partial)}
+        hashes = {"outputs": hash_folder(partial), "manifests": hash_costs(partial)}
         write_manifest(partial / MANIFEST, {**manifest, **hashes})
         self._publish(name)
 

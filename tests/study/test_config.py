@@ -159,7 +159,8 @@ train: {models: {gru4rec: {layers: 64, epochs: "5", n_samples: 3}}}
             'name: given "../x"; letters, digits',
         ),
         ("name: x\ndata: {source: synth}\n", "baseline.models, train.models: no model is named"),
-        ("name: x\ndata: {source: synth}\nbaseline: {models: {oracle: {kind: markov}}}\n", "'oracle' is reserved"),
+        ("name: x\ndata: {source: synth}\nbaseline: {models: {oracle: {kind: markov}}}\n", "'oracle' and 'costs' are"),
+        ("name: x\ndata: {source: synth}\nbaseline: {models: {Costs: {kind: markov}}}\n", "'costs' are reserved"),
         ("name: x\ndata: {source: synth}\nbaseline: {models: {a/b: {kind: markov}}}\n", "not a name for a model"),
         (
             "name: x\ndata: {source: synth}\nbaseline: {models: {markov: {}}}\ntrain: {models: {markov: {}}}\n",

@@ -186,6 +186,23 @@ def test_every_file_of_a_stage_is_in_a_hash(tmp_path: Path):
     assert "gru4rec/manifest.json is missing" in directory.damage("train")
 
 
+def test_what_is_in_the_folder_of_costs_counts_for_damage_alone(tmp_path: Path):
+    directory = RunDirectory(tmp_path / "run")
+    with directory.lock("test", {"name": "x"}):
+        partial = directory.begin("report", fresh=True)
+        (partial / "costs" / "es").mkdir(parents=True)
+        for file in ("report.md", "costs/costs.md", "costs/es/a.svg", "costs/.hidden"):
+            (partial / file).write_text(file)
+        directory.finish("report", {"stage": "report", **MADE_FROM})
+    manifest = directory.manifest("report")
+    assert manifest is not None
+    assert list(manifest["outputs"]) == ["report.md"]
+    assert list(manifest["manifests"]) == ["costs/costs.md", "costs/es/a.svg"]
+    assert directory.damage("report") == ""
+    (directory.stage("report") / "costs" / "costs.md").write_text("other")
+    assert "costs/costs.md is damaged" in directory.damage("report")
+
+
 def test_a_foreign_file_in_a_stage_is_seen(tmp_path: Path):
     """Fault 23: another part of a table would be read as if the stage had written it."""
     directory = RunDirectory(tmp_path / "run")
