@@ -4,8 +4,10 @@ import platform
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from gru4rec_cli import __version__
+from gru4rec_cli.base.threads import thread_count
 
 _RECORDED_VERSIONS = ("numpy", "polars", "pandas", "torch", "safetensors", "matplotlib")
 
@@ -16,9 +18,10 @@ def versions() -> dict[str, str]:
     return {"gru4rec-study": __version__, "python": platform.python_version(), **packages}
 
 
-def device() -> dict[str, str]:
-    """The machine."""
-    return {"machine": platform.machine(), "system": platform.platform(), "processor": _processor()}
+def device() -> dict[str, Any]:
+    """The machine, and the threads that may be used of it."""
+    found = {"machine": platform.machine(), "system": platform.platform(), "processor": _processor()}
+    return {**found, "threads": thread_count()}
 
 
 def _processor() -> str:

@@ -1,5 +1,7 @@
 """The base of every section of the configuration."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -11,6 +13,11 @@ class Settings(BaseModel):
 
 class ModelSettings(Settings):
     """Base of the settings of every model kind."""
+
+    @property
+    def training_order(self) -> Literal["time", "shuffled"] | None:
+        """The order in which an epoch takes the training data; None where there are no epochs."""
+        return None
 
     def check_ready(self, where: str, *, to_fit: bool) -> None:
         """Check that this machine can fit such a model, or use a fitted one; `where` is its key in the configuration.

@@ -60,6 +60,11 @@ class TrainingSettings(ModelSettings):
         return self
 
     @property
+    def training_order(self) -> Literal["time"]:
+        """The order in which an epoch takes the sessions: always that of time, as the author has it."""
+        return "time"
+
+    @property
     def logq_strength(self) -> float:
         """Strength of the logQ correction, 0 where there is none."""
         if self.loss != _CROSS_ENTROPY:

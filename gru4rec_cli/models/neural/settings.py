@@ -142,6 +142,11 @@ class GradientSettings(NeuralSettings):
         """Return the factor on the learning rate in epoch 1, 2, …"""
         return float(self.lr_decay ** ((epoch - 1) // self.lr_decay_every))
 
+    @property
+    def training_order(self) -> Literal["time", "shuffled"]:
+        """The order in which an epoch takes the training data."""
+        return self.order
+
     def memory_needed(self, n_items: int) -> dict[str, int]:
         """Return the bytes that a training needs at least, by the setting that decides how many.
 
