@@ -18,9 +18,9 @@ from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.reporting.tables.comparison import between_runs, group_heading, models_by_run, runs_table
 from gru4rec_cli.reporting.text.comparison import Group, RunResults, document, grouped, metric_rows
 from gru4rec_cli.reporting.text.words import ENGLISH, Words, words_of
+from gru4rec_cli.study.costs import costs_by_model
 from gru4rec_cli.study.pairing import tested
 from gru4rec_cli.study.run_directory import CONFIG, Manifest, RunDirectory
-from gru4rec_cli.study.stages.showing import costs_by_model
 from gru4rec_cli.study.stages.table import COMPUTING, WINDOWS
 
 _STAGES = ("split", "evaluate")  # that a run must have finished
@@ -120,7 +120,7 @@ def _load_run(path: Path, label: str) -> RunResults:
         raise StageError(message, _command(path, "evaluate"))
     for section in _FITTED:
         _require_whole(directory, section)
-    costs = costs_by_model([path / section for section in _FITTED])
+    costs = costs_by_model([path / section for section in _FITTED], path / "evaluate")
     device, versions = (manifests["evaluate"].get(key) or {} for key in ("device", "versions"))
     return RunResults(
         label,

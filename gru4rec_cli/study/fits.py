@@ -17,6 +17,7 @@ from gru4rec_cli.base.files import (
     write_json,
     write_manifest,
 )
+from gru4rec_cli.base.machine import device
 from gru4rec_cli.base.measuring import Cost, measured
 from gru4rec_cli.base.names import FIT_FILE, ITEMS_FILE, STATISTICS_FILE, TRAIN_FILE, VALID_FILE, FitName
 from gru4rec_cli.base.settings import ModelSettings
@@ -28,6 +29,7 @@ from gru4rec_cli.models.neural.ending import improving_at_the_end
 from gru4rec_cli.models.warming import warm_up
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.study.config import ModelEntry, RefitOn, StudyConfig
+from gru4rec_cli.study.costs import fit_costs
 from gru4rec_cli.study.refits import (
     chooses_epoch,
     read_refit_sessions,
@@ -36,7 +38,6 @@ from gru4rec_cli.study.refits import (
     refit_settings,
 )
 from gru4rec_cli.study.stage import StageResults, StageWork
-from gru4rec_cli.study.stages.showing import fit_costs
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def fit_models(work: StageWork, section: str) -> None:
     """Fit the models that are not there yet, in an interrupted try's folder or in the stage as it last was.
 
     A fit is taken over when its settings, seed, training data and code are the same, whatever it was named. Each fit's
-    folder appears whole, its manifest with it; its cost stands in that manifest, the only part that differs between
-    runs.
+    folder appears whole, its manifest with it; its cost and the machine stand in that manifest, the only parts that
+    differ between runs.
     """
     split = work.inputs["split"]
     vocabulary = read_vocabulary(split / ITEMS_FILE)
@@ -134,7 +135,8 @@ def _fit(work: StageWork, fit: Fit, key: str, place: str, data: _FitData) -> Non
     package = registry.package(entry.kind)
     made_by = {"package": package} if package else {}
     cost = _total([first.cost, last.cost] if first is not last else [last.cost])
-    write_manifest(fresh / MANIFEST, {"key": key, **made_by, **refit, "outputs": hash_folder(fresh), "cost": cost})
+    made = {"key": key, **made_by, **refit, "outputs": hash_folder(fresh)}
+    write_manifest(fresh / MANIFEST, {**made, "cost": cost, "device": device()})
     _publish(fresh, work.folder / fit.name)
 
 

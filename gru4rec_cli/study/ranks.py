@@ -12,10 +12,13 @@ import polars as pl
 from gru4rec_cli.base import names as names
 from gru4rec_cli.base.errors import CheckError
 from gru4rec_cli.base.files import MANIFEST, hash_file, read_json, write_json
+from gru4rec_cli.base.machine import device
+from gru4rec_cli.base.measuring import measured
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.data.users import users_of_part
 from gru4rec_cli.evaluation.ranking import ScoreError, TargetRanks, rank_targets
 from gru4rec_cli.evaluation.scores import Block
+from gru4rec_cli.study.costs import ranking_costs
 from gru4rec_cli.study.stage import StageWork
 
 _KEYS = "rank_keys.json"  # what each fit's ranks were made from
@@ -29,9 +32,11 @@ class Ranker:
         self._events = _event_columns(test, users_of_part(work.inputs["split"], "test", test.session_ids))
         self._longest = min(test.n_items, max(work.config.evaluate.cutoffs))
         self._keys: dict[str, str] = {}
+        self._costs: dict[str, Any] = {}
         self._hashes = _hashes(work.previous)
         self._previous = _names_by_key(work.previous) if self._is_whole(_KEYS) else {}
-        for folder in (names.RANKS_FOLDER, names.LISTS_FOLDER):
+        self._previous_costs = ranking_costs(work.previous) if work.previous else {}
+        for folder in (names.RANKS_FOLDER, names.LISTS_FOLDER, names.COSTS):
             (work.folder / folder).mkdir()
 
     def rank(self, fit: str, key: str, score: Callable[[], Iterator[Block]]) -> TargetRanks:
@@ -44,15 +49,17 @@ class Ranker:
         found = self._taken_over(fit, key)
         if found is None:
             try:
-                found = rank_targets(
-                    score(),
-                    self._test,
-                    longest=self._longest,
-                    progress=self._work.progress,
-                    description=f"ranking by {fit}",
-                )
+                with measured() as cost:
+                    found = rank_targets(
+                        score(),
+                        self._test,
+                        longest=self._longest,
+                        progress=self._work.progress,
+                        description=f"ranking by {fit}",
+                    )
             except ScoreError as error:
                 raise CheckError(f"{fit}: {error}") from error
+            self._costs[fit] = {"events": self._test.n_targets, "cost": cost.as_dict(), "device": device()}
             _rank_table(found, self._test, self._events).write_parquet(
                 self._path(names.RANKS_FOLDER, fit), compression="zstd"
             )
@@ -60,8 +67,9 @@ class Ranker:
         return found
 
     def write_keys(self) -> None:
-        """Write down what every fit's ranks were made from, for the next time."""
+        """Write down what every fit's ranks were made from, for the next time, and what ranking took."""
         write_json(self._work.folder / _KEYS, self._keys)
+        write_json(self._work.folder / names.COSTS / names.RANKING_FILE, self._costs)
 
     def _taken_over(self, fit: str, key: str) -> TargetRanks | None:
         previous, name = self._work.previous, self._previous.get(key)
@@ -78,6 +86,8 @@ class Ranker:
         if items.shape[1] < self._longest:
             return None
         shutil.copy(ranks, self._path(names.RANKS_FOLDER, fit))
+        if name in self._previous_costs:
+            self._costs[fit] = self._previous_costs[name]
         table = pl.read_parquet(ranks)
         return TargetRanks(
             greater=table[names.GREATER].to_numpy(),

@@ -160,9 +160,13 @@ class StageRunner:
         """
         stage = STAGES[name]
         inputs: dict[str, str] = {}
+        costs: dict[str, dict[str, str]] = {}
         for need in needed_stages(name, self.config):
-            manifest = None if self.directory.damage(need) else self.directory.manifest(need)
+            manifest = (None if self.directory.damage(need) else self.directory.manifest(need)) or {}
             inputs[need] = hash_json(manifest["outputs"]) if manifest else ""
+            costs[need] = manifest.get("manifests", {})
+        if stage.shows_costs:
+            inputs["costs"] = hash_json(costs)
         if stage.shows_warnings:
             runs = {self.directory.stage(need).parent for need in needed_stages(name, self.config)}
             inputs["warnings"] = hash_json([RunDirectory(run).warnings(COMPUTING) for run in sorted(runs)])

@@ -66,6 +66,7 @@ def make_run(path: Path, document: dict[str, Any], test: str = "clicks") -> Path
     fit = path / "train" / "gru4rec"
     fit.mkdir(parents=True)
     write_json(fit / MANIFEST, {"cost": {"seconds": 90.0, "peak_memory_bytes": 2**30}})
+    write_json(fit / "fit.json", {"curve": [{"loss": 1.0}] * 3, "facts": {}})
     return path
 
 
@@ -184,8 +185,10 @@ def test_costs_of_several_seeds_are_their_mean_time_and_largest_memory(tmp_path:
         fit = run / "train" / f"gru4rec.seed-{seed}"
         fit.mkdir()
         write_json(fit / MANIFEST, {"cost": {"seconds": seconds, "peak_memory_bytes": peak}})
+        write_json(fit / "fit.json", {"curve": [{"loss": 1.0}] * 4, "facts": {}})
     (group,) = compare([run]).groups
-    assert group.runs[0].costs == {"gru4rec": {"seconds": 20.0, "peak_memory_bytes": 5}}
+    costs = group.runs[0].costs["gru4rec"]
+    assert (costs["seconds"], costs["peak_memory_bytes"], costs["seconds_per_epoch"]) == (20.0, 5, 5.0)
 
 
 def test_a_missing_unfinished_or_damaged_run_says_what_to_do(tmp_path: Path):

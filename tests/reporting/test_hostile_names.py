@@ -90,7 +90,7 @@ def test_a_report_of_windows_with_hostile_names(tmp_path: Path):
     done = study("run", "--config", config, "--run-dir", tmp_path / "run", "--quiet")
     assert done.returncode == 0, done.stderr
     pages = sorted((tmp_path / "run").rglob("*.html"))
-    assert len(pages) == 2 * 3  # two languages of two windows and of the joint report
+    assert len(pages) == 2 * (2 * 2 + 1)  # two languages of report and costs of two windows, and of the joint report
     for path in pages:
         assert TITLE in " ".join(text for tag, text in page_of(path).texts if tag == "h1")
     check_figures(tmp_path / "run")

@@ -161,7 +161,7 @@ def test_the_same_inputs_give_the_same_page_and_no_timings():
     assert page == report()
     assert "987" not in page
     assert "9.87" not in page
-    assert '| gru4rec | 2 | 5.0000 | 4.2500 | parameters: 123,456; best: {"epoch": 2} |' in page
+    assert '| gru4rec | – | – | 2 | 5.0000 | 4.2500 | parameters: 123,456; best: {"epoch": 2} |' in page
 
 
 def test_the_protocol_is_told_in_words():

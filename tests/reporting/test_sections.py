@@ -331,7 +331,8 @@ def test_the_executive_summary_is_one_page_in_either_language_and_names_where_co
     assert spanish.startswith("# &lt;shop&gt;: resumen\n")
     for page in (english, spanish):
         assert len(page.splitlines()) < 45
-        assert "`gru4rec-study compare RUN`" in page
+    assert "(costs/costs.md)" in english
+    assert "(costs/costs.es.md)" in spanish
     assert "report.es.md" in spanish
     assert summary_markdown(Artifacts("x", {}, {}, {}, [], {})).splitlines()[2] == "not available: metrics"
 

@@ -70,8 +70,8 @@ def findings(metrics: pd.DataFrame, *, confidence: float = 0.95, **document: Any
     return Findings({"metrics": metrics.to_dict("records"), "protocol": protocol, **document})
 
 
-def results(metrics: pd.DataFrame, costs: Any = None, **changes: Any) -> Table:
-    return results_table(findings(metrics, **changes), costs=costs)
+def results(metrics: pd.DataFrame, **changes: Any) -> Table:
+    return results_table(findings(metrics, **changes))
 
 
 def test_models_stand_by_recall_below_the_labelled_bound():
@@ -124,23 +124,13 @@ def test_a_missing_value_and_missing_intervals_are_named():
     assert table.notes[0] == "Intervals: not available, because the metrics have none."
 
 
-def test_costs_are_shown_in_units_a_person_reads():
-    costs = {"gru4rec": {"seconds": 754, "peak_memory_bytes": 1.5 * 2**30}, "markov": {"seconds": 0.42}}
-    table = results(study(), costs=costs, not_applicable={"official": "not fetched"})
-    assert table.columns[-2:] == ("Fit time", "Peak RSS")
-    assert [cells[-2:] for cells in table.rows] == [("–", "–"), ("12.6 min", "1.5 GiB"), ("0.4 s", "–"), ("–", "–")]
-    hours = results(study(), costs={"markov": {"seconds": 9000, "peak_memory_bytes": 300 * 2**20}})
-    assert hours.rows[2][-2:] == ("2.5 h", "300 MiB")
-
-
-@pytest.mark.parametrize(("costs", "width"), [(None, 80), ({"seventeen-letters": {"seconds": 59.94}}, 100)])
-def test_the_results_fit_the_terminal(costs, width):
+def test_the_results_fit_the_terminal():
     metrics = study().replace({"model": {"markov": "seventeen-letters"}})
-    table = results(metrics, costs=costs)
+    table = results(metrics)
     cells = [table.columns, *table.rows]
     widths = [max(len(line[column]) for line in cells) for column in range(len(table.columns))]
     marks = 3
-    assert sum(widths) + marks + len(widths) - 1 <= width
+    assert sum(widths) + marks + len(widths) - 1 <= 80
 
 
 def test_all_cutoffs_stand_in_a_block_a_metric_ordered_by_recall_at_the_largest():

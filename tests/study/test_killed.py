@@ -87,12 +87,16 @@ def test_training_killed_after_an_epoch_continues_with_the_next(
     checkpoints = run / ".train.partial"
     send_when(process, lambda: any(checkpoints.glob(".gru4rec.*.checkpoints/epoch-2.safetensors")), signal.SIGKILL)
     process.communicate()
-    assert any(checkpoints.glob(".gru4rec.*.checkpoints/latest.json"))
+    (latest,) = checkpoints.glob(".gru4rec.*.checkpoints/latest.json")
+    earlier = json.loads(latest.read_text())["cost"]["seconds"]
     done = study("run", "--config", config, "--run-dir", run, "--json")
     assert done.returncode == 0, done.stderr
     assert re.search(r"^training goes on after epoch [123] of 4$", done.stderr, flags=re.MULTILINE)
     assert artifact_hashes(run) == uninterrupted
     assert not any(run.rglob("*.checkpoints"))
+    costs = json.loads(done.stdout)["results"]["costs"]["gru4rec"]
+    assert costs["seconds"] > earlier > 0  # that of both processes
+    assert (costs["epochs"], costs["seconds_per_epoch"]) == (4, costs["seconds"] / 4)
 
 
 def test_ctrl_c_ends_with_130_and_the_next_run_continues(tmp_path: Path):

@@ -62,7 +62,15 @@ class Picture:
     figure: Figure | None
 
 
-Block = Sentences | Notice | Heading | Gap | Table | Folded | Panels | Picture
+@dataclass(frozen=True)
+class Link:
+    """Leads to another page in the same language and form; `stem` is its path without what these add."""
+
+    text: str
+    stem: str
+
+
+Block = Sentences | Notice | Heading | Gap | Table | Folded | Panels | Picture | Link
 
 
 @dataclass(frozen=True)

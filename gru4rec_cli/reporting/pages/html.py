@@ -14,7 +14,7 @@ from gru4rec_cli.reporting.figures.drawing import COLOURS, COLOURS_ON_DARK
 from gru4rec_cli.reporting.pages.blocks import Section
 from gru4rec_cli.reporting.tables import Cell, Table
 from gru4rec_cli.reporting.text.summary import KeyFigure
-from gru4rec_cli.reporting.text.words import Sentence, Words, words_of
+from gru4rec_cli.reporting.text.words import Sentence, Words, page_file, words_of
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SHORT = 24  # characters of a text that does not break
@@ -52,6 +52,7 @@ def page_html(
         others=others,
         names={language: words_of(language)("language_name") for language, _ in others},
         cells=_cells,
+        page_file=page_file,
         percent=lambda place: f"{place:.2f}%",
         gap=lambda what: _gap(what, words),
         style=Markup(_style()),

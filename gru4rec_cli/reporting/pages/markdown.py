@@ -3,10 +3,21 @@
 from collections.abc import Sequence
 
 from gru4rec_cli.reporting.figures.drawing import Figure
-from gru4rec_cli.reporting.pages.blocks import Block, Folded, Gap, Heading, Notice, Panels, Picture, Section, Sentences
+from gru4rec_cli.reporting.pages.blocks import (
+    Block,
+    Folded,
+    Gap,
+    Heading,
+    Link,
+    Notice,
+    Panels,
+    Picture,
+    Section,
+    Sentences,
+)
 from gru4rec_cli.reporting.pages.report import Artifacts, summary_blocks
 from gru4rec_cli.reporting.tables import Table
-from gru4rec_cli.reporting.text.words import ENGLISH, Sentence, Words
+from gru4rec_cli.reporting.text.words import ENGLISH, Sentence, Words, page_file
 from gru4rec_cli.reporting.text.words import escape_markdown as escape
 
 
@@ -41,6 +52,8 @@ def block_markdown(block: Block, words: Words, figure_folder: str = "figures") -
             return f"### {escape(block.title)}\n\n" + "".join(_sentence(sentence) for sentence in block.said)
         case Heading():
             return f"### {escape(block.text)}\n"
+        case Link():
+            return f"[{escape(block.text)}]({page_file(f'{block.stem}.md', words.language)})\n"
         case Gap():
             return words("gap", what=block.what.markdown()) + "\n"
         case Table():

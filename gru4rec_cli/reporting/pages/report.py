@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from gru4rec_cli.base.names import COSTS
 from gru4rec_cli.evaluation.metrics import METRICS
 from gru4rec_cli.reporting.figures.drawing import Figure
 from gru4rec_cli.reporting.figures.panels import difference_panel, interval_panels, left_out
@@ -17,7 +18,18 @@ from gru4rec_cli.reporting.pages.about import (
     provenance_blocks,
     split_settings,
 )
-from gru4rec_cli.reporting.pages.blocks import Block, Folded, Gap, Heading, Notice, Panels, Picture, Section, Sentences
+from gru4rec_cli.reporting.pages.blocks import (
+    Block,
+    Folded,
+    Gap,
+    Heading,
+    Link,
+    Notice,
+    Panels,
+    Picture,
+    Section,
+    Sentences,
+)
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.reporting.tables.data import data_table, removals_table
 from gru4rec_cli.reporting.tables.pairs import differences_table, from_best_table, matrix_table
@@ -33,11 +45,12 @@ from gru4rec_cli.reporting.tables.slices import GROUPS, beyond_table, has_beyond
 from gru4rec_cli.reporting.tables.training import training_table
 from gru4rec_cli.reporting.text.division import leak_sentences
 from gru4rec_cli.reporting.text.sentences import pair_sentences, sensitivity_sentences
-from gru4rec_cli.reporting.text.summary import caveats, cost_sentence, summary_sentences
+from gru4rec_cli.reporting.text.summary import caveats, summary_sentences
 from gru4rec_cli.reporting.text.warned import Warned, warning_sentences
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
 from gru4rec_cli.reporting.text.worth import worth_sentences
 
+COSTS_PAGE = f"{COSTS}/{COSTS}"  # its stem, from the report
 _MOST_OPEN = 12  # rows of a list of details that stands open
 
 
@@ -110,10 +123,11 @@ def _main_results(artifacts: Artifacts, words: Words) -> list[Block]:
         return [Gap(words.say("gap_headline", metric=findings.label))]
     limits = caveats(findings, artifacts.statistics, words)
     leaks, worth = leak_sentences(artifacts.statistics, words), worth_sentences(findings, words)
-    answer: list[Block] = [Heading(words("worth")), Sentences((*worth, cost_sentence(words)))] if worth else []
+    answer: list[Block] = [Heading(words("worth")), Sentences(tuple(worth))] if worth else []
     return [
-        Sentences((*leaks, *said, *([] if worth else [cost_sentence(words)]))),
+        Sentences((*leaks, *said)),
         *answer,
+        Link(words("costs_link"), COSTS_PAGE),
         results_table(findings, words),
         Heading(words("caveats")),
         Sentences(tuple(limits)),

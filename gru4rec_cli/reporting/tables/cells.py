@@ -35,12 +35,13 @@ def cost_cells(cost: Mapping[str, float] | None, words: Words) -> tuple[str, str
     """Return time and memory, in units that a person reads."""
     seconds, peak = (cost or {}).get("seconds"), (cost or {}).get("peak_memory_bytes")
     return (
-        NO_COST if seconds is None else Cell(_duration(seconds, words), value=seconds),
+        NO_COST if seconds is None else Cell(duration(seconds, words), value=seconds),
         NO_COST if peak is None else Cell(_memory(peak, words), value=peak),
     )
 
 
-def _duration(seconds: float, words: Words) -> str:
+def duration(seconds: float, words: Words) -> str:
+    """Return a time in seconds, minutes or hours."""
     for unit, size in (("h", 3600.0), ("min", 60.0)):
         if seconds >= size:
             return f"{words.fixed(seconds / size, 1)} {unit}"

@@ -1,7 +1,5 @@
 """The tables of results: by metric, by cutoff, by tie rule, by seed."""
 
-from collections.abc import Mapping
-
 from gru4rec_cli.evaluation.metrics import HEADLINE, METRICS, TIE_RULES
 from gru4rec_cli.reporting.findings.run import (
     METRICS_SOURCE,
@@ -12,7 +10,6 @@ from gru4rec_cli.reporting.findings.run import (
 from gru4rec_cli.reporting.tables import Cell, Table
 from gru4rec_cli.reporting.tables.cells import (
     best_cells,
-    cost_cells,
     few_note,
     improving_note,
     interval_cell,
@@ -30,12 +27,10 @@ from gru4rec_cli.reporting.text.phrases import model_label, tie_name, with_inter
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
 
 
-def results_table(
-    findings: Findings, words: Words = ENGLISH, costs: Mapping[str, Mapping[str, float]] | None = None
-) -> Table:
-    """Return every metric of every model at the largest cutoff with its interval, and, with `costs`, what fitting took.
+def results_table(findings: Findings, words: Words = ENGLISH) -> Table:
+    """Return every metric of every model at the largest cutoff with its interval.
 
-    With one blank between columns and a mark before the best, 80 characters hold names of up to 17; 98 with `costs`.
+    With one blank between columns and a mark before the best, 80 characters hold names of up to 17.
     """
     found, models, not_applicable = findings.found, findings.order, findings.not_applicable
     keys = [[findings.key(model, metric) for metric in METRICS] for model in models]
@@ -53,18 +48,12 @@ def results_table(
         *mean_note(findings, words),
         *missing_note(rows, words),
     ]
-    if costs is not None:
-        columns += [words("fit_time"), words("memory")]
-        for model, cells in zip([*models, *not_applicable], rows, strict=True):
-            cells += cost_cells(costs.get(model), words)
-        notes.append(words("costs_note"))
     return Table(
         words("results_at", k=findings.cutoff),
         tuple(columns),
         tuple(map(tuple, rows)),
         best,
         numeric=frozenset(range(1, len(columns))),
-        optional=frozenset(range(1 + len(METRICS), len(columns))),
         notes=(
             *division_notes(findings.division, words),
             *improving_note(findings.models, words),
@@ -72,7 +61,6 @@ def results_table(
             *notes,
             *model_notes(models, not_applicable, words),
         ),
-        optional_notes=frozenset({words("costs_note")}),
         source=METRICS_SOURCE,
     )
 

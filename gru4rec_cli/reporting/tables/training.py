@@ -1,4 +1,4 @@
-"""First and last loss of every fit."""
+"""How every fit was trained: order of the data, loss, epochs, first and last loss."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from gru4rec_cli.base.names import FIT_FILE, FitName
 from gru4rec_cli.reporting.tables import Cell, Table
 from gru4rec_cli.reporting.tables.cells import NO_COST, improving_note, refit_note
+from gru4rec_cli.reporting.tables.costs import loss_cell, order_cell
 from gru4rec_cli.reporting.text.words import Words
 
 _MEASURED = {"seconds", "second", "minutes", "time", "duration", "elapsed", "speed", "throughput", "memory", "bytes"}
@@ -21,19 +22,20 @@ def training_table(fits: Mapping[str, Mapping[str, Any]], models: Mapping[str, A
             for key, value in lasting(found.get("facts", {})).items()
         )
         if losses or facts:
-            stage = models.get(FitName.parse(fit).model, {}).get("stage", "STAGE")
-            source = f"{stage}/{fit}/{FIT_FILE} › curve"
+            about = models.get(FitName.parse(fit).model, {})
+            source = f"{about.get('stage', 'STAGE')}/{fit}/{FIT_FILE} › curve"
             ends = [Cell(words.fixed(loss, 4), value=loss, source=source) for loss in (*losses[:1], *losses[-1:])]
             epochs = Cell(str(len(losses)), value=len(losses), source=source) if losses else NO_COST
-            rows.append((fit, epochs, *(ends or (NO_COST, NO_COST)), facts or NO_COST))
-    columns = ("model", "epochs_column", "first_loss", "last_loss", "facts")
+            trained = (order_cell(about, words), loss_cell(about))
+            rows.append((fit, *trained, epochs, *(ends or (NO_COST, NO_COST)), facts or NO_COST))
+    columns = ("model", "training_order", "loss", "epochs_column", "first_loss", "last_loss", "facts")
     titles = tuple(words(column) for column in columns)
     return Table(
         words("fitting_title"),
         titles,
         tuple(rows),
-        numeric=frozenset({1, 2, 3}),
-        notes=(*improving_note(models, words), *refit_note(models, words)),
+        numeric=frozenset({3, 4, 5}),
+        notes=(words("order_note"), *improving_note(models, words), *refit_note(models, words)),
         source=f"STAGE/MODEL/{FIT_FILE}",
     )
 

@@ -86,11 +86,6 @@ def _with_stage(findings: Findings, model: str, words: Words) -> str:
     return f"{model} ({words(f'stage_{stage}')})" if stage in ("train", "baseline") else model
 
 
-def cost_sentence(words: Words) -> Sentence:
-    """Return where costs are: they differ from run to run, so no report holds them."""
-    return words.say("costs_where")
-
-
 def caveats(findings: Findings, statistics: Mapping[str, Any], words: Words) -> list[Sentence]:
     """Return what limits these results, as far as the artifacts tell."""
     said = []

@@ -227,6 +227,7 @@ def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
                 "stage": section,
                 "description": registry.model_class(entry.kind).description,
                 "settings": entry.settings.model_dump(mode="json"),
+                "training_order": entry.settings.training_order,
                 "seeds": list(ranked.fits[name]),
                 "random": is_random(entry.kind),
                 "improving": _improving(work.inputs[section], fits),

@@ -1,22 +1,28 @@
-"""`report`: pages and figures of what the other stages computed; it computes no result of its own."""
+"""`report`: pages and figures of what the other stages computed and took; it computes no result of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from gru4rec_cli.base import names as names
 from gru4rec_cli.base.files import MANIFEST, hash_json, read_json, read_manifest
+from gru4rec_cli.reporting.figures.costs import draw_costs
+from gru4rec_cli.reporting.figures.drawing import Figure
 from gru4rec_cli.reporting.figures.study import write_figures
 from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.pages.costs import costs_sections
 from gru4rec_cli.reporting.pages.html import inline_svg, page_html
 from gru4rec_cli.reporting.pages.latex import latex_page
 from gru4rec_cli.reporting.pages.markdown import sections_markdown, summary_markdown
-from gru4rec_cli.reporting.pages.report import Artifacts, paper_tables, report_sections
+from gru4rec_cli.reporting.pages.report import COSTS_PAGE, Artifacts, paper_tables, report_sections
+from gru4rec_cli.reporting.tables.costs import costs_table
 from gru4rec_cli.reporting.text.summary import key_figures
 from gru4rec_cli.reporting.text.words import ENGLISH, Words, page_file, words_of
 from gru4rec_cli.study.run_directory import RunDirectory
 from gru4rec_cli.study.stage import StageResults, StageWork
-from gru4rec_cli.study.stages.showing import IDENTITY_DIGITS, first_page, metrics_results
+from gru4rec_cli.study.stages.showing import IDENTITY_DIGITS, first_page, metrics_results, run_costs
 from gru4rec_cli.study.stages.table import COMPUTING
 
 FIGURES_FOLDER = "figures"
@@ -42,17 +48,10 @@ def _write(work: StageWork, metrics: Mapping[str, Any], words: Words) -> None:
             artifacts.name,
             sections,
             words,
-            drawings={
-                figure.stem: inline_svg((work.folder / folder / f"{figure.stem}.svg").read_text("utf-8"), figure.stem)
-                for figure in artifacts.figures
-            },
+            drawings=_inline(work.folder / folder, artifacts.figures),
             key_figures=key_figures(artifacts.findings, words),
             identity=artifacts.provenance["id"],
-            others=[
-                (other, page_file("report.html", other))
-                for other in dict.fromkeys(work.config.report.languages)
-                if other != words.language
-            ],
+            others=_others(work, "report.html", words),
         ),
     }
     tables = TABLES_FOLDER if words.language == ENGLISH.language else f"{TABLES_FOLDER}/{words.language}"
@@ -60,6 +59,36 @@ def _write(work: StageWork, metrics: Mapping[str, Any], words: Words) -> None:
     pages |= {f"{tables}/{name}.tex": latex_page([table]) for name, table in paper_tables(artifacts, words).items()}
     for file, page in pages.items():
         (work.folder / file).write_text(page, encoding="utf-8")
+    _write_costs(work, artifacts.findings, words)
+
+
+def _write_costs(work: StageWork, findings: Findings, words: Words) -> None:
+    """Write what the run took, where it counts for no hash: a page, markdown, a table for a paper, the figure."""
+    costs, title = run_costs(work.inputs), work.config.report.title or work.config.name
+    beside = "." if words.language == ENGLISH.language else words.language
+    folder = work.folder / names.COSTS / beside
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = draw_costs(folder, findings, costs, words)
+    sections = costs_sections(findings, costs, figure, words)
+    drawings, others = _inline(folder, [figure] if figure else []), _others(work, f"{names.COSTS}.html", words)
+    pages = {
+        "html": page_html(title, sections, words, drawings=drawings, others=others),
+        "md": sections_markdown(title, sections, words, beside),
+        "tex": latex_page([costs_table(findings, costs, words)]),
+    }
+    for kind, page in pages.items():
+        (work.folder / page_file(f"{COSTS_PAGE}.{kind}", words.language)).write_text(page, encoding="utf-8")
+
+
+def _inline(folder: Path, figures: Sequence[Figure]) -> dict[str, Markup]:
+    """Return written figures as parts of a page, by stem."""
+    return {f.stem: inline_svg((folder / f"{f.stem}.svg").read_text("utf-8"), f.stem) for f in figures}
+
+
+def _others(work: StageWork, file: str, words: Words) -> list[tuple[str, str]]:
+    """Return the same page in the other languages: language and file name."""
+    languages = dict.fromkeys(work.config.report.languages)
+    return [(other, page_file(file, other)) for other in languages if other != words.language]
 
 
 def _artifacts(work: StageWork, metrics: Mapping[str, Any], words: Words, figures: Path) -> Artifacts:

@@ -1,50 +1,38 @@
-"""What several stages show: the table of results with the spread over seeds, and where the report is."""
+"""What several stages show: the tables of results, of costs and of the spread over seeds, and where the report is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from gru4rec_cli.base.files import MANIFEST, read_json
-from gru4rec_cli.base.names import METRICS_FILE, FitName
+from gru4rec_cli.base.files import read_json
+from gru4rec_cli.base.names import METRICS_FILE
 from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.tables.costs import costs_table
 from gru4rec_cli.reporting.tables.results import results_table, spread_table
 from gru4rec_cli.reporting.text.sentences import best_sentence
 from gru4rec_cli.reporting.text.words import ENGLISH
+from gru4rec_cli.study.costs import costs_by_model
 from gru4rec_cli.study.stage import StageResults
 
 IDENTITY_DIGITS = 12  # of the hash that names a run's artifacts on its pages
 
 
 def metrics_results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
-    """Return the metrics that `evaluate` wrote into `folder`, beside what fitting each model took."""
+    """Return the metrics that `evaluate` wrote into `folder`, and what each model took (`costs` in the document)."""
     document = read_json(folder / METRICS_FILE)
     findings = Findings(document)
-    sections = [inputs[section] for section in ("baseline", "train") if section in inputs]
-    table = results_table(findings, costs=costs_by_model(sections))
+    costs = run_costs({**inputs, "evaluate": folder})
+    table = results_table(findings)
     sentence = best_sentence(findings, ENGLISH)
     results = replace(table, notes=(*([sentence.plain()] if sentence else []), *table.notes))
-    return StageResults(document, [results, *([spread_table(findings, ENGLISH)] if findings.several_seeds else [])])
+    spread = [spread_table(findings, ENGLISH)] if findings.several_seeds else []
+    return StageResults({**document, "costs": costs}, [results, *spread, costs_table(findings, costs)])
 
 
-def fit_costs(folder: Path) -> dict[str, dict[str, float]]:
-    """Return the cost of each fit of a finished stage, by the fit's name."""
-    manifests = sorted(folder.glob(f"*/{MANIFEST}"))
-    return {path.parent.name: read_json(path)["cost"] for path in manifests}
-
-
-def costs_by_model(sections: Sequence[Path]) -> dict[str, dict[str, float]]:
-    """Return what fitting each model took; of several seeds, the mean time and the largest memory."""
-    fits: dict[str, list[dict[str, float]]] = {}
-    for section in sections:
-        for name, cost in fit_costs(section).items():
-            fits.setdefault(FitName.parse(name).model, []).append(cost)
-    return {
-        name: {
-            "seconds": sum(cost["seconds"] for cost in costs) / len(costs),
-            "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in costs),
-        }
-        for name, costs in fits.items()
-    }
+def run_costs(stages: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+    """Return what each model took, from the folders of the stages."""
+    return costs_by_model([stages[name] for name in ("baseline", "train") if name in stages], stages["evaluate"])
 
 
 def first_page(folder: Path) -> Path:

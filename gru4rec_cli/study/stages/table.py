@@ -24,6 +24,7 @@ class Stage:
     needs_test: bool = False  # a test part to rank
     over_windows: bool = False  # reads its needs of every window of a log
     shows_warnings: bool = False  # of the stages that compute something
+    shows_costs: bool = False  # of fitting and ranking
     resumable: bool = False  # an interrupted try is continued, not started again
     condition: "Callable[[StudyConfig], bool] | None" = None  # for a configuration to ask for it
     otherwise: str = ""  # the message where the condition does not hold
@@ -83,6 +84,7 @@ _TABLE = (
         needs=("split", "baseline", "train", "evaluate"),
         needs_test=True,
         shows_warnings=True,
+        shows_costs=True,
     ),
     Stage(
         "joint",

@@ -1,0 +1,25 @@
+"""What a run took, as a page of its own: it differs from run to run, and the report does not."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gru4rec_cli.reporting.figures.drawing import Figure
+from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.pages.blocks import Block, Link, Picture, Section, Sentences
+from gru4rec_cli.reporting.tables.costs import costs_table
+from gru4rec_cli.reporting.text.words import Words
+from gru4rec_cli.reporting.text.worth import cost_ratio
+
+
+def costs_sections(
+    findings: Findings, costs: Mapping[str, Mapping[str, Any]], figure: Figure | None, words: Words
+) -> list[Section]:
+    """Return how much longer the best trained model took than the best baseline, the table, and the figure."""
+    ratio = cost_ratio(findings, costs, words)
+    blocks: list[Block] = [
+        Sentences((words.say("costs_differ"), *([ratio] if ratio else []))),
+        costs_table(findings, costs, words),
+        *([Picture(figure.stem, figure)] if figure else []),
+        Link(words("report_link"), "../report"),
+    ]
+    return [Section("costs", words("accuracy_and_costs"), blocks)]
