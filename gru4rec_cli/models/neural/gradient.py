@@ -118,10 +118,12 @@ def adam(trained: Parameters, settings: GradientSettings, weight_decay: float = 
     rate, betas = settings.learning_rate, (0.9, settings.beta2)
     sparse = [value for name, value in trained.items() if name == "items" and settings.sparse_adam]
     dense = [value for name, value in trained.items() if name != "items" or not settings.sparse_adam]
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.Adam(dense, rate, betas, weight_decay=weight_decay, fused=True)
-    ]
-    return [*optimizers, torch.optim.SparseAdam(sparse, rate, betas)] if sparse else optimizers
+    optimizers: list[torch.optim.Optimizer] = []
+    if dense:
+        optimizers.append(torch.optim.Adam(dense, rate, betas, weight_decay=weight_decay, fused=True))
+    if sparse:
+        optimizers.append(torch.optim.SparseAdam(sparse, rate, betas))
+    return optimizers
 
 
 def shorten_gradients(trained: Iterable[Tensor], largest_norm: float) -> None:
