@@ -14,6 +14,7 @@ from gru4rec_cli.data.sessions import UNSEEN
 from gru4rec_cli.models import sasrec
 from gru4rec_cli.models.neural.causal import ITEMS
 from gru4rec_cli.models.neural.trainer import Trainer
+from gru4rec_cli.models.neural.transformer import TransformerSettings
 from gru4rec_cli.models.sasrec import Settings
 from tests.models import causal
 from tests.models.causal import SEQUENCES, V, doubles, large, model_of, scores, small_batch, tokens_of
@@ -69,7 +70,7 @@ def gelu(x: Float64Array) -> Float64Array:
 
 
 def plain_states(
-    p: dict[str, Float64Array], settings: Settings, clicks: list[int], drop: Iterator[Float64Array]
+    p: dict[str, Float64Array], settings: TransformerSettings, clicks: list[int], drop: Iterator[Float64Array]
 ) -> list[Float64Array]:
     """The state after every click of one sequence; `drop` gives the factors of every dropout, (clicks, D) each."""
     size, heads = settings.hidden_size, settings.heads
