@@ -36,13 +36,21 @@ _ITEM_STD, _STD = 0.002, 0.05
 
 
 class Settings(GradientSettings):
-    """Settings of STAMP; the defaults are those of Liu et al. (2018) where nothing else is said."""
+    """Settings of STAMP; the defaults are those of the program of Liu et al. (2018) where nothing else is said."""
 
     hidden_size: int = with_default(GradientSettings, "hidden_size", 100)
     learning_rate: float = with_default(GradientSettings, "learning_rate", 0.003)
     loss: Loss = with_default(GradientSettings, "loss", "cross-entropy")
+    add_mean: bool = Field(
+        True,
+        description="true: the mean m_s of the session is added to what the attention gives, m_a, as in the authors' "
+        "program; false: not, as in the paper",
+    )
     largest_norm: float = Field(
-        150.0, gt=0, description="a step's gradient with a larger norm, over all parameters, is shortened to this"
+        0.29,
+        gt=0,
+        description="a step's gradient with a larger norm, over all parameters, is shortened to this; the authors' "
+        "program has 150 for the sum of 512 losses, which is .29 for their mean",
     )
 
     def memory_needed(self, n_items: int) -> dict[str, int]:
@@ -70,7 +78,7 @@ def states(parameters: Parameters, settings: Settings, tokens: Tokens, drop: Dro
     """Return h_s ∘ h_t after every token t, (N, D).
 
     m_s = mean of x_j, m_a = Σ_j w₀·σ(W₁ x_j + W₂ x_t + W₃ m_s + b) x_j, with j up to t;
-    h_s = tanh(W_s m_a + b_s), h_t = tanh(W_t x_t + b_t).
+    h_s = tanh(W_s (m_a + m_s) + b_s), or tanh(W_s m_a + b_s) without `add_mean`; h_t = tanh(W_t x_t + b_t).
     """
     x = embedding(tokens.items, parameters[ITEMS], sparse=settings.sparse_adam)
     whole, part = (tokens.on_device(rows) for rows in prefix_pairs(tokens.lengths))
@@ -81,7 +89,7 @@ def states(parameters: Parameters, settings: Settings, tokens: Tokens, drop: Dro
     def perceptron(name: str, values: Tensor) -> Tensor:
         return torch.tanh(torch.addmm(parameters[f"{name}.bias"], values, parameters[f"{name}.weight"]))
 
-    return perceptron(SESSION, attended) * perceptron(CLICK, x)
+    return perceptron(SESSION, attended + mean if settings.add_mean else attended) * perceptron(CLICK, x)
 
 
 class Model(NeuralModel[Settings]):

@@ -19,6 +19,7 @@ SMALL = Settings(
 )
 # Another value of every setting, and what else to set for both.
 FIELDS: causal.Fields = {
+    "add_mean": ({}, False),
     "largest_norm": ({}, 1e-6),
     "patience": ({"epochs": 15, "learning_rate": 0.05, "validate_on": "recall@5"}, 1),
 }
@@ -33,7 +34,7 @@ def test_every_setting_changes_the_scores():
     causal.assert_every_setting_changes_the_scores(stamp, SMALL, FIELDS)
 
 
-def plain_state(p: dict[str, Float64Array], clicks: list[int]) -> Float64Array:
+def plain_state(p: dict[str, Float64Array], clicks: list[int], *, add_mean: bool) -> Float64Array:
     """The state after the last click."""
     x = [p["items"][item] for item in clicks]
     mean = sum(x) / len(x)
@@ -44,20 +45,22 @@ def plain_state(p: dict[str, Float64Array], clicks: list[int]) -> Float64Array:
         attended += (
             sum(w / (1 + math.exp(-value)) for w, value in zip(p["attention.weight"], inner, strict=True)) * each
         )
+    attended = attended + mean if add_mean else attended
     of_session = np.tanh(attended @ p["session.weight"] + p["session.bias"])
     state: Float64Array = of_session * np.tanh(x[-1] @ p["click.weight"] + p["click.bias"])
     return state
 
 
+@pytest.mark.parametrize("add_mean", [False, True])
 @pytest.mark.parametrize("exact", [False, True])
-def test_states_and_gradient_are_those_of_the_definition(exact: bool):
-    settings = Settings(hidden_size=4)
+def test_states_and_gradient_are_those_of_the_definition(exact: bool, add_mean: bool):
+    settings = Settings(hidden_size=4, add_mean=add_mean)
     parameters, batch = doubles(large(stamp, V, settings)), small_batch()
     wanted = np.random.default_rng(1).normal(size=(len(batch.inputs), 4))
 
     def plain(arrays: dict[str, Float64Array]) -> Float64Array:
         prefixes = [clicks[:stop] for clicks in SEQUENCES for stop in range(1, len(clicks))]
-        return np.array([plain_state(arrays, prefix) for prefix in prefixes])
+        return np.array([plain_state(arrays, prefix, add_mean=add_mean) for prefix in prefixes])
 
     states = stamp.states(parameters, settings, tokens_of(batch, exact=exact), no_dropout)
     arrays = {name: value.detach().numpy().copy() for name, value in parameters.items()}
