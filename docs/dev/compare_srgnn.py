@@ -5,21 +5,11 @@ pip install recbole==1.2.1 'numpy<2' beside this package, then: python docs/dev/
 
 import numpy as np
 import torch
-from recbole.config import Config
+from comparing import random_clicks, recbole_model, recbole_scores, report
 from recbole.model.sequential_recommender import SRGNN
 
 from gru4rec_cli.models import srgnn
-from gru4rec_cli.models.neural.batches import ranges
 from gru4rec_cli.models.neural.causal import ITEMS, Parameters
-
-_V, _LONGEST = 50, 12
-
-
-class _Items:
-    """What RecBole's model asks of a dataset: the number of items, of which item 0 is padding."""
-
-    def num(self, field: str) -> int:
-        return _V + 1
 
 
 def parameters_of(theirs: SRGNN) -> Parameters:
@@ -49,29 +39,14 @@ def parameters_of(theirs: SRGNN) -> Parameters:
 
 
 def main() -> None:
-    """Print the largest difference between the scores of all prefixes of random sessions, and the largest score."""
-    torch.manual_seed(0)
-    settings = srgnn.Settings(hidden_size=16, steps=2)
-    given = {"embedding_size": 16, "step": 2, "loss_type": "CE", "MAX_ITEM_LIST_LENGTH": _LONGEST}
-    given |= {"train_neg_sample_args": None, "use_gpu": False}
-    theirs = SRGNN(Config(model="SRGNN", dataset="none", config_dict=given), _Items()).eval()
-    for value in theirs.parameters():
-        torch.nn.init.normal_(value, std=0.5)
-    lengths = np.random.default_rng(0).integers(1, _LONGEST + 1, 40)
-    places = ranges(np.zeros_like(lengths), lengths)
-    clicks = torch.randint(10, places.shape)  # few items, so that nodes are clicked again
-    with torch.no_grad():
-        parameters = parameters_of(theirs)
-        firsts = np.repeat(np.cumsum(lengths) - lengths, lengths)
-        graphs = srgnn.graphs_of(clicks.numpy(), lengths)
-        prefixes = srgnn.take_prefixes(graphs, firsts, np.arange(len(clicks)), torch.device("cpu"))
-        ours = srgnn.states(parameters, settings, prefixes) @ parameters[ITEMS].T
-        padded = torch.zeros(len(clicks), _LONGEST, dtype=torch.int64)
-        for token, place in enumerate(places):
-            padded[token, : place + 1] = clicks[token - place : token + 1] + 1
-        history = {"item_id_list": padded, "item_length": torch.from_numpy(places + 1)}
-        scores = theirs.full_sort_predict(history)[:, 1:]
-    print(f"largest difference {(scores - ours).abs().max():.1e}, largest score {scores.abs().max():.1f}")
+    """Print the largest difference between the scores of all prefixes of random sessions."""
+    theirs = recbole_model(SRGNN, embedding_size=16, step=2)
+    clicks, parameters = random_clicks(10), parameters_of(theirs)  # few items, so that nodes are clicked again
+    firsts = np.repeat(np.cumsum(clicks.lengths) - clicks.lengths, clicks.lengths)
+    graphs = srgnn.graphs_of(clicks.items.numpy(), clicks.lengths)
+    prefixes = srgnn.take_prefixes(graphs, firsts, np.arange(len(clicks.items)), torch.device("cpu"))
+    states = srgnn.states(parameters, srgnn.Settings(hidden_size=16, steps=2), prefixes)
+    report("srgnn", states @ parameters[ITEMS].T, recbole_scores(theirs, clicks))
 
 
 if __name__ == "__main__":
