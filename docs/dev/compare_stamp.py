@@ -32,7 +32,9 @@ def main() -> None:
     """Print the largest difference between the scores of all prefixes of random sessions."""
     theirs = recbole_model(STAMP, embedding_size=16).double()
     clicks, parameters = random_clicks(), parameters_of(theirs)
-    states = stamp.states(parameters, stamp.Settings(hidden_size=16), clicks.tokens(), no_dropout)
+    states = stamp.states(
+        parameters, stamp.Settings(hidden_size=16, largest_item_norm=1e9), clicks.tokens(), no_dropout
+    )
     report("stamp", states @ parameters[ITEMS].T, recbole_scores(theirs, clicks))
 
 

@@ -46,6 +46,12 @@ class Settings(GradientSettings):
         description="true: the mean m_s of the session is added to what the attention gives, m_a, as in the authors' "
         "program; false: not, as in the paper",
     )
+    largest_item_norm: float = Field(
+        1.5,
+        gt=0,
+        description="a longer vector of a session's item is shortened to this norm; the vectors that are scored are "
+        "not; the authors' program has 1.5 for Diginetica and 1 for Yoochoose",
+    )
     largest_norm: float = Field(
         0.29,
         gt=0,
@@ -77,10 +83,13 @@ def initial_parameters(n_items: int, settings: Settings, seed: int) -> Parameter
 def states(parameters: Parameters, settings: Settings, tokens: Tokens, drop: Drop) -> Tensor:
     """Return h_s ∘ h_t after every token t, (N, D).
 
+    x_j is the vector of item j, of a norm of at most `largest_item_norm`;
     m_s = mean of x_j, m_a = Σ_j w₀·σ(W₁ x_j + W₂ x_t + W₃ m_s + b) x_j, with j up to t;
     h_s = tanh(W_s (m_a + m_s) + b_s), or tanh(W_s m_a + b_s) without `add_mean`; h_t = tanh(W_t x_t + b_t).
     """
-    x = embedding(tokens.items, parameters[ITEMS], sparse=settings.sparse_adam)
+    rows = embedding(tokens.items, parameters[ITEMS], sparse=settings.sparse_adam)
+    norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    x = rows * (settings.largest_item_norm / norms.clamp(min=settings.largest_item_norm))
     whole, part = (tokens.on_device(rows) for rows in prefix_pairs(tokens.lengths))
     mean = sum_over(whole, x[part], len(x)) / tokens.on_device(tokens.places + 1)[:, None]
     queries = torch.addmm(parameters[BIAS], x, parameters[LAST]) + mean @ parameters[MEAN]

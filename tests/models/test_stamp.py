@@ -20,6 +20,8 @@ SMALL = Settings(
 # Another value of every setting, and what else to set for both.
 FIELDS: causal.Fields = {
     "add_mean": ({}, False),
+    "largest_item_norm": ({}, 1e-3),
+    "validate_on": ({"epochs": 8, "learning_rate": 0.3}, "recall@5"),
     "largest_norm": ({}, 1e-6),
     "patience": ({"epochs": 15, "learning_rate": 0.05, "validate_on": "recall@5"}, 1),
 }
@@ -34,9 +36,14 @@ def test_every_setting_changes_the_scores():
     causal.assert_every_setting_changes_the_scores(stamp, SMALL, FIELDS)
 
 
-def plain_state(p: dict[str, Float64Array], clicks: list[int], *, add_mean: bool) -> Float64Array:
+def shortened(x: Float64Array, largest: float) -> Float64Array:
+    norm = math.sqrt(sum(number * number for number in x))
+    return x * largest / norm if norm > largest else x
+
+
+def plain_state(p: dict[str, Float64Array], settings: Settings, clicks: list[int]) -> Float64Array:
     """The state after the last click."""
-    x = [p["items"][item] for item in clicks]
+    x = [shortened(p["items"][item], settings.largest_item_norm) for item in clicks]
     mean = sum(x) / len(x)
     attended = np.zeros(len(x[0]))
     for each in x:
@@ -45,7 +52,7 @@ def plain_state(p: dict[str, Float64Array], clicks: list[int], *, add_mean: bool
         attended += (
             sum(w / (1 + math.exp(-value)) for w, value in zip(p["attention.weight"], inner, strict=True)) * each
         )
-    attended = attended + mean if add_mean else attended
+    attended = attended + mean if settings.add_mean else attended
     of_session = np.tanh(attended @ p["session.weight"] + p["session.bias"])
     state: Float64Array = of_session * np.tanh(x[-1] @ p["click.weight"] + p["click.bias"])
     return state
@@ -54,13 +61,13 @@ def plain_state(p: dict[str, Float64Array], clicks: list[int], *, add_mean: bool
 @pytest.mark.parametrize("add_mean", [False, True])
 @pytest.mark.parametrize("exact", [False, True])
 def test_states_and_gradient_are_those_of_the_definition(exact: bool, add_mean: bool):
-    settings = Settings(hidden_size=4, add_mean=add_mean)
+    settings = Settings(hidden_size=4, add_mean=add_mean, largest_item_norm=0.5)
     parameters, batch = doubles(large(stamp, V, settings)), small_batch()
     wanted = np.random.default_rng(1).normal(size=(len(batch.inputs), 4))
 
     def plain(arrays: dict[str, Float64Array]) -> Float64Array:
         prefixes = [clicks[:stop] for clicks in SEQUENCES for stop in range(1, len(clicks))]
-        return np.array([plain_state(arrays, prefix, add_mean=add_mean) for prefix in prefixes])
+        return np.array([plain_state(arrays, settings, prefix) for prefix in prefixes])
 
     states = stamp.states(parameters, settings, tokens_of(batch, exact=exact), no_dropout)
     arrays = {name: value.detach().numpy().copy() for name, value in parameters.items()}
