@@ -91,6 +91,8 @@ def test_a_model_at_the_extremes_of_its_settings_is_finite_or_an_error_says_why(
         ("sasrec", {"batch_size": 10**6}, "finite"),  # more than there are sessions
         ("sasrec", {"batch_size": 1}, "finite"),
         ("sasrec", {"n_sample": 0}, "refused"),
+        ("sasrec", {"length": 2**63 - 1, "positions": "none"}, 2),  # was a RuntimeError of torch
+        ("core", {"length": 2**63, "encoder": "ave"}, "finite"),
         ("narm", {"length": 10**30}, "finite"),  # was an OverflowError of an array
         ("stamp", {"length": 2**63}, "finite"),
         ("bert4rec", {"dupe_factor": 10**30}, "refused"),

@@ -17,6 +17,7 @@ from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.models.neural.batches import ranges
 from gru4rec_cli.models.neural.causal import Parameters, Tokens
 from gru4rec_cli.models.neural.sampling import Drop
+from gru4rec_cli.models.neural.scoring import MIN_ROWS
 from gru4rec_cli.models.neural.settings import GradientSettings
 
 POSITIONS = "positions"  # (places, D)
@@ -60,13 +61,17 @@ class TransformerSettings(GradientSettings):
         return self.inner_size or self.hidden_size
 
     def memory_needed(self, n_items: int) -> dict[str, int]:
-        """Return the bytes that a training needs at least, by the setting that decides how many."""
+        """Return the bytes that a training needs at least, by the setting that decides how many.
+
+        Ranking is a part of it: see `attend_reproducibly`.
+        """
         attention, feed_forward = 4 * self.hidden_size**2, 2 * self.hidden_size * self.inner_units
+        positions = 16 * self.hidden_size if self.positions == "learned" else 0
         return super().memory_needed(n_items) | {
             "hidden_size": 16 * (n_items * self.hidden_size + attention),
             "inner_size": 16 * feed_forward,
             "blocks": 16 * self.blocks * (attention + feed_forward),
-            "length": 16 * self.length * self.hidden_size if self.positions == "learned" else 0,
+            "length": self.length * (positions + 8 * MIN_ROWS * self.heads),
         }
 
     @model_validator(mode="after")
