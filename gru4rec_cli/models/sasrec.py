@@ -15,7 +15,6 @@ from gru4rec_cli.models.neural.causal import ITEMS, Parameters, Tokens, causal_s
 from gru4rec_cli.models.neural.gradient import GradientLearner
 from gru4rec_cli.models.neural.model import NeuralModel
 from gru4rec_cli.models.neural.sampling import Drop
-from gru4rec_cli.models.neural.settings import with_default
 from gru4rec_cli.models.neural.transformer import (
     Transformer,
     TransformerSettings,
@@ -27,8 +26,6 @@ from gru4rec_cli.models.neural.transformer import (
 
 class Settings(TransformerSettings):
     """Settings of SASRec; the defaults are those of Klenitskiy & Vasilev (2023) where nothing else is said."""
-
-    beta2: float = with_default(TransformerSettings, "beta2", 0.98)  # Kang & McAuley, 2018
 
 
 def initial_parameters(n_items: int, settings: Settings, seed: int) -> Parameters:
