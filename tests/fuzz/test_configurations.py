@@ -21,6 +21,7 @@ from tests.fuzz.seeds import TIMES, ends_with, generator
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800 * TIMES)]
 
 COUNT = 4000 * TIMES
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the former is ten times as fast
 
 CONFIG: dict[str, Any] = {
     "name": "fuzzed",
@@ -200,7 +201,7 @@ def mutate(rng: random.Random, config: dict[str, Any]) -> str:
             del section[last]
         elif isinstance(section, dict):
             section[rng.choice(NAMES)] = section.pop(last) if rng.random() < 0.5 else rng.choice(NAMES)
-    text = yaml.safe_dump(config, sort_keys=False)
+    text = yaml.dump(config, Dumper=DUMPER, sort_keys=False)
     for mark, value in plain.items():
         text = text.replace(mark, value, 1)
     if rng.random() < 0.1:
@@ -236,7 +237,7 @@ def test_an_unknown_key_never_passes(tmp_path: Path):
         config = json.loads(json.dumps(CONFIG))
         key = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz_", k=rng.randrange(1, 12))) + "0"
         at(config, rng.choice([(), *sections]))[key] = rng.choice([1, "a", None, [], {}])
-        path.write_text(yaml.safe_dump(config), encoding="utf-8")
+        path.write_text(yaml.dump(config, Dumper=DUMPER), encoding="utf-8")
         assert ends_with(lambda: load_config(path)) == 2, key
 
 
