@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from tests.warm import LONGEST, run_warm
+
 SMALL: dict[str, Any] = {
     "name": "small",
     "data": {"source": "synth"},
@@ -34,22 +36,29 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "gru4rec_cli", *map(str, arguments)]
 
 
-def study(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command in a process of its own, without a terminal."""
+def study(
+    *arguments: str | Path, cwd: Path | None = None, fresh: bool = False, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a process of its own, without a terminal; one that loads everything itself if `fresh`."""
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    if sys.platform == "linux" and not fresh and not environment:
+        return run_warm([*map(str, arguments)], cwd or Path.cwd(), one_thread)
     return subprocess.run(
         command(*arguments),
         capture_output=True,
         text=True,
         cwd=cwd,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
-        timeout=250,
+        env=one_thread | environment,
+        timeout=LONGEST,
         check=False,
     )
 
 
 def run_small(folder: Path, *arguments: str) -> Path:
-    """A whole run in `folder`; its run directory."""
-    done = study("run", "--config", write_config(folder), "--run-dir", folder / "run", "--quiet", *arguments)
+    """A whole run in `folder`, by a fresh process; its run directory."""
+    done = study(
+        "run", "--config", write_config(folder), "--run-dir", folder / "run", "--quiet", *arguments, fresh=True
+    )
     assert done.returncode == 0, done.stderr
     return folder / "run"
 

@@ -41,7 +41,7 @@ ORDER = [
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run; tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("finished")
-    done = study("run", "--config", write_config(folder, CONFIG), "--run-dir", folder / "run", "--json")
+    done = study("run", "--config", write_config(folder, CONFIG), "--run-dir", folder / "run", "--json", fresh=True)
     assert done.returncode == 0, done.stderr
     (folder / "shown.json").write_text(done.stdout)
     return folder / "run"
