@@ -1,7 +1,6 @@
 """`gru4rec-study conformance`: recorded runs, our implementation, somebody else's, and the faults it may have."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,9 @@ ADAPTER = ROOT / "docs" / "examples" / "conformance_adapter.py"
 
 def examine(*cases: Path, fault: str = "", adapter: Path = ADAPTER) -> dict[str, Any]:
     """The adapter of the documents around the implementation beside this file, with a fault in it."""
-    modules = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
-    done = study("conformance", *cases, "--module", adapter, "--json", PYTHONPATH=modules, FAULT=fault)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAULT", fault)
+        done = study("conformance", *cases, "--module", adapter, "--json", cwd=Path(__file__).parent)
     document: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == (0 if document["conforms"] else 6), done.stderr
     return document
