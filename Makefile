@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 # On Linux the default torch brings several GB of CUDA libraries. For the small CPU build:
 #   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
-# Tests run in so many processes, the tests of a file in one of them.
+# Tests run in so many processes, the tests of a file in one of them, the longest files first.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: install demo test lint check docs clean
 
