@@ -245,7 +245,7 @@ def test_set_overrides_any_key_with_a_yaml_value(tmp_path: Path):
 
 def test_a_kind_that_was_given_is_told_at_its_key(tmp_path: Path):
     (problem,) = problems(tmp_path, SMALLEST.replace("popularity: {}", "a: {kind: popularty}"))
-    assert problem.startswith('baseline.models.a.kind: given "popularty"; allowed: ar, gru4rec, ')
+    assert problem.startswith('baseline.models.a.kind: given "popularty"; allowed: ar, bert4rec, core, gru4rec, ')
     assert problem.endswith("did you mean 'popularity'?")
 
 
