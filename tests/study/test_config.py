@@ -135,7 +135,7 @@ train: {models: {gru4rec: {layers: 64, epochs: "5", n_samples: 3}}}
         "split.min_item_support: given 0; input should be greater than or equal to 1",
         "split.by: given \"ration\"; input should be 'ratio', 'days', 'time' or 'column'",
         "sed: unknown key, did you mean 'seed'?",
-        "baseline.models.popularty: 'popularty' is no kind of model, and no kind is given; known kinds: ar, bert4rec, core, ",
+        "baseline.models.popularty: 'popularty' is no kind of model, and no kind is given; known kinds: ar, bert4rec, ",
         "baseline.models.markov.orders: unknown key, did you mean 'order'?",
         "train.models.gru4rec.layers: given 64; expected a list such as [100], found a number; ",
         'train.models.gru4rec.epochs: given "5"; expected a whole number such as 10, found a text; ',
