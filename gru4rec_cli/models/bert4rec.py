@@ -5,7 +5,6 @@ one after the other, without padding: N tokens, M of them masks. D is the hidden
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
@@ -17,8 +16,8 @@ from torch.nn.functional import embedding, gelu
 from gru4rec_cli.base.arrays import BoolArray, Int64Array
 from gru4rec_cli.base.threads import torch_threads
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.models.neural.batches import cut_sessions, draw_batches, histories, ranges
-from gru4rec_cli.models.neural.causal import ITEMS, Parameters, Tokens
+from gru4rec_cli.models.neural.batches import cut_sessions, draw_batches, ranges
+from gru4rec_cli.models.neural.causal import ITEMS, Parameters, Tokens, states_of_histories
 from gru4rec_cli.models.neural.devices import find_device
 from gru4rec_cli.models.neural.gradient import GradientLearner, adam
 from gru4rec_cli.models.neural.model import NeuralModel
@@ -41,7 +40,6 @@ BIAS = "bias"  # (V,): b of the scores
 HEAD, HEAD_NORM = "head", "head.norm"
 
 MASKED = -1  # in place of an item
-_TOKENS_AT_ONCE = 2**14  # of the histories whose states are computed together, but at least one history
 
 
 class Settings(TransformerSettings):
@@ -213,20 +211,9 @@ class Model(NeuralModel[Settings]):
             factor=settings.rate_factor,
         )
 
-    @torch.no_grad()
     def states(self, sessions: Sessions) -> Tensor:
         """Return the state after every event's history, (n_targets, D), in event order; zero for an empty history."""
-        clicks, firsts, stops = histories(sessions, self.settings.length)
-        device = self.parameters[ITEMS].device
-        found = torch.zeros(len(stops), self.settings.hidden_size, device=device)
-        events = np.flatnonzero(stops > firsts)  # (known,) those with a state
-        lengths = (stops - firsts)[events]
-        cuts = np.flatnonzero(np.diff((np.cumsum(lengths + 1) - lengths - 1) // _TOKENS_AT_ONCE, prepend=-1))
-        for start, stop in pairwise([*cuts, len(events)]):
-            part = events[start:stop]
-            items = clicks[ranges(firsts[part], lengths[start:stop])].astype(np.int64)
-            found[torch.from_numpy(part).to(device)] = self._states_of(items, lengths[start:stop])[: len(part)]
-        return found
+        return states_of_histories(sessions, self.settings, self.parameters[ITEMS], self._states_of)
 
     def _states_of(self, clicks: Int64Array, lengths: Int64Array) -> Tensor:
         """Return the states of complete histories, and of some empty ones, (P + 32, D)."""

@@ -8,7 +8,6 @@ The graphs of P prefixes lie one after the other, without padding: N nodes, E ed
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
@@ -20,16 +19,14 @@ from torch.nn.functional import embedding, linear
 from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.base.threads import torch_threads
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.models.neural.batches import cut_sessions, histories, ranges
-from gru4rec_cli.models.neural.causal import ITEMS, Parameters, sigmoid, sum_over
+from gru4rec_cli.models.neural.batches import cut_sessions, ranges
+from gru4rec_cli.models.neural.causal import ITEMS, Parameters, sigmoid, states_of_histories, sum_over
 from gru4rec_cli.models.neural.devices import find_device
 from gru4rec_cli.models.neural.gradient import GradientLearner, adam
 from gru4rec_cli.models.neural.model import NeuralModel
 from gru4rec_cli.models.neural.objective import Objective
 from gru4rec_cli.models.neural.scoring import MIN_ROWS
 from gru4rec_cli.models.neural.settings import GradientSettings, with_default
-
-_TOKENS_AT_ONCE = 2**14  # clicks of the prefixes whose states are computed together, but at least one prefix
 
 
 class Settings(GradientSettings):
@@ -245,20 +242,9 @@ class Model(NeuralModel[Settings]):
         optimizers = adam(parameters, settings, settings.l2)
         return GradientLearner(parameters, optimizers, train.n_targets, batches, losses, factor=settings.rate_factor)
 
-    @torch.no_grad()
     def states(self, sessions: Sessions) -> Tensor:
         """Return the state after every event's history, (n_targets, D), in event order; zero for an empty history."""
-        clicks, firsts, stops = histories(sessions, self.settings.length)
-        device = self.parameters[ITEMS].device
-        found = torch.zeros(len(stops), self.settings.hidden_size, device=device)
-        events = np.flatnonzero(stops > firsts)  # (known,) those with a state
-        lengths = (stops - firsts)[events]
-        cuts = np.flatnonzero(np.diff((np.cumsum(lengths) - lengths) // _TOKENS_AT_ONCE, prepend=-1))
-        for start, stop in pairwise([*cuts, len(events)]):
-            part = events[start:stop]
-            items = clicks[ranges(firsts[part], lengths[start:stop])].astype(np.int64)
-            found[torch.from_numpy(part).to(device)] = self._states_of(items, lengths[start:stop])[: len(part)]
-        return found
+        return states_of_histories(sessions, self.settings, self.parameters[ITEMS], self._states_of)
 
     def _states_of(self, items: Int64Array, lengths: Int64Array) -> Tensor:
         """Return the states of complete histories, and of some more, (P + 32, D)."""

@@ -148,9 +148,8 @@ def check_batching_changes_no_bit(module: ModuleType, settings: GradientSettings
     model = model_of(module, 60, changed(settings, length=10))
     expected = model.states(test)
     rng = np.random.default_rng(0)
-    scoring = module if hasattr(module, "_TOKENS_AT_ONCE") else causal
     for size in (1, 50, 400):
-        with patch.object(scoring, "_TOKENS_AT_ONCE", size):
+        with patch.object(causal, "_TOKENS_AT_ONCE", size):
             assert torch.equal(model.states(test), expected)
             events = np.split(np.arange(test.n_targets), np.cumsum(test.lengths - 1)[:-1])
             chosen = rng.permutation(test.n_sessions)[: rng.integers(1, 40)]

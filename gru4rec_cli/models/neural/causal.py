@@ -172,3 +172,25 @@ def _states_of(
     tokens = Tokens(rows, ranges(np.zeros_like(lengths), lengths), lengths, exact=True)
     with torch_threads(1):  # small products, whose threads would wait for each other
         return states(parameters, settings, tokens, no_dropout)
+
+
+@torch.no_grad()
+def states_of_histories(
+    sessions: Sessions, settings: GradientSettings, items: Tensor, states_of: Callable[[Int64Array, Int64Array], Tensor]
+) -> Tensor:
+    """Return the state after every event's history, (n_targets, D), each history read on its own: of other models.
+
+    `states_of` takes the clicks of histories, one after the other, and their lengths (P,), none of which is empty; the
+    first P rows of what it returns are their states. An empty history has the state zero. `items` is (V, D).
+    """
+    clicks, firsts, stops = histories(sessions, settings.length)
+    found = torch.zeros(len(stops), items.shape[1], device=items.device)
+    events = np.flatnonzero(stops > firsts)  # (known,) those with a state
+    lengths = (stops - firsts)[events]
+    cuts = np.flatnonzero(np.diff((np.cumsum(lengths) - lengths) // _TOKENS_AT_ONCE, prepend=-1))
+    for start, stop in pairwise([*cuts, len(events)]):
+        part = events[start:stop]
+        rows = ranges(firsts[part], lengths[start:stop])
+        states = states_of(clicks[rows].astype(np.int64), lengths[start:stop])
+        found[torch.from_numpy(part).to(items.device)] = states[: len(part)]
+    return found
