@@ -105,7 +105,7 @@ def states(parameters: Parameters, settings: Settings, tokens: Tokens, drop: Dro
     """
     is_mask = tokens.items == MASKED
     known, masked = torch.nonzero(~is_mask)[:, 0], torch.nonzero(is_mask)[:, 0]
-    clicks = embedding(tokens.items[known], parameters[ITEMS], sparse=settings.sparse_adam)
+    clicks = embedding(tokens.items[known], parameters[ITEMS], sparse=True)
     vectors = parameters[MASK].expand(len(is_mask), -1).index_copy(0, known, clicks)
     transformer = Transformer(parameters, settings, full_attention(tokens, settings.length + 1), drop)
     h = transformer(vectors, tokens.on_device(tokens.places)).index_select(0, masked)

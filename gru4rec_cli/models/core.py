@@ -92,7 +92,7 @@ def states(parameters: Parameters, settings: Settings, tokens: Tokens, drop: Dro
 
     The weights α are equal, or the softmax of w · h_j over j up to t, with h the states of the transformer.
     """
-    rows = embedding(tokens.items, parameters[ITEMS], sparse=settings.sparse_adam)
+    rows = embedding(tokens.items, parameters[ITEMS], sparse=True)
     x = drop(rows, settings.dropout_p_session)
     whole, part = (tokens.on_device(numbers) for numbers in prefix_pairs(tokens.lengths))
     values = x.index_select(0, part)

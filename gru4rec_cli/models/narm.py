@@ -124,7 +124,7 @@ def _steps(recurrent: Tensor, inputs: Tensor, active: list[int], fewest: int) ->
 
 def states(parameters: Parameters, settings: Settings, tokens: Tokens, drop: Drop) -> Tensor:
     """Return B [h_t; Σ_j v·σ(A₁ h_t + A₂ h_j) h_j] after every token t, (N, D), with j up to t."""
-    vectors = embedding(tokens.items, parameters[ITEMS], sparse=settings.sparse_adam)
+    vectors = embedding(tokens.items, parameters[ITEMS], sparse=True)
     h = gru(parameters, drop(vectors, settings.dropout_p_embed), tokens)
     queries, keys = h @ parameters[QUERY], h @ parameters[KEY]
     local = attend_to_prefix(queries, keys, h, parameters[WEIGHT], tokens)

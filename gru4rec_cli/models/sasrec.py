@@ -38,7 +38,7 @@ def initial_parameters(n_items: int, settings: Settings, seed: int) -> Parameter
 def states(parameters: Parameters, settings: Settings, tokens: Tokens, drop: Drop) -> Tensor:
     """Return the state after every click, (N, D): what the transformer makes of it and those before it."""
     transformer = Transformer(parameters, settings, causal_attention(tokens, settings.length), drop)
-    vectors = embedding(tokens.items, parameters[ITEMS], sparse=settings.sparse_adam)
+    vectors = embedding(tokens.items, parameters[ITEMS], sparse=True)
     return transformer(vectors, tokens.on_device(tokens.places))
 
 

@@ -166,9 +166,7 @@ def initial_parameters(n_items: int, settings: Settings, seed: int) -> Parameter
 
 def states(parameters: Parameters, settings: Settings, prefixes: Prefixes) -> Tensor:
     """Return the state of every prefix, (P, D)."""
-    # With cross-entropy a sparse gradient is added to that of the scores, which is dense: no matrix of zeros is made.
-    sparse = settings.sparse_adam or settings.loss == "cross-entropy"
-    vectors = embedding(prefixes.items, parameters[ITEMS], sparse=sparse)
+    vectors = embedding(prefixes.items, parameters[ITEMS], sparse=True)
     for _ in range(settings.steps):
         vectors = _pass_messages(parameters, prefixes, vectors)
     return _read_out(parameters, prefixes, vectors)

@@ -87,7 +87,7 @@ def states(parameters: Parameters, settings: Settings, tokens: Tokens, drop: Dro
     m_s = mean of x_j, m_a = Σ_j w₀·σ(W₁ x_j + W₂ x_t + W₃ m_s + b) x_j, with j up to t;
     h_s = tanh(W_s (m_a + m_s) + b_s), or tanh(W_s m_a + b_s) without `add_mean`; h_t = tanh(W_t x_t + b_t).
     """
-    rows = embedding(tokens.items, parameters[ITEMS], sparse=settings.sparse_adam)
+    rows = embedding(tokens.items, parameters[ITEMS], sparse=True)
     norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     x = rows * (settings.largest_item_norm / norms.clamp(min=settings.largest_item_norm))
     whole, part = (tokens.on_device(rows) for rows in prefix_pairs(tokens.lengths))

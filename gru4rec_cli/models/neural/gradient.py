@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gru4rec_cli.base.allocation import freed_memory_kept
 from gru4rec_cli.base.threads import torch_threads
 from gru4rec_cli.models.neural.settings import GradientSettings
 from gru4rec_cli.models.neural.trainer import Learned, Parameters
@@ -49,6 +50,7 @@ class GradientLearner(Generic[AnyBatch]):
         self._rates = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
         self._epochs = 0  # that were begun
         self._name_of = {value: name for name, value in trained.items()}
+        self._dense: dict[Tensor, DenseGradient] = {}
 
     def epoch(self, seed: int) -> Iterator[Learned]:
         """Take one step a batch."""
@@ -59,7 +61,7 @@ class GradientLearner(Generic[AnyBatch]):
         generator = np.random.Generator(np.random.PCG64(seed))
         losses: list[Tensor] = []
         events = 0
-        with torch_threads(1):  # so that weights do not depend on how many there are
+        with torch_threads(1), freed_memory_kept():  # one: weights must not depend on how many there are
             for batch in self._batches(generator):
                 of_events = self._learn(batch, generator)
                 losses.append(of_events.sum())
@@ -75,12 +77,23 @@ class GradientLearner(Generic[AnyBatch]):
         """Take one step and return the loss of every event, (N,)."""
         losses = self._losses(batch, generator)
         torch.autograd.backward(losses.mean())
+        self._make_dense()
         if self._largest_norm is not None:
             shorten_gradients(self.trained.values(), self._largest_norm)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
         return losses.detach()
+
+    def _make_dense(self) -> None:
+        """Make gradients dense where an optimizer changes the whole parameter."""
+        for optimizer in self.optimizers:
+            if isinstance(optimizer, torch.optim.SparseAdam):
+                continue
+            for parameter in (value for group in optimizer.param_groups for value in group["params"]):
+                if parameter.grad is not None and parameter.grad.is_sparse:
+                    dense = self._dense.setdefault(parameter, DenseGradient(parameter))
+                    parameter.grad = dense.of(parameter.grad)
 
     def parameters(self) -> Parameters:
         """Return the parameters on the CPU."""
@@ -108,6 +121,23 @@ class GradientLearner(Generic[AnyBatch]):
                 optimizer.state[parameter] = {key.removeprefix(prefix): value for key, value in kept.items()}
                 if isinstance(optimizer, torch.optim.SparseAdam):  # which counts its steps as an int
                     optimizer.state[parameter]["step"] = int(optimizer.state[parameter]["step"])
+
+
+class DenseGradient:
+    """The gradient of a matrix (V, D) of which a step uses few rows, in memory that is kept from step to step.
+
+    To fill V rows with zeros in every lookup of every step, as torch's dense gradients do, takes longer than to train.
+    """
+
+    def __init__(self, parameter: Tensor) -> None:
+        self.values = torch.zeros_like(parameter)
+        self.rows = torch.zeros(0, dtype=torch.int64, device=parameter.device)  # those that are not zero
+
+    def of(self, sparse: Tensor) -> Tensor:
+        """Return a sparse gradient as a dense one, which is valid until the next call. Rows may occur several times."""
+        self.values[self.rows] = 0
+        self.rows = sparse._indices()[0]
+        return self.values.index_put_((self.rows,), sparse._values(), accumulate=True)
 
 
 def adam(trained: Parameters, settings: GradientSettings, weight_decay: float = 0.0) -> list[torch.optim.Optimizer]:

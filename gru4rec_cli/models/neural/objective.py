@@ -42,9 +42,7 @@ class Objective:
             (self.settings.n_sample,) if self.settings.negatives == "shared" else (len(targets), self.settings.n_sample)
         )
         sampled = torch.from_numpy(self.sampler.draw(generator, *shape)).to(targets.device)  # (n,) or (N, n)
-        target_vectors, sampled_vectors = (
-            vectors(embedding(rows, items, sparse=self.settings.sparse_adam)) for rows in (targets, sampled)
-        )
+        target_vectors, sampled_vectors = (vectors(embedding(rows, items, sparse=True)) for rows in (targets, sampled))
         target_scores = (states * target_vectors).sum(1)
         correction = self.log_q[sampled] if bias is None else self.log_q[sampled] - bias[sampled]
         if sampled.dim() == 1:
