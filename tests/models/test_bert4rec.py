@@ -43,8 +43,6 @@ FIELDS: causal.Fields = {
     "dupe_factor": ({}, 2),
     "last_item": ({}, "none"),
     "largest_norm": ({}, 1e-6),
-    "validate_on": ({"epochs": 8, "learning_rate": 1.0}, "recall@5"),
-    "patience": ({"epochs": 6, "learning_rate": 0.03, "validate_on": "recall@5"}, 1),
 }
 
 

@@ -21,7 +21,7 @@ from tests.models.test_sasrec import plain_states
 from tests.worlds import sessions_of
 
 SMALL = Settings(
-    hidden_size=8, inner_size=6, length=6, batch_size=16, learning_rate=0.01, loss="sampled-softmax", n_sample=8,
+    hidden_size=8, inner_size=12, length=6, batch_size=16, learning_rate=0.01, loss="sampled-softmax", n_sample=8,
     dropout=0.1, epochs=2,
 )  # fmt: skip
 # Another value of every setting, and what else to set for both.
@@ -38,8 +38,6 @@ FIELDS: causal.Fields = {
     "positions": ({}, "none"),
     "scale_embedding": ({}, True),
     "dropout": ({}, 0.5),
-    "validate_on": ({"epochs": 6, "learning_rate": 1.0}, "recall@5"),
-    "patience": ({"epochs": 15, "learning_rate": 0.3, "validate_on": "recall@5"}, 1),
 }
 
 

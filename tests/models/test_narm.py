@@ -16,7 +16,14 @@ from tests.models.causal import SEQUENCES, V, doubles, large, model_of, scores, 
 from tests.worlds import sessions_of
 
 SMALL = Settings(
-    hidden_size=6, gru_size=8, length=6, batch_size=16, learning_rate=0.01, loss="sampled-softmax", n_sample=8, epochs=2
+    hidden_size=12,
+    gru_size=8,
+    length=6,
+    batch_size=16,
+    learning_rate=0.01,
+    loss="sampled-softmax",
+    n_sample=8,
+    epochs=2,
 )
 # Another value of every setting, and what else to set for both.
 FIELDS: causal.Fields = {"gru_size": ({}, 5), "dropout_p_embed": ({}, 0.0), "dropout_p_hidden": ({}, 0.0)}

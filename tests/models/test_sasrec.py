@@ -38,7 +38,7 @@ BLOCKS: list[dict[str, Any]] = [
     {"block": "pre-norm"},
     {"block": "post-norm", "activation": "gelu"},
     {"block": "original", "positions": "none"},
-    {"block": "ligr", "inner_size": 13, "hidden_size": 6},  # odd sizes
+    {"block": "ligr", "inner_size": 13, "hidden_size": 14},  # odd sizes
 ]
 
 

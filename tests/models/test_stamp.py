@@ -21,9 +21,7 @@ SMALL = Settings(
 FIELDS: causal.Fields = {
     "add_mean": ({}, False),
     "largest_item_norm": ({}, 1e-3),
-    "validate_on": ({"epochs": 8, "learning_rate": 0.3}, "recall@5"),
     "largest_norm": ({}, 1e-6),
-    "patience": ({"epochs": 15, "learning_rate": 0.05, "validate_on": "recall@5"}, 1),
 }
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec_cli.base.allocation import freed_memory_kept
 from gru4rec_cli.base.threads import torch_threads
 from gru4rec_cli.models.neural.settings import GradientSettings
 from gru4rec_cli.models.neural.trainer import Learned, Parameters
@@ -61,7 +60,7 @@ class GradientLearner(Generic[AnyBatch]):
         generator = np.random.Generator(np.random.PCG64(seed))
         losses: list[Tensor] = []
         events = 0
-        with torch_threads(1), freed_memory_kept():  # one: weights must not depend on how many there are
+        with torch_threads(1):  # so that weights do not depend on how many there are
             for batch in self._batches(generator):
                 of_events = self._learn(batch, generator)
                 losses.append(of_events.sum())

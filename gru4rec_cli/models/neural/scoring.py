@@ -12,7 +12,8 @@ from gru4rec_cli.evaluation.scores import ProductBlock
 
 _EVENTS_AT_ONCE = 2**15  # whose states are held together, but at least one session
 # A product with fewer rows takes another path through the BLAS and rounds differently. With at least this many, every
-# row comes out the same whatever rows are beside it, so that ranks do not depend on how events are batched. Where a
+# row comes out the same whatever rows are beside it, so that ranks do not depend on how events are batched. (On an AMD
+# EPYC this was not so for results of 1, 5 to 7, 9 and 10 columns; real models have more.) Where a
 # network has torch.sigmoid, so many rows are added in any case, and it runs in one thread: the last values of an array,
 # or of a thread's part of it, are rounded in another way than the others.
 MIN_ROWS = 32
