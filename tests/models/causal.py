@@ -122,7 +122,10 @@ def check_the_sparse_gradient_is_that_of_plain_indexing(module: ModuleType, sett
     dense = DenseGradient(expected)
     dense.of(
         torch.sparse_coo_tensor(
-            [[0, 0, V - 1]], torch.ones(3, expected.shape[1]).double(), expected.shape, check_invariants=True
+            torch.tensor([[0, 0, V - 1]]),
+            torch.ones(3, expected.shape[1]).double(),
+            expected.shape,
+            check_invariants=True,
         )
     )
     torch.testing.assert_close(dense.of(found), expected, rtol=1e-12, atol=1e-12)  # nothing of the step before is left
