@@ -20,6 +20,7 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in 
 LAYERS = [
     ["cli", "__main__"],
     ["commands"],
+    ["audit"],
     ["study"],
     ["reporting", "conformance", "bench"],
     ["models"],

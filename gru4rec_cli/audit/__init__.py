@@ -1,0 +1,1 @@
+"""Checks of data, splits, runs, models and predictions for known faults, each with a verdict."""
