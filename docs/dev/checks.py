@@ -8,6 +8,7 @@ from typing import Any
 
 from gru4rec_cli.audit.check import Checks
 from gru4rec_cli.audit.data import DATA
+from gru4rec_cli.audit.run import RUN
 from gru4rec_cli.audit.split import SPLIT
 
 HEAD = """# Audit
@@ -21,11 +22,13 @@ number, such as `D04`.
 gru4rec-study audit data clicks.csv --session visit --item product --time clicked_at
 gru4rec-study audit split train.tsv test.tsv valid.tsv
 gru4rec-study audit split runs/demo
+gru4rec-study audit run runs/demo
 ```
 
 `audit data` reads whatever `split` reads, and takes the layout from `--config` or from options as `describe` does.
 `audit split` takes two or three files, or a run directory. It also says which published split the parts are, by their
-counts, or which they nearly are and what differs. Times that are row numbers: `--time none`.
+counts, or which they nearly are and what differs. `audit run` computes the metrics of a run again from the ranks of its
+events, and the ranks from its models, whatever the hashes say. Times that are row numbers: `--time none`.
 
 | option | meaning |
 |---|---|
@@ -72,7 +75,17 @@ def section(title: str, checks: Checks[Any]) -> str:
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join([HEAD, section("Checks of a log", DATA), section("Checks of a split", SPLIT)]).rstrip() + "\n"
+    return (
+        "\n".join(
+            [
+                HEAD,
+                section("Checks of a log", DATA),
+                section("Checks of a split", SPLIT),
+                section("Checks of a run", RUN),
+            ]
+        ).rstrip()
+        + "\n"
+    )
 
 
 if __name__ == "__main__":
