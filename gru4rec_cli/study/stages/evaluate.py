@@ -122,7 +122,9 @@ def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]
             add(fit.model, fit.seed, fit.name, key, partial(_score, folder, test))
     not_applicable: dict[str, str] = {}
     if work.config.synthetic:
-        altered = _altered(read_json(work.inputs["split"] / names.STATISTICS_FILE))
+        faults = work.config.synth.faults
+        altered = f"faults are planted in it: {', '.join(faults)}" if faults else ""
+        altered = altered or _altered(read_json(work.inputs["split"] / names.STATISTICS_FILE))
         if altered:
             not_applicable[names.ORACLE] = altered
         else:
