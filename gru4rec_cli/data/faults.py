@@ -61,21 +61,23 @@ def plant(events: pl.DataFrame, names: Sequence[str], seed: int) -> pl.DataFrame
 
 
 def plant_in_split(events: pl.DataFrame, names: Sequence[str], seed: int) -> tuple[pl.DataFrame, pl.DataFrame] | None:
-    """Return training and test with those of the named faults that are of a split; None where there are none.
-
-    The log is divided by time, the last 15 % of it are the test, and sessions that reach across the cut are left out.
-    """
+    """Return training and test with those of the named faults that are of a split; None where there are none."""
     chosen = [name for name in names if name in SPLIT_FAULTS]
     if not chosen:
         return None
     generator = np.random.default_rng(seed)
-    first, last = int(events[TIME].min()), int(events[TIME].max())  # type: ignore[arg-type]
-    cut = first + int(0.85 * (last - first))
-    begins, ends = pl.col(TIME).min().over(SESSION), pl.col(TIME).max().over(SESSION)
-    train, test = (events.filter(part).sort(SESSION, TIME) for part in (ends < cut, begins >= cut))
+    train, test = divided(events)
     for name in chosen:
         train, test = SPLIT_FAULTS[name].plant(train, test, generator)
     return train, test
+
+
+def divided(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return training and test: the last 15 % of the time are the test; sessions that reach across the cut are lost."""
+    first, last = int(events[TIME].min()), int(events[TIME].max())  # type: ignore[arg-type]
+    cut = first + int(0.85 * (last - first))
+    begins, ends = pl.col(TIME).min().over(SESSION), pl.col(TIME).max().over(SESSION)
+    return events.filter(ends < cut).sort(SESSION, TIME), events.filter(begins >= cut).sort(SESSION, TIME)
 
 
 def _some(events: pl.DataFrame, share: float, generator: np.random.Generator) -> pl.Series:
