@@ -2,7 +2,7 @@
 
     python docs/dev/inflation.py LOG.parquet FOLDER
 
-LOG.parquet has session_id, item_id (integers) and time (microseconds): the parts of a `split`, for instance. A fault of a
+LOG.parquet has session_id, item_id (integers) and time (microseconds), such as the parts of a `split`. A fault of a
 log is planted first, and the log then divided; a fault of a split is planted after dividing. The last 15 % of the time
 are the test. Given parts are taken as they are, but for items that training lacks, so nothing repairs a fault.
 """
