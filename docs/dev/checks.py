@@ -9,6 +9,7 @@ from typing import Any
 
 from gru4rec_cli.audit.check import Checks
 from gru4rec_cli.audit.data import DATA
+from gru4rec_cli.audit.model import MODEL
 from gru4rec_cli.audit.run import RUN
 from gru4rec_cli.audit.split import SPLIT
 from gru4rec_cli.data.faults import LOG_FAULTS, SPLIT_FAULTS
@@ -25,6 +26,8 @@ gru4rec-study audit data clicks.csv --session visit --item product --time clicke
 gru4rec-study audit split train.tsv test.tsv valid.tsv
 gru4rec-study audit split runs/demo
 gru4rec-study audit run runs/demo
+gru4rec-study audit model runs/demo --model gru4rec
+gru4rec-study audit model --module theirs.py --case tests/golden/xe_shared.npz
 ```
 
 `audit data` reads whatever `split` reads, and takes the layout from `--config` or from options as `describe` does.
@@ -49,6 +52,25 @@ from gru4rec_cli.audit.data import audit_events
 
 audit = audit_events(events)  # Polars: session_id, item_id, time in microseconds
 print([result.id for result in audit.counting("FAIL", "WARN")])
+```
+
+## A model of somebody else
+
+`--module FILE.py` names a Python file, which is run. It defines `histories`, some sessions as lists of item indices,
+and `score(histories)`, which gives an array with a row for each of them: the scores of all items after its last click.
+For an implementation of GRU4Rec it may also define `replay(recording)`, as for `conformance`
+([conformance.md](conformance.md)), and `--case` names recorded runs.
+
+```python
+import torch
+from theirs import model  # fitted
+
+histories = [[3, 17, 4], [8], [5, 5, 2, 9]]
+
+
+def score(histories):
+    with torch.no_grad():
+        return model.predict(histories).numpy()
 ```
 
 ## Planted faults
@@ -91,7 +113,7 @@ def faults() -> str:
 
 def page() -> str:
     """Return the whole page."""
-    sections = {"Checks of a log": DATA, "Checks of a split": SPLIT, "Checks of a run": RUN}
+    sections = {"Checks of a log": DATA, "Checks of a split": SPLIT, "Checks of a run": RUN, "Checks of a model": MODEL}
     parts = [HEAD.replace("FAULTS\n", faults() + "\n"), *(section(title, checks) for title, checks in sections.items())]
     return "\n".join(parts).rstrip() + "\n"
 

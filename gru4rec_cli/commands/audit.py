@@ -1,4 +1,4 @@
-"""`audit`: check data, splits and runs for known faults, with an exit code."""
+"""`audit`: check data, splits, runs and models for known faults, with an exit code."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.files import require_place, write_text
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import CHECKS, DebugOption, JsonOption, QuietOption, command_group, errors
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 FailOn = Literal["warn", "fail"]
 Unit = Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "iso8601"]
 
-audit = command_group(CHECKS, "audit", "Check data, a split, or a run for known faults; exit code 6 if one is found.")
+audit = command_group(
+    CHECKS, "audit", "Check data, a split, a run or a model for known faults; exit code 6 if one is found."
+)
 
 HtmlOption = Annotated[Path | None, typer.Option(help="Also write the results as a page.", show_default=False)]
 FailOnOption = Annotated[FailOn, typer.Option(help="The verdict from which on the exit code is 6.")]
@@ -124,6 +127,43 @@ def run(
         from gru4rec_cli.audit.run import audit_run
 
         return audit_run(folder, choice, progress)
+
+    _run(work, (only, ignore, threshold), html, fail_on, json=json, quiet=quiet, debug=debug)
+
+
+@audit.command("model")
+def model(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="A run directory with the model.", show_default=False)
+    ] = None,
+    name: Annotated[str | None, typer.Option("--model", help="A fitted model of the run.", show_default=False)] = None,
+    module: Annotated[
+        Path | None,
+        typer.Option(help="A Python file around another implementation; its code is run. See docs/audit.md."),
+    ] = None,
+    case: Annotated[
+        list[Path] | None,
+        typer.Option(help="A recorded run of GRU4Rec for the module to replay, repeatable.", show_default=False),
+    ] = None,
+    html: HtmlOption = None,
+    fail_on: FailOnOption = "fail",
+    only: OnlyOption = None,
+    ignore: IgnoreOption = None,
+    threshold: ThresholdOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check a model, ours or another one: batches, padding, state, order, ties, and for GRU4Rec its computation."""
+
+    def work(choice: "Choice", progress: "Progress") -> "Audit":
+        from gru4rec_cli.audit.model import audit_model, scorer_of_module, scorer_of_run
+
+        if module is not None and folder is None and name is None:
+            return audit_model(scorer_of_module(module, case or ()), choice, progress)
+        if folder is not None and name is not None and module is None:
+            return audit_model(scorer_of_run(folder, name), choice, progress)
+        raise UsageError("give a model", "gru4rec-study audit model RUN --model NAME, or --module FILE.py")
 
     _run(work, (only, ignore, threshold), html, fail_on, json=json, quiet=quiet, debug=debug)
 
