@@ -149,15 +149,15 @@ def warn_of_predictions(name: str, found: PredictedRanks, cutoff: int) -> None:
     if found.foreign:
         warn(
             "predictions-of-other-events",
-            f"{name}: {len(found.foreign):,} lists are for events that the test does not hold, such as "
-            f"{found.foreign[0]}; they are passed over",
+            f"{name}: lists for events that the test does not hold, {len(found.foreign):,} of them, such as "
+            f"{found.foreign[0]}, are passed over",
             "predict the test sessions that split wrote, with the position of the click to be predicted",
         )
     if found.unknown:
         warn(
             "predictions-of-unknown-items",
-            f"{name}: {len(found.unknown):,} items of the lists are not in the training data, such as "
-            f"{found.unknown[0]}; they take places that no target can have",
+            f"{name}: items that are not in the training data, {len(found.unknown):,} of them, such as "
+            f"{found.unknown[0]}, take places that no target can have",
             "fit the tool on the training part that split wrote, and write the ids that stand there",
         )
     if found.longest < cutoff:
@@ -170,7 +170,7 @@ def warn_of_predictions(name: str, found: PredictedRanks, cutoff: int) -> None:
     elif short:
         warn(
             "predictions-short",
-            f"{name}: {short:,} of {events:,} lists have fewer than {cutoff:,} items; targets outside of them count as "
-            "misses",
+            f"{name}: {short:,} of {events - found.missing:,} lists have fewer than {cutoff:,} items; targets outside "
+            "of them count as misses",
             f"write lists of {cutoff:,} items, if the tool can rank so many",
         )

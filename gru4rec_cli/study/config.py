@@ -134,7 +134,8 @@ def load_config(path: Path, overrides: list[str] | None = None, *, needs_models:
     problems = [problem for override in overrides or [] if (problem := _apply(raw, override, places))]
     config, invalid = _validate(raw)
     problems += invalid
-    if config is not None and needs_models and not (config.baseline.models or config.train.models):
+    rows = config and (config.baseline.models or config.train.models or config.evaluate.predictions)
+    if config is not None and needs_models and not rows:
         problems.append("baseline.models, train.models: no model is named; give at least one, such as popularity: {}")
     if config is None or problems:
         raise ConfigError(problems, str(path), [_place_of(problem, places) for problem in problems])
