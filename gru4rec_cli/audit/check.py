@@ -8,13 +8,16 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from gru4rec_cli.base.errors import CheckError, UsageError
 from gru4rec_cli.base.progress import SILENT, Progress
+from gru4rec_cli.reporting.pages.blocks import Block, Heading, Section, Sentences
 from gru4rec_cli.reporting.tables import Cell, Table
+from gru4rec_cli.reporting.text.words import Sentence
 
 Verdict = Literal["PASS", "WARN", "FAIL", "NOT CHECKED"]
 FailOn = Literal["warn", "fail"]
 Subject = TypeVar("Subject")
 
-_COLUMNS = ("check", "verdict", "figure", "threshold", "evidence")
+_NONE = 1e-9  # a threshold that every figure but 0 reaches
+_COLUMNS = ("check", "verdict", "figure", "from", "evidence")
 
 
 class Measured(NamedTuple):
@@ -50,7 +53,13 @@ class Check(Generic[Subject]):
         """Return a figure in the check's unit."""
         if figure is None:
             return "–"
-        return f"{100 * figure:.2f} %" if self.unit == "share" else f"{figure:,.4g} {self.unit}"
+        if self.unit == "share":
+            return f"{100 * figure:.2f} %" if figure > _NONE else "0 %"
+        return f"{figure:,.4g} {self.unit}"
+
+    def level(self, figure: float) -> str:
+        """Return a threshold in the check's unit."""
+        return "any" if figure <= _NONE else self.show(figure)
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ class Checks(Generic[Subject]):
 
         return register
 
-    def run(self, subject: Subject, choice: Choice = Choice(), progress: Progress = SILENT) -> list[Result]:
+    def run(self, subject: Subject, choice: Choice, progress: Progress = SILENT) -> list[Result]:
         """Return the results on a subject.
 
         Raises:
@@ -153,7 +162,7 @@ def _result(check: Check[Subject], subject: Subject, choice: Choice) -> Result:
     fail = choice.thresholds.get(check.id, check.fail)
     warn = None if check.id in choice.thresholds else check.warn
     levels = {"WARN": warn, "FAIL": fail}
-    threshold = ", ".join(f"{name} from {check.show(level)}" for name, level in levels.items() if level is not None)
+    threshold = ", ".join(f"{name}: {check.level(level)}" for name, level in levels.items() if level is not None)
     try:
         measured = check.measure(subject)
     except CannotCheck as reason:
@@ -210,6 +219,35 @@ class Audit:
         checks = [result.document() for result in self.results]
         return {"audited": self.of, "summary": self.summary(), **self.facts, "checks": checks}
 
+    def sections(self) -> list[Section]:
+        """Return the audit as sections of a page: what was checked and found, then what it means and what to do."""
+        said = tuple(Sentence("{text}", {"text": text}) for text in self._lines())
+        sections = [Section("results", "Results", [Sentences(said), self._page_table()])]
+        wrong = [result for result in self.results if result.verdict in ("FAIL", "WARN")]
+        if wrong:
+            sections.append(Section("found", "What was found, and what to do", [*_explained(wrong, found=True)]))
+        others = [result for result in self.results if result not in wrong]
+        sections.append(Section("others", "What the other checks look at", [*_explained(others, found=False)]))
+        return sections
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.summary()}."
+        yield from (f"{name}: {text}." for name, text in self.facts.items())
+
+    def _page_table(self) -> Table:
+        tones = {"FAIL": "down", "WARN": "down", "PASS": "up", "NOT CHECKED": "even"}
+        rows = tuple(
+            (
+                r.id,
+                Cell(f"({r.verdict})" if r.ignored else r.verdict, tone=tones[r.verdict]),
+                r.shown,
+                r.threshold,
+                r.title,
+            )
+            for r in self.results
+        )
+        return Table(self.of, (*_COLUMNS[:4], "what should hold"), rows)
+
     def require(self, fail_on: FailOn) -> None:
         """Raise `CheckError` where a check failed or, with `warn`, warned, and is not ignored."""
         verdicts: tuple[Verdict, ...] = ("FAIL", "WARN") if fail_on == "warn" else ("FAIL",)
@@ -220,3 +258,13 @@ class Audit:
                 + ", ".join(result.id for result in wrong),
                 "see the remedies; --ignore ID=REASON lets one pass",
             )
+
+
+def _explained(results: Sequence[Result], *, found: bool) -> Iterator[Block]:
+    """Yield a heading for each result, and below it what was found, why it matters and what to do."""
+    for result in results:
+        yield Heading(f"{result.id}: {result.title}")
+        lines = [("{verdict}. {evidence}.", result.evidence), ("{evidence}", result.why)]
+        lines += [("**What to do:** {evidence}.", result.remedy)] if found else []
+        lines += [("**Ignored:** {evidence}.", result.ignored)] if result.ignored else []
+        yield Sentences(tuple(Sentence(text, {"evidence": said, "verdict": result.verdict}) for text, said in lines))

@@ -63,6 +63,13 @@ def command(heading: str, name: str | None = None, help: str | None = None) -> C
     return app.command(name, help=help, epilog=_EXIT_CODES, rich_help_panel=heading)
 
 
+def command_group(heading: str, name: str, help: str) -> typer.Typer:
+    """Return a command with commands of its own, listed by `--help` below one of `HEADINGS`."""
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+    app.add_typer(group, name=name, help=help, epilog=_EXIT_CODES, rich_help_panel=heading)
+    return group
+
+
 @contextmanager
 def errors(*, debug: bool, on_interrupt: str = "") -> Iterator[None]:
     """Turn errors into messages and exit codes, and let Ctrl-C stop the work in order from here on.

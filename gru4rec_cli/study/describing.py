@@ -125,7 +125,7 @@ def describe_input(
     """
     words: Words = {} if config is not None else OPTIONS
     try:
-        log = _log(data, config, options, progress)
+        log = read_log(data, config, options, progress)
     except StudyError as error:
         error.hint = reworded_text(error.hint, words)
         raise
@@ -139,8 +139,8 @@ def describe_input(
     return {"source": str(data or config), "time_unit": log.unit, "reading": log.reading, **described, "warnings": said}
 
 
-class _Described(NamedTuple):
-    """The clicks to describe, and how they were read."""
+class ReadLog(NamedTuple):
+    """Clicks as they were read, and how."""
 
     events: pl.DataFrame
     findings: list[Finding]
@@ -149,11 +149,17 @@ class _Described(NamedTuple):
     in_file_order: bool
 
 
-def _log(data: Path | None, config: Path | None, options: Options, progress: Progress) -> _Described:
+def read_log(data: Path | None, config: Path | None, options: Options, progress: Progress = SILENT) -> ReadLog:
+    """Read clicks as `split` would, in the order of the file; files that are given already split, one after the other.
+
+    Raises:
+        UsageError: neither data nor configuration is given, or options contradict each other.
+        DataError: the clicks cannot be read.
+    """
     if data is not None and config is None and _is_event_table(data):
         events, origin = read_event_table(data), Origin(data.name)
         found = [*findings_of_rows(events, origin), *findings_of_sessions(events, origin)]
-        return _Described(events, found, [], None, in_file_order=False)
+        return ReadLog(events, found, [], None, in_file_order=False)
     settings = _settings(data, config, options)
     readings, unit = _read(settings, config is None and options.time_unit is None, progress)
     findings = findings_of(readings, settings)
@@ -163,7 +169,7 @@ def _log(data: Path | None, config: Path | None, options: Options, progress: Pro
     facts = [reading.facts for reading in readings]
     in_order = all(fact["sessions"]["gap_minutes"] is None for fact in facts)
     in_order = in_order and settings.sessions.min_dwell_seconds is None
-    return _Described(events, findings, facts, unit, in_order)
+    return ReadLog(events, findings, facts, unit, in_order)
 
 
 def tables(description: dict[str, Any]) -> list[Table]:

@@ -1,0 +1,140 @@
+"""`audit`: check data, splits and predictions for known faults, with an exit code."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from gru4rec_cli.base.files import require_place, write_text
+from gru4rec_cli.commands import console
+from gru4rec_cli.commands.options import CHECKS, DebugOption, JsonOption, QuietOption, command_group, errors
+
+if TYPE_CHECKING:
+    from gru4rec_cli.audit.check import Audit, Choice
+    from gru4rec_cli.base.progress import Progress
+
+FailOn = Literal["warn", "fail"]
+Unit = Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "iso8601"]
+
+audit = command_group(
+    CHECKS, "audit", "Check data, a split, or predictions for known faults; exit code 6 if one is found."
+)
+
+HtmlOption = Annotated[Path | None, typer.Option(help="Also write the results as a page.", show_default=False)]
+FailOnOption = Annotated[FailOn, typer.Option(help="The verdict from which on the exit code is 6.")]
+OnlyOption = Annotated[list[str] | None, typer.Option(help="Run this check alone, repeatable.", show_default=False)]
+IgnoreOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ID=REASON", help="Let a check pass, and show why, repeatable.", show_default=False),
+]
+ThresholdOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ID=NUMBER", help="The figure from which on a check fails, repeatable.", show_default=False),
+]
+SessionOption = Annotated[str | None, typer.Option(help="Column of session ids.", show_default="SessionId")]
+ItemOption = Annotated[str | None, typer.Option(help="Column of item ids.", show_default="ItemId")]
+TimeOption = Annotated[str | None, typer.Option(help="Column of times; none: use row numbers.", show_default="Time")]
+UnitOption = Annotated[Unit | None, typer.Option(help="Unit of the times.", show_default="detected")]
+SeparatorOption = Annotated[str | None, typer.Option(help="Separator of a text file.")]
+
+
+@audit.command("data")
+def data(
+    log: Annotated[
+        Path | None, typer.Argument(metavar="DATA", help="A file of clicks, or a folder of a public data set.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="A study whose data section describes the clicks.")
+    ] = None,
+    layout: Annotated[str | None, typer.Option("--format", help="Format of the files: data.format.")] = None,
+    session: SessionOption = None,
+    item: ItemOption = None,
+    time: TimeOption = None,
+    time_unit: UnitOption = None,
+    separator: SeparatorOption = None,
+    user: Annotated[str | None, typer.Option(help="Column of user ids.")] = None,
+    html: HtmlOption = None,
+    fail_on: FailOnOption = "fail",
+    only: OnlyOption = None,
+    ignore: IgnoreOption = None,
+    threshold: ThresholdOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check a click log: times, order, copies, ids, robots, drift."""
+
+    def work(choice: "Choice", progress: "Progress") -> "Audit":
+        from gru4rec_cli.audit.data import audit_data
+        from gru4rec_cli.study.describing import Options
+
+        options = Options(
+            format=layout, session=session, item=item, time=time, time_unit=time_unit, separator=separator, user=user
+        )
+        return audit_data(log, config, options, choice, progress)
+
+    _run(work, (only, ignore, threshold), html, fail_on, json=json, quiet=quiet, debug=debug)
+
+
+@audit.command("split")
+def split(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="TRAIN TEST [VALID] | RUN", help="Two or three files, or a run directory.")
+    ],
+    session: SessionOption = None,
+    item: ItemOption = None,
+    time: TimeOption = None,
+    time_unit: UnitOption = None,
+    separator: SeparatorOption = None,
+    html: HtmlOption = None,
+    fail_on: FailOnOption = "fail",
+    only: OnlyOption = None,
+    ignore: IgnoreOption = None,
+    threshold: ThresholdOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check training and test: the future in training, copies, unknown items, and which published split it is."""
+
+    def work(choice: "Choice", progress: "Progress") -> "Audit":
+        from gru4rec_cli.audit.split import audit_split
+        from gru4rec_cli.study.describing import Options
+
+        options = Options(session=session, item=item, time=time, time_unit=time_unit, separator=separator)
+        return audit_split(files, options, choice, progress)
+
+    _run(work, (only, ignore, threshold), html, fail_on, json=json, quiet=quiet, debug=debug)
+
+
+def _run(
+    work: "Callable[[Choice, Progress], Audit]",
+    chosen: tuple[list[str] | None, list[str] | None, list[str] | None],
+    html: Path | None,
+    fail_on: FailOn,
+    *,
+    json: bool,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    """Audit, show the results, write the page, and end with the exit code."""
+    with errors(debug=debug):
+        if html is not None:
+            require_place(html, "--html", folder=False)
+        from gru4rec_cli.audit.check import Choice
+        from gru4rec_cli.reporting.pages.html import page_html
+        from gru4rec_cli.reporting.text.words import ENGLISH
+
+        choice = Choice.of(*(tuple(texts or ()) for texts in chosen))
+        with console.progress(quiet=quiet) as progress:
+            found = work(choice, progress)
+        if html is not None:
+            write_text(html, page_html(f"Audit of {found.of}", found.sections(), ENGLISH, drawings={}))
+        if json:
+            console.show_json(found.document())
+        else:
+            console.show_table(found.table())
+        if html is not None:
+            console.show_status(f"written: {html}")
+        found.require(fail_on)
