@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 
 from gru4rec_cli.base.errors import DataError
+from gru4rec_cli.base.names import ITEM, SESSION
 from gru4rec_cli.base.warnings import collected
 from gru4rec_cli.data.sessions import UNSEEN, Sessions, Vocabulary, without_unseen
 from gru4rec_cli.evaluation.metrics import metric_values, target_ranks
-from gru4rec_cli.evaluation.prediction_files import ITEM, PLACE, RANK, SCORE, SESSION, read_predictions
+from gru4rec_cli.evaluation.prediction_files import PLACE, RANK, SCORE, read_predictions
 from gru4rec_cli.evaluation.predictions import OUTSIDE, PredictedRanks, rank_predictions, warn_of_predictions
 from gru4rec_cli.evaluation.ranking import rank_targets
 from gru4rec_cli.evaluation.scores import ScoreBlock
@@ -66,7 +67,7 @@ def write_table(path: Path, lists: Sequence[Entry], names: Sequence[str] = ("ses
 
 
 def ranks(found: PredictedRanks, test: Sessions = TEST) -> list[float]:
-    return target_ranks(found.greater, found.equal, test.target_items(), "conservative").tolist()
+    return [*map(float, target_ranks(found.greater, found.equal, test.target_items(), "conservative"))]
 
 
 @pytest.mark.parametrize(
