@@ -40,6 +40,7 @@ check: lint
 
 docs: install
 	$(BIN)/python docs/dev/configuration.py
+	$(BIN)/python docs/dev/checks.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

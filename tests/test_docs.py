@@ -32,16 +32,18 @@ def commands_in(block: str) -> list[list[str]]:
 def command_names() -> list[str]:
     """The commands in the order in which --help lists them."""
     names = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
+    names += [group.name or "" for group in app.registered_groups]
     return [name.replace("_", "-") for name in names]
 
 
-def test_the_page_of_all_settings_is_up_to_date():
-    spec = importlib.util.spec_from_file_location("configuration", ROOT / "docs" / "dev" / "configuration.py")
+@pytest.mark.parametrize(("page", "script"), [("configuration", "configuration"), ("audit", "checks")])
+def test_the_pages_made_from_the_code_are_up_to_date(page: str, script: str):
+    spec = importlib.util.spec_from_file_location(script, ROOT / "docs" / "dev" / f"{script}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == module.page(), "run make docs"
+    assert (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") == module.page(), "run make docs"
 
 
 def test_every_command_exit_code_and_model_stands_in_the_readme():

@@ -29,7 +29,7 @@ class Measured(NamedTuple):
 
 
 class CannotCheck(Exception):  # noqa: N818 - it is no error: the check does not apply
-    """What a check needs is not there; the text says what."""
+    """Raised where something that a check needs is not there; the text says what."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Check(Generic[Subject]):
 
 @dataclass(frozen=True)
 class Choice:
-    """Which checks run, which results are ignored and why, and thresholds that replace a check's own."""
+    """The checks to run, the results to ignore and why, and thresholds that replace a check's own."""
 
     only: tuple[str, ...] = ()
     ignored: Mapping[str, str] = field(default_factory=dict)  # id → reason
@@ -98,7 +98,7 @@ def _pair(text: str, option: str, what: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Result:
-    """What a check found."""
+    """The verdict of a check, with what it rests on."""
 
     id: str
     title: str
@@ -140,8 +140,11 @@ class Checks(Generic[Subject]):
         Raises:
             UsageError: an id is that of no check.
         """
-        for name in (*choice.only, *choice.ignored, *choice.thresholds):
-            self._require(name)
+        choice = Choice(
+            tuple(map(self._id, choice.only)),
+            {self._id(name): reason for name, reason in choice.ignored.items()},
+            {self._id(name): number for name, number in choice.thresholds.items()},
+        )
         chosen = [check for check in self.all.values() if not choice.only or check.id in choice.only]
         results = []
         with progress.task("audit", len(chosen)) as task:
@@ -150,9 +153,11 @@ class Checks(Generic[Subject]):
                 task.advance(1)
         return results
 
-    def _require(self, name: str) -> None:
-        if name in self.all:
-            return
+    def _id(self, name: str) -> str:
+        """Return the id that a user means, of which its number is enough, such as D04."""
+        found = [id for id in self.all if name in (id, id.partition("-")[0])]
+        if found:
+            return found[0]
         near = get_close_matches(name, self.all, 1, 0.4)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UsageError(f"there is no check {name!r}", f"{hint}the checks are {', '.join(self.all)}")

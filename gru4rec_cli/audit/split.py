@@ -36,7 +36,7 @@ class Parts:
 
     @cached_property
     def leaks(self) -> dict[str, Any]:
-        """What training knows of the test; see `find_leaks`."""
+        """Return what training knows of the test; see `find_leaks`."""
         return find_leaks(self.train, self.test, timed=self.timed)
 
     @cached_property

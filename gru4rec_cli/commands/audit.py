@@ -1,4 +1,4 @@
-"""`audit`: check data, splits and predictions for known faults, with an exit code."""
+"""`audit`: check data, splits and runs for known faults, with an exit code."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 FailOn = Literal["warn", "fail"]
 Unit = Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "iso8601"]
 
-audit = command_group(
-    CHECKS, "audit", "Check data, a split, or predictions for known faults; exit code 6 if one is found."
-)
+audit = command_group(CHECKS, "audit", "Check data, a split, or a run for known faults; exit code 6 if one is found.")
 
 HtmlOption = Annotated[Path | None, typer.Option(help="Also write the results as a page.", show_default=False)]
 FailOnOption = Annotated[FailOn, typer.Option(help="The verdict from which on the exit code is 6.")]
@@ -104,6 +102,28 @@ def split(
 
         options = Options(session=session, item=item, time=time, time_unit=time_unit, separator=separator)
         return audit_split(files, options, choice, progress)
+
+    _run(work, (only, ignore, threshold), html, fail_on, json=json, quiet=quiet, debug=debug)
+
+
+@audit.command("run")
+def run(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, such as runs/demo.")],
+    html: HtmlOption = None,
+    fail_on: FailOnOption = "fail",
+    only: OnlyOption = None,
+    ignore: IgnoreOption = None,
+    threshold: ThresholdOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check a finished run: files, metrics, ranks, ties, baselines, seeds, epochs, and what is called a win."""
+
+    def work(choice: "Choice", progress: "Progress") -> "Audit":
+        from gru4rec_cli.audit.run import audit_run
+
+        return audit_run(folder, choice, progress)
 
     _run(work, (only, ignore, threshold), html, fail_on, json=json, quiet=quiet, debug=debug)
 

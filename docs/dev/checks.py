@@ -1,0 +1,92 @@
+"""Writes docs/audit.md: every check with its thresholds, why it matters and what to do, from the checks themselves.
+
+Run `make docs` after changing a check; a test compares.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from gru4rec_cli.audit.check import Checks
+from gru4rec_cli.audit.data import DATA
+from gru4rec_cli.audit.run import RUN
+from gru4rec_cli.audit.split import SPLIT
+
+HEAD = """# Audit
+
+`gru4rec-study audit` looks for faults that are known from published data and programs. It prints a table of checks: a
+verdict (`PASS`, `WARN`, `FAIL`, or `NOT CHECKED` with the reason), the figure, the thresholds, what was seen, and what
+to do. This page is made from the code by `make docs`. `--only`, `--ignore` and `--threshold` take a check's id or its
+number, such as `D04`.
+
+```
+gru4rec-study audit data clicks.csv --session visit --item product --time clicked_at
+gru4rec-study audit split train.tsv test.tsv valid.tsv
+gru4rec-study audit split runs/demo
+gru4rec-study audit run runs/demo
+```
+
+`audit data` reads whatever `split` reads, and takes the layout from `--config` or from options as `describe` does.
+`audit split` takes two or three files, or a run directory. It also says which published split the parts are, by their
+counts, or which they nearly are and what differs. `audit run` computes the metrics of a run again from the ranks of its
+events, and the ranks from its models, whatever the hashes say. Times that are row numbers: `--time none`.
+
+| option | meaning |
+|---|---|
+| `--fail-on warn` | exit code 6 from `WARN` on; by default from `FAIL` on |
+| `--only ID` | run this check alone; repeatable |
+| `--ignore ID=REASON` | let a check pass; the reason is shown; repeatable |
+| `--threshold ID=NUMBER` | the figure from which on a check fails, in place of its own thresholds; repeatable |
+| `--html FILE` | also write a page for a browser: what was checked, what was found, what it means, what to do |
+| `--json` | one JSON document, with every check's figure |
+
+The id of a check never changes its meaning. For every check there is a planted fault that it must find
+(`gru4rec_cli/data/faults.py`), and clean logs on which it must be silent; tests hold both. In Python:
+
+```python
+from gru4rec_cli.audit.data import audit_events
+
+audit = audit_events(events)  # Polars: session_id, item_id, time in microseconds
+print([result.id for result in audit.counting("FAIL", "WARN")])
+```
+
+## What fires on clean public data
+
+| data | command | fires |
+|---|---|---|
+| RecSys Challenge 2015, a sample: training | `audit data rsc15-100k-train.tsv.gz` | nothing |
+| the same, test | `audit data rsc15-100k-test.tsv.gz` | nothing |
+| the same, both | `audit split TRAIN.tsv.gz TEST.tsv.gz` | `S12`: items were filtered before dividing |
+| Diginetica in order | `audit data TRAIN.tsv --time none` | nothing; 11 checks need times, which it has not |
+| the same, both | `audit split TRAIN.tsv TEST.tsv --time none` | nothing; it is named as the split of the SR-GNN line |
+| nowplaying | `audit data nowplaying1m.tsv.gz` | `D09`: 68 of 536 days have no event |
+"""
+
+
+def section(title: str, checks: Checks[Any]) -> str:
+    """Return a section: a heading for each check, its thresholds, why it matters, and what to do."""
+    lines = [f"## {title}", ""]
+    for check in checks.all.values():
+        levels = {"`WARN`": check.warn, "`FAIL`": check.fail}
+        shown = ", ".join(f"{name} from {check.level(level)}" for name, level in levels.items() if level is not None)
+        lines += [f"### {check.id}", "", f"{check.title}. {shown}.", "", check.why, ""]
+        lines += [f"What to do: {check.remedy}.", ""]
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """Return the whole page."""
+    return (
+        "\n".join(
+            [
+                HEAD,
+                section("Checks of a log", DATA),
+                section("Checks of a split", SPLIT),
+                section("Checks of a run", RUN),
+            ]
+        ).rstrip()
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    Path(__file__).parents[1].joinpath("audit.md").write_text(page(), encoding="utf-8")
