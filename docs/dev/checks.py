@@ -8,6 +8,7 @@ from typing import Any
 
 from gru4rec_cli.audit.check import Checks
 from gru4rec_cli.audit.data import DATA
+from gru4rec_cli.audit.predictions import PREDICTIONS
 from gru4rec_cli.audit.run import RUN
 from gru4rec_cli.audit.split import SPLIT
 
@@ -82,6 +83,7 @@ def page() -> str:
                 section("Checks of a log", DATA),
                 section("Checks of a split", SPLIT),
                 section("Checks of a run", RUN),
+                section("Checks of ranked lists that another tool wrote", PREDICTIONS),
             ]
         ).rstrip()
         + "\n"

@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from gru4rec_cli.audit.check import Choice
+from gru4rec_cli.audit.run import audit_run
 from gru4rec_cli.base.errors import ConfigError
 from gru4rec_cli.study.config import load_config
 from tests.small import SMALL, run_small, study, write_config
@@ -58,6 +60,12 @@ def by_cell(document: dict[str, Any], model: str) -> dict[tuple[Any, ...], tuple
     return {tuple(row[key] for key in keys): tuple(row[value] for value in values) for row in rows}
 
 
+def assert_ranks_hold(run: Path) -> None:
+    """The audit of a run computes the same metrics from the ranks that predictions wrote."""
+    results = audit_run(run, Choice(("R01", "R02", "R03", "R04", "R05"))).results
+    assert [result.verdict for result in results] == ["PASS"] * 5
+
+
 def test_a_runs_own_lists_have_the_runs_own_metrics(run: Path, tmp_path: Path):
     write_lists(run, tmp_path / "theirs.csv")
     said = evaluated(run, tmp_path / "theirs.csv", "--set", "evaluate.sensitivity=true")
@@ -78,6 +86,7 @@ def test_a_runs_own_lists_have_the_runs_own_metrics(run: Path, tmp_path: Path):
     page = (run / "report" / "report.md").read_text()
     assert "theirs (at most 20 items an event)" in page
     assert "ranked lists that another tool wrote" in page
+    assert_ranks_hold(run)
 
 
 def test_a_changed_file_makes_evaluate_out_of_date_and_a_missing_one_does_not(run: Path, tmp_path: Path):
@@ -105,6 +114,7 @@ def test_what_is_not_known_of_short_lists_is_left_out(run: Path, tmp_path: Path)
     assert all(ours[key] == value for key, value in theirs.items())
     assert "theirs" not in document["curves"]
     assert not [d for d in document["differences"] if "theirs" in (d["first"], d["second"])]
+    assert_ranks_hold(run)
 
 
 def test_a_study_of_predictions_alone_needs_no_model(run: Path, tmp_path: Path):
