@@ -55,9 +55,9 @@ def rank_predictions(predictions: Predictions, whole: Sessions, test: Sessions) 
     Raises:
         DataError: no list is for a test event, or one holds an item twice.
     """
-    events, items = events_of(whole, test), pl.DataFrame({ITEM: pl.Series(test.vocabulary.ids).cast(pl.String)})
-    lists = predictions.lists.join(items.with_columns(pl.lit(value=True).alias(_KNOWN)), on=ITEM, how="left")
-    lists = lists.join(events, on=[SESSION, PLACE], how="left", maintain_order="left", coalesce=True)
+    events, items = events_of(whole, test), pl.Series(test.vocabulary.ids).cast(pl.String)
+    lists = predictions.lists.with_columns(pl.col(ITEM).is_in(items.implode()).alias(_KNOWN))
+    lists = lists.join(events, on=[SESSION, PLACE], how="left", maintain_order="left")
     foreign = _foreign(lists, whole)
     ranked = lists.filter(pl.col(_EVENT).is_not_null())
     if ranked.is_empty():
@@ -75,7 +75,7 @@ def rank_predictions(predictions: Predictions, whole: Sessions, test: Sessions) 
             known=pl.col(_KNOWN).sum(),
         )
     )
-    unknown = lists.filter(pl.col(_KNOWN).is_null())[ITEM].unique(maintain_order=True)
+    unknown = lists.filter(~pl.col(_KNOWN))[ITEM].unique(maintain_order=True)
     filled = {name: _by_event(counts, name, test.n_targets) for name in ("greater", "equal", "lengths", "known")}
     filled["greater"][filled["lengths"] == 0] = OUTSIDE
     return PredictedRanks(**filled, foreign=foreign, unknown=tuple(unknown))

@@ -255,6 +255,6 @@ def test_choices_and_errors_are_those_of_the_framework(tmp_path: Path):
     )
     assert [(result.id, result.ignored) for result in audit.results] == [(MISSING, "one")]
     with pytest.raises(UsageError, match="there is no check"):
-        audit_of(tmp_path, clean_lists(), choice=Choice(("P01",)))
+        audit_of(tmp_path, clean_lists(), choice=Choice(("P99",)))
     with pytest.raises(DataError, match="no list is for an event of the test"):
         audit_of(tmp_path, clean_lists().with_columns(session=pl.lit("x")))
