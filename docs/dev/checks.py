@@ -3,6 +3,7 @@
 Run `make docs` after changing a check; a test compares.
 """
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from gru4rec_cli.audit.data import DATA
 from gru4rec_cli.audit.predictions import PREDICTIONS
 from gru4rec_cli.audit.run import RUN
 from gru4rec_cli.audit.split import SPLIT
+from gru4rec_cli.data.faults import LOG_FAULTS, SPLIT_FAULTS
 
 HEAD = """# Audit
 
@@ -50,6 +52,13 @@ audit = audit_events(events)  # Polars: session_id, item_id, time in microsecond
 print([result.id for result in audit.counting("FAIL", "WARN")])
 ```
 
+## Planted faults
+
+`synth: {faults: [duplicate_rows]}` plants faults in a synthetic log, to see what they do to a table of results. The
+oracle is then no bound, and is left out. A fault of a split divides the log itself: the last 15 % of the time are the
+test. Which check finds it is in brackets.
+
+FAULTS
 ## What fires on clean public data
 
 | data | command | fires |
@@ -74,20 +83,19 @@ def section(title: str, checks: Checks[Any]) -> str:
     return "\n".join(lines)
 
 
+def faults() -> str:
+    """Return a list of all faults that can be planted, with the check that finds each."""
+    every = {**LOG_FAULTS, **SPLIT_FAULTS}
+    lines = [f"- `{name}` ({fault.check[:3]}): {inspect.getdoc(fault.plant)}" for name, fault in every.items()]
+    return "\n".join(" ".join(line.split()) for line in lines) + "\n"
+
+
 def page() -> str:
     """Return the whole page."""
-    return (
-        "\n".join(
-            [
-                HEAD,
-                section("Checks of a log", DATA),
-                section("Checks of a split", SPLIT),
-                section("Checks of a run", RUN),
-                section("Checks of ranked lists that another tool wrote", PREDICTIONS),
-            ]
-        ).rstrip()
-        + "\n"
-    )
+    sections: dict[str, Checks[Any]] = {"Checks of a log": DATA, "Checks of a split": SPLIT, "Checks of a run": RUN}
+    sections["Checks of ranked lists that another tool wrote"] = PREDICTIONS
+    parts = [HEAD.replace("FAULTS\n", faults() + "\n"), *(section(title, checks) for title, checks in sections.items())]
+    return "\n".join(parts).rstrip() + "\n"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ A fault takes events (SESSION and ITEM Int64, TIME in microseconds) and gives th
 `audit` that must find it. A split fault takes and gives training and test.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -51,12 +51,33 @@ def _split_fault(check: str) -> Callable[[PlantInSplit], PlantInSplit]:
     return register
 
 
-def plant(events: pl.DataFrame, names: list[str], seed: int) -> pl.DataFrame:
-    """Return a log with the named faults of `LOG_FAULTS`, planted in this order."""
+def plant(events: pl.DataFrame, names: Sequence[str], seed: int) -> pl.DataFrame:
+    """Return a log with those of the named faults that are of a log, planted in this order."""
     generator = np.random.default_rng(seed)
     for name in names:
-        events = LOG_FAULTS[name].plant(events, generator)
+        if name in LOG_FAULTS:
+            events = LOG_FAULTS[name].plant(events, generator)
     return events
+
+
+def plant_in_split(events: pl.DataFrame, names: Sequence[str], seed: int) -> tuple[pl.DataFrame, pl.DataFrame] | None:
+    """Return training and test with those of the named faults that are of a split; None where there are none."""
+    chosen = [name for name in names if name in SPLIT_FAULTS]
+    if not chosen:
+        return None
+    generator = np.random.default_rng(seed)
+    train, test = divided(events)
+    for name in chosen:
+        train, test = SPLIT_FAULTS[name].plant(train, test, generator)
+    return train, test
+
+
+def divided(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return training and test: the last 15 % of the time are the test; sessions that reach across the cut are lost."""
+    first, last = int(events[TIME].min()), int(events[TIME].max())  # type: ignore[arg-type]
+    cut = first + int(0.85 * (last - first))
+    begins, ends = pl.col(TIME).min().over(SESSION), pl.col(TIME).max().over(SESSION)
+    return events.filter(ends < cut).sort(SESSION, TIME), events.filter(begins >= cut).sort(SESSION, TIME)
 
 
 def _some(events: pl.DataFrame, share: float, generator: np.random.Generator) -> pl.Series:

@@ -15,6 +15,7 @@ the circle behave alike, which is what a recurrent network can learn from few cl
 import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -30,6 +31,7 @@ from gru4rec_cli.base.errors import StageError, UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.base.settings import Settings
+from gru4rec_cli.data.faults import LOG_FAULTS, SPLIT_FAULTS
 from gru4rec_cli.data.memory import require_room
 from gru4rec_cli.data.times import LATEST
 
@@ -71,6 +73,23 @@ class SynthSettings(Settings):
     )
     think_time_median: float = Field(40.0, ge=1, le=86_400, description="median time between clicks, in seconds")
     think_time_sigma: float = Field(1.0, ge=0, le=3, description="standard deviation of the log of the think time")
+
+    faults: tuple[str, ...] = Field(
+        (),
+        description="faults to plant, in this order, to see what each does to the results; docs/audit.md lists them; "
+        "one of a split divides the log itself, with the last 15 % of the time as the test",
+    )
+
+    @field_validator("faults")
+    @classmethod
+    def _known_faults(cls, faults: tuple[str, ...]) -> tuple[str, ...]:
+        known = [*LOG_FAULTS, *SPLIT_FAULTS]
+        for name in faults:
+            if name not in known:
+                near = get_close_matches(name, known, 1, 0.4)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"unknown fault {name!r}{hint} Known: {', '.join(known)}")
+        return faults
 
     @field_validator("start", mode="before")
     @classmethod

@@ -137,7 +137,9 @@ def _rank_all(work: StageWork, whole: Sessions, test: Sessions) -> tuple[_Ranked
         ranked.fits[name] = {work.config.seed: RankedFit(lists.greater, lists.equal, None, longest)}
     not_applicable: dict[str, str] = {}
     if work.config.synthetic:
-        altered = _altered(read_json(work.inputs["split"] / names.STATISTICS_FILE))
+        faults = work.config.synth.faults
+        altered = f"faults are planted in it: {', '.join(faults)}" if faults else ""
+        altered = altered or _altered(read_json(work.inputs["split"] / names.STATISTICS_FILE))
         if altered:
             not_applicable[names.ORACLE] = altered
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from gru4rec_cli.base.files import read_json
-from gru4rec_cli.base.names import EVENTS_FILE, ITEMS_FILE, STATISTICS_FILE
+from gru4rec_cli.base.names import EVENTS_FILE, ITEMS_FILE, STATISTICS_FILE, TEST_FILE, TRAIN_FILE
 from gru4rec_cli.data.events import DataSettings, read_event_table, write_table
 from gru4rec_cli.data.leaks import find_leaks, warn_of_leaks
 from gru4rec_cli.data.presets import check_fingerprint
@@ -52,6 +52,9 @@ def _run_on_polars(work: StageWork) -> None:
         readings = dict(zip(("train", "test"), read_logs([data.train, data.test], data, work.progress), strict=True))
         _warn(readings, work.config)
         split = split_given(readings["train"].take(), readings["test"].take(), settings, work.progress)
+    elif work.config.synthetic and (work.inputs["synth"] / TRAIN_FILE).exists():  # with a fault of a split
+        given = [read_event_table(work.inputs["synth"] / file) for file in (TRAIN_FILE, TEST_FILE)]
+        split = split_given(given[0], given[1], settings, work.progress)
     elif work.config.synthetic:
         split = split_log(read_event_table(work.inputs["synth"] / EVENTS_FILE), settings, work.progress)
     else:
