@@ -10,6 +10,7 @@ from typing import Any
 from gru4rec_cli.audit.check import Checks
 from gru4rec_cli.audit.data import DATA
 from gru4rec_cli.audit.model import MODEL
+from gru4rec_cli.audit.predictions import PREDICTIONS
 from gru4rec_cli.audit.run import RUN
 from gru4rec_cli.audit.split import SPLIT
 from gru4rec_cli.data.faults import LOG_FAULTS, SPLIT_FAULTS
@@ -28,6 +29,7 @@ gru4rec-study audit split runs/demo
 gru4rec-study audit run runs/demo
 gru4rec-study audit model runs/demo --model gru4rec
 gru4rec-study audit model --module theirs.py --case tests/golden/xe_shared.npz
+gru4rec-study audit predictions theirs.run --train train.tsv --test test.tsv --claim recall@20=0.52
 ```
 
 `audit data` reads whatever `split` reads, and takes the layout from `--config` or from options as `describe` does.
@@ -45,7 +47,8 @@ events, and the ranks from its models, whatever the hashes say. Times that are r
 | `--json` | one JSON document, with every check's figure |
 
 The id of a check never changes its meaning. For every check there is a planted fault that it must find
-(`gru4rec_cli/data/faults.py`), and clean logs on which it must be silent; tests hold both. In Python:
+(those of logs and splits are in `gru4rec_cli/data/faults.py`), and clean data on which it must be silent; tests hold
+both. In Python:
 
 ```python
 from gru4rec_cli.audit.data import audit_events
@@ -113,7 +116,8 @@ def faults() -> str:
 
 def page() -> str:
     """Return the whole page."""
-    sections = {"Checks of a log": DATA, "Checks of a split": SPLIT, "Checks of a run": RUN, "Checks of a model": MODEL}
+    sections: dict[str, Checks[Any]] = {"Checks of a log": DATA, "Checks of a split": SPLIT, "Checks of a run": RUN}
+    sections |= {"Checks of a model": MODEL, "Checks of ranked lists that another tool wrote": PREDICTIONS}
     parts = [HEAD.replace("FAULTS\n", faults() + "\n"), *(section(title, checks) for title, checks in sections.items())]
     return "\n".join(parts).rstrip() + "\n"
 

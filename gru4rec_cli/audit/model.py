@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gru4rec_cli.audit.check import Audit, CannotCheck, Checks, Choice, Measured
+from gru4rec_cli.base.arrays import Float64Array
 from gru4rec_cli.base.errors import DataError, UsageError
 from gru4rec_cli.base.names import ITEMS_FILE, TEST_FILE
 from gru4rec_cli.base.progress import SILENT, Progress
@@ -22,7 +22,7 @@ from gru4rec_cli.models.fitted import FittedModel
 MODEL: Checks["Scorer"] = Checks()
 
 Histories = Sequence[Sequence[int]]
-Scores = npt.NDArray[Any]
+Scores = Float64Array
 
 _EVENTS = 300  # histories that are tried
 _LONGEST = 50  # clicks of the session that is put beside the others
@@ -150,10 +150,8 @@ def _tops(scores: Scores) -> npt.NDArray[np.int64]:
 def _numbers(scorer: Scorer) -> Measured:
     """With NaN, every comparison is false: depending on how ranks are counted, a diverged model is perfect or
     useless."""
-    wrong: npt.NDArray[np.bool_] = ~np.isfinite(scorer.together).all(axis=1, keepdims=True)[:, 0]
-    return Measured(
-        float(wrong.mean()), f"{int(wrong.sum()):,} of {len(wrong):,} histories have scores that are NaN or infinite"
-    )
+    wrong, tried = int((~np.isfinite(scorer.together).all(axis=1)).sum()), len(scorer.histories)
+    return Measured(wrong / tried, f"{wrong:,} of {tried:,} histories have scores that are NaN or infinite")
 
 
 @MODEL.check(

@@ -1,5 +1,6 @@
 """Checks of a finished run: if its numbers are those of its artifacts, and if they may be believed."""
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -153,6 +154,7 @@ def _recomputed(run: FinishedRun) -> dict[tuple[str, str, str, int, str], float]
     for model in run.findings.models:
         seeds = run.findings.seeds(model)
         values: dict[tuple[str, int, str], list[float]] = {}
+        longest = _known_to(run, model)
         for seed, fit in zip(seeds, fits_of(model, run.ranks), strict=False):
             table = run.ranks[fit]
             greater, equal = table[GREATER].to_numpy(), table[EQUAL].to_numpy()
@@ -161,13 +163,19 @@ def _recomputed(run: FinishedRun) -> dict[tuple[str, str, str, int, str], float]
             for ties in TIE_RULES:
                 rank = target_ranks(greater, equal, targets, ties)
                 for metric in METRICS:
-                    for k in run.findings.protocol["cutoffs"]:
+                    for k in (cutoff for cutoff in run.findings.protocol["cutoffs"] if cutoff <= longest):
                         mean = float(metric_values(rank, metric, k).mean())
                         found[model, seed, metric, k, ties] = mean
                         values.setdefault((metric, k, ties), []).append(mean)
         for (metric, k, rule), each in values.items():
             found[model, ALL_SEEDS, metric, k, rule] = float(np.mean(each))
     return found
+
+
+def _known_to(run: FinishedRun, model: str) -> float:
+    """Return the largest cutoff at which ranks are known: lists of other tools may be too short for larger ones."""
+    longest = run.findings.models[model].get("lists", {}).get("longest", run.test.n_items)
+    return float(longest) if longest < run.test.n_items else math.inf
 
 
 @RUN.check(

@@ -40,6 +40,7 @@ COSTS = "costs"  # the folder of a stage for what differs from run to run; no mo
 RANKING_FILE = "ranking.json"  # in that folder: what ranking by each fit took
 
 ORACLE = "oracle"  # the row of the Bayes-optimal ranking of synthetic data; no model may take it
+PREDICTIONS = "predictions"  # kind and stage of a row of the results that is another tool's ranked lists
 
 _SEED = ".seed-"  # names of models hold no dots
 

@@ -1,4 +1,4 @@
-"""`audit`: check data, splits, runs and models for known faults, with an exit code."""
+"""`audit`: check data, splits, runs, models and predictions for known faults, with an exit code."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ FailOn = Literal["warn", "fail"]
 Unit = Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "iso8601"]
 
 audit = command_group(
-    CHECKS, "audit", "Check data, a split, a run or a model for known faults; exit code 6 if one is found."
+    CHECKS, "audit", "Check data, a split, a run, a model or predictions for known faults; exit code 6 if one is found."
 )
 
 HtmlOption = Annotated[Path | None, typer.Option(help="Also write the results as a page.", show_default=False)]
@@ -164,6 +164,41 @@ def model(
         if folder is not None and name is not None and module is None:
             return audit_model(scorer_of_run(folder, name), choice, progress)
         raise UsageError("give a model", "gru4rec-study audit model RUN --model NAME, or --module FILE.py")
+
+    _run(work, (only, ignore, threshold), html, fail_on, json=json, quiet=quiet, debug=debug)
+
+
+@audit.command("predictions")
+def predictions(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Ranked lists: TREC run file, CSV, TSV or Parquet.")],
+    train: Annotated[Path, typer.Option(help="The training part.")],
+    test: Annotated[Path, typer.Option(help="The test part.")],
+    claim: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METRIC@K=VALUE", help="A figure that is claimed, such as recall@20=0.52, repeatable."),
+    ] = None,
+    session: SessionOption = None,
+    item: ItemOption = None,
+    time: TimeOption = None,
+    time_unit: UnitOption = None,
+    separator: SeparatorOption = None,
+    html: HtmlOption = None,
+    fail_on: FailOnOption = "fail",
+    only: OnlyOption = None,
+    ignore: IgnoreOption = None,
+    threshold: ThresholdOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check ranked lists that another tool wrote, and the figures that are claimed for them."""
+
+    def work(choice: "Choice", progress: "Progress") -> "Audit":
+        from gru4rec_cli.audit.predictions import audit_predictions
+        from gru4rec_cli.study.describing import Options
+
+        options = Options(session=session, item=item, time=time, time_unit=time_unit, separator=separator)
+        return audit_predictions(file, train, test, tuple(claim or ()), options, choice, progress)
 
     _run(work, (only, ignore, threshold), html, fail_on, json=json, quiet=quiet, debug=debug)
 

@@ -15,15 +15,6 @@ ANY = "any"  # the tie rule of metrics that do not depend on one
 
 
 @dataclass(frozen=True)
-class RankedFit:
-    """The ranks of one fitted model, as counts, and a summary of its lists."""
-
-    greater: Int64Array  # (n_targets,) as in `TargetRanks`
-    equal: Int64Array
-    lists: ListSummary
-
-
-@dataclass(frozen=True)
 class Column:
     """A number of the metrics table, for any model."""
 
@@ -31,6 +22,27 @@ class Column:
     k: int
     ties: TieRule | str
     slice: str
+
+
+@dataclass(frozen=True)
+class RankedFit:
+    """The ranks of one fitted model, as counts, and a summary of its lists.
+
+    Of lists that another tool wrote there is no summary, and only ranks up to `longest` are known.
+    """
+
+    greater: Int64Array  # (n_targets,) as in `TargetRanks`
+    equal: Int64Array
+    lists: ListSummary | None
+    longest: int | None = None  # the largest cutoff that is known; None: all are
+
+    def reaches(self, cutoff: int) -> bool:
+        """Return whether metrics at a cutoff follow from these ranks."""
+        return self.longest is None or cutoff <= self.longest
+
+    def holds(self, column: Column) -> bool:
+        """Return whether a number of the metrics table follows from these ranks and lists."""
+        return self.reaches(column.k) and (column.metric in METRICS or self.lists is not None)
 
 
 class SessionValues:
@@ -72,7 +84,10 @@ class SessionValues:
         parts = [headline * self._masks[name][events] for name in self.slices[1:]]
         values = np.concatenate([whole, *parts])  # (columns, events)
         sums = _sums_between(values, starts - starts[0])
-        return np.concatenate([sums, fit.lists.sums[:, :, block].reshape(-1, sums.shape[1])])
+        of_lists = np.zeros((len(LIST_METRICS) * len(self._cutoffs), sums.shape[1]))  # no row shows them without lists
+        if fit.lists is not None:
+            of_lists = fit.lists.sums[:, :, block].reshape(of_lists.shape)
+        return np.concatenate([sums, of_lists])
 
 
 def _sums_between(values: Float64Array, starts: Int64Array) -> Float64Array:

@@ -32,6 +32,12 @@ class EvaluateSettings(Settings):
         description="add the results of protocols with 100 and 1,000 sampled negatives, and of other tie rules",
     )
 
+    predictions: dict[str, str] = Field(
+        {},
+        description="files of ranked lists that other tools wrote, by the name that each has in the results: TREC run, "
+        ".csv, .tsv or .parquet; each is judged on the same events as the models: docs/predictions.md",
+    )
+
     @field_validator("cutoffs")
     @classmethod
     def _ascending(cls, cutoffs: tuple[int, ...]) -> tuple[int, ...]:

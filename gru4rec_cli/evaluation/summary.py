@@ -87,7 +87,7 @@ class Summary:
 
     def rows(self) -> list[Row]:
         """Return the rows of the metrics table: models in the given order, each seed and then `all`, the mean over
-        them."""
+        them. What does not follow from the ranks of a fit has no row."""
         rows: list[Row] = []
         for name, fits in self._models.items():
             seeds = [*((str(number), [number]) for number in fits), (ALL_SEEDS, list(fits))]
@@ -98,11 +98,16 @@ class Summary:
     def _rows_of(self, name: str, shown: str, numbers: list[int]) -> list[Row]:
         values, ends = self._means(name, numbers), self._intervals(name, numbers)
         events = self._events[self._slice]
+        fits = [self._models[name][number] for number in numbers]
         rows = [
             _row(name, shown, column, float(values[i]), ends.get(i, _NO_INTERVAL), int(events[i]))
             for i, column in enumerate(self._columns)
+            if all(fit.holds(column) for fit in fits)
         ]
-        coverage = np.mean([self._models[name][number].lists.coverage for number in numbers], axis=0)
+        summaries = [fit.lists for fit in fits if fit.lists is not None]
+        if not summaries:
+            return rows
+        coverage = np.mean([lists.coverage for lists in summaries], axis=0)
         whole = int(self._events[0])
         return rows + [
             _row(name, shown, Column(COVERAGE, k, ANY, WHOLE), float(coverage[i]), _NO_INTERVAL, whole)
@@ -134,10 +139,12 @@ class Summary:
 
     def differences(self) -> list[Row]:
         """Return every pair of models, the better first (by the headline metric at the largest cutoff), metric by
-        metric."""
-        means = {name: self._means(name, list(fits)) for name, fits in self._models.items()}
+        metric; without models whose ranks are not known that far."""
+        largest = max(self._settings.cutoffs)
+        models = {n: fits for n, fits in self._models.items() if all(fit.reaches(largest) for fit in fits.values())}
+        means = {name: self._means(name, list(fits)) for name, fits in models.items()}
         order = sorted(means, key=lambda name: -means[name][self._compared[0]])
-        resampled = {name: self._resampled_means(name, list(fits)) for name, fits in self._models.items()}
+        resampled = {name: self._resampled_means(name, list(fits)) for name, fits in models.items()}
         rows: list[Row] = []
         for place, metric in enumerate(METRICS):
             pairs = list(combinations(order, 2))

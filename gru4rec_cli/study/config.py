@@ -28,7 +28,7 @@ PART_COLUMN = "part"  # with split.by: column, where data.columns.part is not se
 _MOST_DOTS = 7  # in a key of --set
 Places = dict[tuple[str, ...], str]  # where a key was given, such as mine.yaml:12, by the keys that lead to it
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}"  # without dots: --set and folders use them
-
+_ALLOWED = f"letters, digits, _ + - are allowed, and {ORACLE!r} and {COSTS!r} are reserved"
 
 RefitOn = Literal["train+valid", "all"]
 
@@ -134,7 +134,8 @@ def load_config(path: Path, overrides: list[str] | None = None, *, needs_models:
     problems = [problem for override in overrides or [] if (problem := _apply(raw, override, places))]
     config, invalid = _validate(raw)
     problems += invalid
-    if config is not None and needs_models and not (config.baseline.models or config.train.models):
+    rows = config and (config.baseline.models or config.train.models or config.evaluate.predictions)
+    if config is not None and needs_models and not rows:
         problems.append("baseline.models, train.models: no model is named; give at least one, such as popularity: {}")
     if config is None or problems:
         raise ConfigError(problems, str(path), [_place_of(problem, places) for problem in problems])
@@ -230,6 +231,7 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
         ]
     if config is not None:
         problems += [*_division_problems(config), *_part_problems(config), *_refit_problems(config)]
+        problems += _prediction_problems(config)
     return config, problems
 
 
@@ -268,6 +270,27 @@ def _refit_problems(config: StudyConfig) -> list[str]:
                 f"{key}: each of split.windows is evaluated, but a model that was fitted on all sessions has seen the "
                 "test; use train+valid, or leave windows out"
             )
+    return problems
+
+
+def _prediction_problems(config: StudyConfig) -> list[str]:
+    """Return what is wrong with the names of lists of other tools, or forbids them."""
+    sections = ("baseline", "train")
+    owners = {
+        name.lower(): f"{section}.models.{name}" for section in sections for name in getattr(config, section).models
+    }
+    problems = []
+    for name in config.evaluate.predictions:
+        where = f"evaluate.predictions.{name}"
+        problems += [f"{where}: not a name for predictions; {_ALLOWED}"] if not _is_name(name) else []
+        owner = owners.setdefault(name.lower(), where)
+        if owner != where:
+            problems.append(f"{where}: the name is already used by {owner}; give the predictions another name")
+    if config.evaluate.predictions and config.split.windows is not None:
+        problems.append(
+            "evaluate.predictions: the lists are for one test, but split.windows has several; set split.window, or "
+            "leave this key out"
+        )
     return problems
 
 
@@ -317,10 +340,14 @@ def _with_part_column(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "columns": {**columns, "part": PART_COLUMN}}
 
 
+def _is_name(name: str) -> bool:
+    """Return whether a row of the results may have this name."""
+    return re.fullmatch(MODEL_NAME, name) is not None and name.lower() not in (ORACLE, COSTS)
+
+
 def _model_problems(where: str, name: str, entry: object) -> list[str]:
-    if not re.fullmatch(MODEL_NAME, name) or name.lower() in (ORACLE, COSTS):
-        allowed = f"letters, digits, _ + - are allowed, and {ORACLE!r} and {COSTS!r} are reserved"
-        return [f"{where}: not a name for a model; {allowed}"]
+    if not _is_name(name):
+        return [f"{where}: not a name for a model; {_ALLOWED}"]
     if not isinstance(entry, dict):
         return []  # reported already, as a wrong type
     kind = entry.get("kind", name)
@@ -375,6 +402,8 @@ def _example(section: type[BaseModel], keys: list[str], type_of_error: str) -> s
     default = field.default if field else None
     if keys[-2:-1] == ["models"]:
         example = "{kind: markov}"
+    if keys[-1:] == ["predictions"]:
+        example = "{theirs: FILE}"
     if kind is not bool and default and isinstance(default, kind) and not isinstance(default, bool):
         example = json.dumps(default)
     return f"{words} {example}"

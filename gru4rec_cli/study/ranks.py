@@ -1,7 +1,7 @@
 """The ranks and lists of every fit, made once: taken over while model, data and code are the same."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from gru4rec_cli.base import names as names
+from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.base.errors import CheckError
 from gru4rec_cli.base.files import MANIFEST, hash_file, read_json, write_json
 from gru4rec_cli.base.machine import device
@@ -60,11 +61,15 @@ class Ranker:
             except ScoreError as error:
                 raise CheckError(f"{fit}: {error}") from error
             self._costs[fit] = {"events": self._test.n_targets, "cost": cost.as_dict(), "device": device()}
-            _rank_table(found, self._test, self._events).write_parquet(
-                self._path(names.RANKS_FOLDER, fit), compression="zstd"
-            )
+            supports = {names.GREATER_SUPPORT: found.greater_support, names.EQUAL_SUPPORT: found.equal_support}
+            self.write_ranks(fit, {names.GREATER: found.greater, names.EQUAL: found.equal, **supports})
         self._write_lists(fit, found.lists)
         return found
+
+    def write_ranks(self, fit: str, counts: Mapping[str, Int64Array]) -> None:
+        """Write the counts from which the rank of every event follows, each (n_targets,), by column."""
+        table = _rank_table(counts, self._test, self._events)
+        table.write_parquet(self._path(names.RANKS_FOLDER, fit), compression="zstd")
 
     def write_keys(self) -> None:
         """Write down what every fit's ranks were made from, for the next time, and what ranking took."""
@@ -136,17 +141,11 @@ def _names_by_key(previous: Path | None) -> dict[str, str]:
     return {key: name for name, key in keys.items()}
 
 
-def _rank_table(found: TargetRanks, test: Sessions, events: list[pl.Series]) -> pl.DataFrame:
+def _rank_table(counts: Mapping[str, Int64Array], test: Sessions, events: list[pl.Series]) -> pl.DataFrame:
     targets = pl.Series(test.target_items()).to_frame("index")
     ids = pl.DataFrame({names.ITEM: test.vocabulary.ids}).with_row_index("index").cast({"index": pl.Int32})
-    counts: dict[str, Any] = {
-        names.ITEM: targets.join(ids, on="index", how="left", maintain_order="left")[names.ITEM],
-        names.GREATER: found.greater,
-        names.EQUAL: found.equal,
-        names.GREATER_SUPPORT: found.greater_support,
-        names.EQUAL_SUPPORT: found.equal_support,
-    }
-    return pl.DataFrame([*events, *(pl.Series(name, values) for name, values in counts.items())])
+    item = targets.join(ids, on="index", how="left", maintain_order="left")[names.ITEM]
+    return pl.DataFrame([*events, item, *(pl.Series(name, values) for name, values in counts.items())])
 
 
 def _event_columns(test: Sessions, users: pl.Series | None) -> list[pl.Series]:

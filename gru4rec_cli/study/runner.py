@@ -172,6 +172,9 @@ class StageRunner:
             inputs["warnings"] = hash_json([RunDirectory(run).warnings(COMPUTING) for run in sorted(runs)])
         if stage.reads_raw_files and not self.config.synthetic:
             inputs |= raw_hashes(input_files(self.config.data, recorded or {}), recorded or {})
+        if stage.reads_predictions:
+            files = {f"evaluate.predictions.{key}": file for key, file in self.config.evaluate.predictions.items()}
+            inputs |= raw_hashes(files, recorded or {})
         config = {section: self.plain[section] for section in stage.sections}
         return {"config": config, "inputs": inputs, "code": self._code(name)}
 

@@ -44,12 +44,15 @@ def not_a_number(histories: Histories) -> Scores:
 
 
 def dropout_on(histories: Histories) -> Scores:
-    return np.where(np.random.default_rng().random(ITEMS) > 0.1, plain(histories), 0.0)
+    scores = plain(histories)
+    scores[:, np.random.default_rng().random(ITEMS) < 0.1] = 0
+    return scores
 
 
 def normalised_over_the_batch(histories: Histories) -> Scores:
     scores = plain(histories)
-    return np.subtract(scores, scores.mean(axis=0))
+    scores -= scores.mean(axis=0)
+    return scores
 
 
 class StateKept:
@@ -67,8 +70,9 @@ class StateKept:
 
 
 def padded_mean(histories: Histories) -> Scores:
-    longest = max(map(len, histories))
-    return plain(histories) + WEIGHTS[0] * np.array([[longest - len(history)] for history in histories])
+    scores, longest = plain(histories), max(map(len, histories))
+    scores += WEIGHTS[0] * np.array([[longest - len(history)] for history in histories])
+    return scores
 
 
 def last_click_alone(histories: Histories) -> Scores:

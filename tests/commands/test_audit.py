@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
@@ -123,3 +124,26 @@ def test_a_file_that_is_not_there():
     done = study("audit", "data", "nothing.csv")
     assert done.returncode == 3
     assert "nothing.csv" in done.stderr
+
+
+def test_ranked_lists_and_a_claim_are_checked_by_the_command(tmp_path: Path):
+    run = run_small(tmp_path)
+    parts = [run / "split" / f"{name}.parquet" for name in ("train", "test")]
+    lists = pl.read_parquet(run / "evaluate" / "lists" / "markov.parquet").with_columns(pl.col("position") + 1)
+    ranked = lists.explode("items").with_columns(pl.int_range(pl.len()).over("session_id", "position").alias("rank"))
+    ranked.rename({"items": "item_id"}).write_parquet(tmp_path / "lists.parquet")
+    arguments: list[str | Path] = [
+        "audit",
+        "predictions",
+        tmp_path / "lists.parquet",
+        "--train",
+        parts[0],
+        "--test",
+        parts[1],
+        "--quiet",
+    ]
+    done = study(*arguments)
+    assert done.returncode == 0, done.stderr
+    done = study(*arguments, "--claim", "recall@20=0.9999")
+    assert done.returncode == 6
+    assert "P08-claims" in done.stderr

@@ -182,6 +182,7 @@ TESTED_ALONE = {("gru4rec", "device")}
 BY_ENGINE = {
     "engine"
 }  # the same comes out, in another layout: tests/data/test_spark.py, which also sets all of `spark`
+BY_FILE = "predictions"  # a file that fits the test: tests/study/test_predictions.py
 REPEATED = {"statistics.json", MODEL_FILE}  # they differ because they repeat the settings
 TOP = {"name", "seed", "seeds", "data", "spark", "synth", "split", "baseline", "train", "evaluate", "report"}
 
@@ -315,7 +316,7 @@ def test_a_bad_row_stops_by_default(tmp_path: Path):
         artifacts(tmp_path, merged(FROM_FILE, "data", {"source": "bad.csv"}), "split")
 
 
-@pytest.mark.parametrize("field", EvaluateSettings.model_fields)
+@pytest.mark.parametrize("field", [name for name in EvaluateSettings.model_fields if name != BY_FILE])
 def test_every_field_of_evaluate(tmp_path: Path, field: str):
     both, value = EVALUATE[field]
     one = merged(PLANTED, "evaluate", both)

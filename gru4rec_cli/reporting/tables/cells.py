@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gru4rec_cli.base.names import ORACLE
+from gru4rec_cli.base.names import ORACLE, PREDICTIONS
 from gru4rec_cli.evaluation.metrics import TIE_RULES
 from gru4rec_cli.reporting.findings.run import Estimate, Findings, Key, metric_source
 from gru4rec_cli.reporting.tables import Cell
@@ -127,6 +127,16 @@ def refit_note(models: Mapping[str, Mapping[str, Any]], words: Words) -> list[st
         for fit, about in refits.items()
     ]
     return [words("refit_note", fits=words.enumerated(fits))] if fits else []
+
+
+def predictions_note(models: Mapping[str, Mapping[str, Any]], words: Words) -> list[str]:
+    """Return a note on the lists that other tools wrote: how long they are, and what cannot be told of them."""
+    told = [
+        words("predictions_longest", model=name, longest=words.count(about.get("lists", {}).get("longest", 0)))
+        for name, about in models.items()
+        if about.get("stage") == PREDICTIONS
+    ]
+    return [words("predictions_note", models=words.enumerated(told))] if told else []
 
 
 def model_notes(models: Sequence[str], not_applicable: Mapping[str, str], words: Words) -> list[str]:

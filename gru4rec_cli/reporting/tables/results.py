@@ -19,6 +19,7 @@ from gru4rec_cli.reporting.tables.cells import (
     missing_note,
     model_notes,
     number_cell,
+    predictions_note,
     refit_note,
     tie_note,
 )
@@ -60,6 +61,7 @@ def results_table(findings: Findings, words: Words = ENGLISH) -> Table:
             *refit_note(findings.models, words),
             *notes,
             *model_notes(models, not_applicable, words),
+            *predictions_note(findings.models, words),
         ),
         source=METRICS_SOURCE,
     )

@@ -6,7 +6,7 @@ from typing import Any
 from gru4rec_cli.reporting.findings.run import Findings, source_path
 from gru4rec_cli.reporting.findings.sensitivity import Protocol, Row, factors, row_source
 from gru4rec_cli.reporting.tables import Cell, Table
-from gru4rec_cli.reporting.tables.cells import missing_note
+from gru4rec_cli.reporting.tables.cells import missing_note, predictions_note
 from gru4rec_cli.reporting.text.phrases import model_label, protocol_label
 from gru4rec_cli.reporting.text.words import Words
 
@@ -29,7 +29,7 @@ def factors_table(findings: Findings, metric: str, words: Words) -> Table:
         (words("model"), words("full_ranking"), *(protocol_label(protocol, words) for protocol in found)),
         rows,
         numeric=frozenset(range(1, 2 + len(found))),
-        notes=(words("factors_note"), *missing_note(rows, words)),
+        notes=(words("factors_note"), *missing_note(rows, words), *predictions_note(findings.models, words)),
         source=source_path("sensitivity.rows"),
     )
 

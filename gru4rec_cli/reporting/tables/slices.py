@@ -8,7 +8,14 @@ from gru4rec_cli.evaluation.slices import TARGETS
 from gru4rec_cli.evaluation.summary import ALL_SEEDS
 from gru4rec_cli.reporting.findings.run import METRICS_SOURCE, Estimate, Findings, Key, estimates, metric_source
 from gru4rec_cli.reporting.tables import Cell, Table
-from gru4rec_cli.reporting.tables.cells import best_cells, few_note, interval_cell, marked_note, missing_note
+from gru4rec_cli.reporting.tables.cells import (
+    best_cells,
+    few_note,
+    interval_cell,
+    marked_note,
+    missing_note,
+    predictions_note,
+)
 from gru4rec_cli.reporting.text.phrases import model_label
 from gru4rec_cli.reporting.text.words import Words
 
@@ -95,7 +102,11 @@ def beyond_table(findings: Findings, words: Words) -> Table:
         (words("model"), *(words(metric) for metric in BEYOND)),
         rows,
         numeric=frozenset(range(1, 1 + len(BEYOND))),
-        notes=(*(words(f"{metric}_note") for metric in BEYOND), *missing_note(rows, words)),
+        notes=(
+            *(words(f"{metric}_note") for metric in BEYOND),
+            *missing_note(rows, words),
+            *predictions_note(findings.models, words),
+        ),
         source=METRICS_SOURCE,
     )
 

@@ -1,7 +1,7 @@
 """`evaluate`: rank every test event by every model; metrics, differences between models, other protocols."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,13 @@ from gru4rec_cli.evaluation import oracle, ranking
 from gru4rec_cli.evaluation.curves import curves_by_cutoff
 from gru4rec_cli.evaluation.lists import summarise_lists
 from gru4rec_cli.evaluation.metrics import TIE_RULES
+from gru4rec_cli.evaluation.prediction_files import read_predictions
+from gru4rec_cli.evaluation.predictions import (
+    DESCRIPTION,
+    PredictedRanks,
+    rank_predictions,
+    warn_of_predictions,
+)
 from gru4rec_cli.evaluation.scores import Block
 from gru4rec_cli.evaluation.sensitivity import SampledProtocols, Shown, Values, sensitivity
 from gru4rec_cli.evaluation.session_values import RankedFit
@@ -43,7 +50,8 @@ class _Ranked:
     """The ranks of all fits as far as the metrics need them: only this is in memory at once."""
 
     fits: dict[str, dict[int, RankedFit]] = field(default_factory=dict)  # by model and seed
-    sampled: dict[str, list[dict[Shown, Float64Array]]] = field(default_factory=dict)  # one a fit
+    sampled: dict[str, list[dict[Shown, Float64Array]]] = field(default_factory=dict)  # one a fit; not of predictions
+    predicted: dict[str, PredictedRanks] = field(default_factory=dict)  # by name
 
 
 def run(work: StageWork) -> None:
@@ -52,7 +60,7 @@ def run(work: StageWork) -> None:
     test = without_unseen(whole) if work.config.split.unseen == "keep" else whole.with_targets()
     settings = work.config.evaluate
     _require_room(work, test)
-    ranked, not_applicable = _rank_all(work, test)
+    ranked, not_applicable = _rank_all(work, whole, test)
     summary = Summary(ranked.fits, test, settings, work.config.seed, progress=work.progress)
     rows = summary.rows()
     pd.DataFrame(rows).to_csv(work.folder / names.METRICS_TABLE, index=False)
@@ -64,7 +72,7 @@ def run(work: StageWork) -> None:
         "metrics": rows,
         "curves": _curves(work, ranked, test),
         "differences": summary.differences(),
-        "sensitivity": sensitivity(_values(rows), ranked.sampled, settings, test.n_items)
+        "sensitivity": sensitivity(_values(rows, ranked.sampled), ranked.sampled, settings, test.n_items)
         if settings.sensitivity
         else None,
     }
@@ -99,9 +107,9 @@ def _require_room(work: StageWork, test: Sessions) -> None:
     )
 
 
-def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]:
-    """Rank by every fit and, where the events are planted, by the oracle. Return what ranked, and by model the reason
-    why it does not apply."""
+def _rank_all(work: StageWork, whole: Sessions, test: Sessions) -> tuple[_Ranked, dict[str, str]]:
+    """Rank by every fit, by the lists of other tools and, where the events are planted, by the oracle. Return what
+    ranked, and by model the reason why it does not apply."""
     settings = work.config.evaluate
     ranker, ranked = Ranker(work, test), _Ranked()
     protocols = SampledProtocols(test, settings) if settings.sensitivity else None
@@ -120,6 +128,13 @@ def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]
             manifest = read_json(folder / MANIFEST)
             key = hash_json([data, manifest["key"], manifest["outputs"]])
             add(fit.model, fit.seed, fit.name, key, partial(_score, folder, test))
+    for name, file in settings.predictions.items():
+        with work.progress.task(f"ranking by {name}"):
+            lists = ranked.predicted[name] = rank_predictions(read_predictions(Path(file)), whole, test)
+        warn_of_predictions(name, lists, min(max(settings.cutoffs), test.n_items))
+        ranker.write_ranks(name, {names.GREATER: lists.greater, names.EQUAL: lists.equal})
+        longest = lists.longest if lists.longest < test.n_items else None
+        ranked.fits[name] = {work.config.seed: RankedFit(lists.greater, lists.equal, None, longest)}
     not_applicable: dict[str, str] = {}
     if work.config.synthetic:
         faults = work.config.synth.faults
@@ -136,10 +151,12 @@ def _rank_all(work: StageWork, test: Sessions) -> tuple[_Ranked, dict[str, str]]
 
 
 def _curves(work: StageWork, ranked: _Ranked, test: Sessions) -> dict[str, Any]:
-    """Return every metric by cutoff, by model."""
+    """Return every metric by cutoff, by model; without lists that are shorter than the largest cutoff."""
     curves: dict[str, Any] = {}
-    with work.progress.task("curves by cutoff", total=len(ranked.fits), unit="models") as task:
-        for model, fits in ranked.fits.items():
+    largest = max(work.config.evaluate.cutoffs)
+    known = {model: fits for model, fits in ranked.fits.items() if all(fit.reaches(largest) for fit in fits.values())}
+    with work.progress.task("curves by cutoff", total=len(known), unit="models") as task:
+        for model, fits in known.items():
             curves[model] = curves_by_cutoff(list(fits.values()), test, work.config.evaluate, work.config.seed)
             task.advance()
     return curves
@@ -174,11 +191,12 @@ def _altered(statistics: dict[str, Any]) -> str:
     return ""
 
 
-def _values(rows: list[Row]) -> dict[str, Values]:
+def _values(rows: list[Row], models: Collection[str]) -> dict[str, Values]:
     """Return the means over all events and seeds under full ranking, by model."""
     values: dict[str, dict[tuple[str, str, int], float]] = {}
     for row in rows:
-        if row["seed"] == ALL_SEEDS and row["slice"] == WHOLE and row["ties"] in TIE_RULES:
+        whole = row["seed"] == ALL_SEEDS and row["slice"] == WHOLE and row["ties"] in TIE_RULES
+        if whole and row["model"] in models:
             values.setdefault(row["model"], {})[row["ties"], row["metric"], row["k"]] = row["value"]
     return dict(values)
 
@@ -235,17 +253,19 @@ def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
                 "improving": _improving(work.inputs[section], fits),
                 **({"refit": refits} if refits else {}),
             }
+    for name, lists in ranked.predicted.items():
+        file = work.config.evaluate.predictions[name]
+        about = {"longest": lists.longest, "missing": lists.missing}
+        models[name] = _not_fitted(ranked, name, names.PREDICTIONS, DESCRIPTION, {"file": file}) | {"lists": about}
     if names.ORACLE in ranked.fits:
-        models[names.ORACLE] = {
-            "kind": names.ORACLE,
-            "stage": "oracle",
-            "description": oracle.DESCRIPTION,
-            "settings": {},
-            "seeds": list(ranked.fits[names.ORACLE]),
-            "random": False,
-            "improving": {},
-        }
+        models[names.ORACLE] = _not_fitted(ranked, names.ORACLE, names.ORACLE, oracle.DESCRIPTION, {})
     return models
+
+
+def _not_fitted(ranked: _Ranked, name: str, kind: str, description: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of a row of the results that is no fitted model."""
+    about = {"kind": kind, "stage": kind, "description": description, "settings": settings}
+    return {**about, "seeds": list(ranked.fits[name]), "random": False, "improving": {}}
 
 
 def _improving(stage: Path, fits: list[str]) -> dict[str, str]:

@@ -21,6 +21,7 @@ class Stage:
     needs: tuple[str, ...] = ()  # stages that it reads, where the configuration asks for them
     models: tuple[str, ...] = ()  # sections whose models it fits (the section of its own name) or uses
     reads_raw_files: bool = False  # those that `data` names
+    reads_predictions: bool = False  # the files that `evaluate.predictions` names
     needs_test: bool = False  # a test part to rank
     over_windows: bool = False  # reads its needs of every window of a log
     shows_warnings: bool = False  # of the stages that compute something
@@ -74,6 +75,7 @@ _TABLE = (
         packages=("evaluation", "models"),
         needs=("synth", "split", "baseline", "train"),
         models=("baseline", "train"),
+        reads_predictions=True,
         needs_test=True,
     ),
     Stage(
