@@ -27,7 +27,7 @@ _TONES = {"reproduced": "up", "not reproduced": "down"}
 
 @dataclass(frozen=True)
 class RowResult:
-    """What came out for a row."""
+    """The verdict on a row, with what it rests on."""
 
     name: str
     row: Row

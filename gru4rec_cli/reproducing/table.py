@@ -18,7 +18,7 @@ TABLES = Path(__file__).parent / "tables"
 
 
 class Counts(Settings):
-    """What a split must come to, as far as the source prints it."""
+    """Counts that a split must have, as far as the source prints them."""
 
     train_events: int | None = Field(None, description="events of training")
     test_events: int | None = Field(None, description="events of the test")
