@@ -55,7 +55,8 @@ class Check(Generic[Subject]):
             return "–"
         if self.unit == "share":
             return f"{100 * figure:.2f} %" if figure > _NONE else "0 %"
-        return f"{figure:,.4g} {self.unit}"
+        unit = self.unit.removesuffix("s") if figure == 1 else self.unit
+        return f"{figure:,.4g} {unit}"
 
     def level(self, figure: float) -> str:
         """Return a threshold in the check's unit."""
