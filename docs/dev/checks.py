@@ -53,9 +53,11 @@ both. In Python:
 ```python
 from gru4rec_cli.audit.data import audit_events
 
-audit = audit_events(events)  # Polars: session_id, item_id, time in microseconds
+audit = audit_events(events, session="visit", item="product", time="clicked_at")  # pandas, Polars or PyArrow
 print([result.id for result in audit.counting("FAIL", "WARN")])
 ```
+
+`audit_tables(train, test)` in `gru4rec_cli.audit.split` does the same for the parts of a split.
 
 ## A model of somebody else
 

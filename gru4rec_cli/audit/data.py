@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -9,13 +10,14 @@ from gru4rec_cli.audit.check import Audit, CannotCheck, Checks, Choice, Measured
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data.engine import in_order
+from gru4rec_cli.data.frames import read_table
 from gru4rec_cli.data.order_signal import order_signal
 from gru4rec_cli.data.quality.finding import Finding
 from gru4rec_cli.data.quality.ids import OTHER_FORM, ROUNDED, TWO_FORMS
 from gru4rec_cli.data.quality.missing import LARGE_SHARE, MISSING_VALUE
 from gru4rec_cli.data.quality.sessions import LASTING, LONG, SHARED
 from gru4rec_cli.data.quality.times import FAR, FUTURE, TWO_UNITS, UNIT
-from gru4rec_cli.data.times import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND
+from gru4rec_cli.data.times import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND, TimeUnit
 from gru4rec_cli.study.describing import Options, read_log
 
 DATA: Checks["Log"] = Checks()
@@ -112,13 +114,18 @@ def audit_data(
     return Audit(str(data or config), DATA.run(log, choice or Choice(), progress))
 
 
-def audit_events(events: pl.DataFrame, name: str = "events", choice: Choice | None = None) -> Audit:
-    """Return the results of all checks of a table that is in memory: SESSION, ITEM, TIME (microseconds)."""
-    from gru4rec_cli.data.quality.log import Origin, findings_of_rows, findings_of_sessions
-
-    origin = Origin(name, unit="microseconds")
-    findings = [*findings_of_rows(events, origin), *findings_of_sessions(events, origin)]
-    return Audit(name, DATA.run(Log(events, findings), choice or Choice()))
+def audit_events(
+    events: Any,
+    *,
+    session: str = "SessionId",
+    item: str = "ItemId",
+    time: str = "Time",
+    time_unit: TimeUnit = "seconds",
+    choice: Choice | None = None,
+) -> Audit:
+    """Return the results of all checks of a table of pandas, Polars or PyArrow; columns as for `data.frames.clean`."""
+    log, findings = read_table(events, {SESSION: session, ITEM: item, TIME: time}, time_unit)
+    return Audit("the table", DATA.run(Log(log, findings), choice or Choice()))
 
 
 def _share(part: int, whole: int) -> float:

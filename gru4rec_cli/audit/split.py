@@ -14,8 +14,9 @@ from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TEST_FILE, TIME, TRAIN_FILE, VALID_FILE
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data.engine import in_order
+from gru4rec_cli.data.frames import read_table
 from gru4rec_cli.data.leaks import BY_TIME, find_leaks
-from gru4rec_cli.data.times import iso
+from gru4rec_cli.data.times import TimeUnit, iso
 from gru4rec_cli.study.describing import Options, read_log
 
 SPLIT: Checks["Parts"] = Checks()
@@ -71,10 +72,7 @@ def read_parts(
     """
     paths = [train, test, *([valid] if valid is not None else [])]
     logs = [read_log(path, None, options or Options(), progress) for path in paths]
-    mixed = [name for name in (SESSION, ITEM) if len({log.events.schema[name] for log in logs}) > 1]
-    frames = [
-        in_order(log.events.with_columns(pl.col(mixed).cast(pl.String))).select(SESSION, ITEM, TIME) for log in logs
-    ]
+    frames = [in_order(log).select(SESSION, ITEM, TIME) for log in _of_one_type([log.events for log in logs])]
     timed = all(log.unit is not None or not log.reading for log in logs)
     return Parts(frames[0], frames[1], frames[2] if valid is not None else None, timed)
 
@@ -100,6 +98,30 @@ def audit_split(
     parts = read_parts(files[0], files[1], files[2] if len(files) > 2 else None, options, progress)
     results = SPLIT.run(parts, choice or Choice(), progress)
     return Audit(" and ".join(map(str, paths)), results, {"known split": name_of_split(parts.train, parts.test)})
+
+
+def audit_tables(
+    train: Any,
+    test: Any,
+    valid: Any = None,
+    *,
+    session: str = "SessionId",
+    item: str = "ItemId",
+    time: str = "Time",
+    time_unit: TimeUnit = "seconds",
+) -> Audit:
+    """Return the results on parts that are tables of pandas, Polars or PyArrow; columns as for `data.frames.clean`."""
+    columns = {SESSION: session, ITEM: item, TIME: time}
+    logs = [read_table(table, columns, time_unit)[0] for table in (train, test, valid) if table is not None]
+    frames = [in_order(log).select(SESSION, ITEM, TIME) for log in _of_one_type(logs)]
+    parts = Parts(frames[0], frames[1], frames[2] if valid is not None else None)
+    return Audit("the tables", SPLIT.run(parts, Choice()), {"known split": name_of_split(parts.train, parts.test)})
+
+
+def _of_one_type(logs: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Return logs whose ids are text in all of them where they are text in one."""
+    mixed = [name for name in (SESSION, ITEM) if len({log.schema[name] for log in logs}) > 1]
+    return [log.with_columns(pl.col(mixed).cast(pl.String)) for log in logs]
 
 
 def _files_of(folder: Path) -> list[Path]:

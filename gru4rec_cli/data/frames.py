@@ -1,6 +1,7 @@
 """Functions for notebooks: clean, divide and describe click logs in tables of pandas, Polars or PyArrow."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -16,7 +17,7 @@ from gru4rec_cli.data.engine import PolarsEngine
 from gru4rec_cli.data.events import DataSettings
 from gru4rec_cli.data.layout import layout_of
 from gru4rec_cli.data.presets import PRESETS
-from gru4rec_cli.data.quality.finding import reworded, warn_of
+from gru4rec_cli.data.quality.finding import Finding, reworded, warn_of
 from gru4rec_cli.data.quality.log import Origin, findings_of_rows, findings_of_sessions
 from gru4rec_cli.data.quality.sessions import LONG
 from gru4rec_cli.data.reading import with_time_rules
@@ -111,6 +112,15 @@ def describe(
     return describing.describe(log.events)
 
 
+def read_table(events: Any, columns: Mapping[str, str], time_unit: TimeUnit) -> tuple[pl.DataFrame, list[Finding]]:
+    """Return the events of a table (SESSION, ITEM, TIME), and what is probably wrong with them.
+
+    `columns` has the names of the table's columns for SESSION, ITEM and TIME. Errors are those of `clean`.
+    """
+    log = _Log(events, dict(columns), time_unit)
+    return log.events, log.findings()
+
+
 def to_sessions(
     events: Any,
     *,
@@ -193,10 +203,14 @@ class _Log(Generic[Frame]):
 
     def warn(self, *, long_sessions: bool) -> None:
         """Warn of what is probably wrong with the log; of long sessions only if asked to."""
+        warn_of(finding for finding in self.findings() if long_sessions or finding.id != LONG)
+
+    def findings(self) -> list[Finding]:
+        """Return what is probably wrong with the log."""
         unit = "iso8601" if isinstance(self._types[TIME], nw.Datetime) else self._unit
         origin = Origin("the table", unit=unit)
         found = [*findings_of_rows(self.events, origin), *findings_of_sessions(self.events, origin)]
-        warn_of(reworded((f for f in found if long_sessions or f.id != LONG), _ARGUMENTS))
+        return list(reworded(found, _ARGUMENTS))
 
     def like_it(self, events: pl.DataFrame) -> Frame:
         """Return a result as a table of the user's kind, with the user's column names and types."""

@@ -1,11 +1,12 @@
 """A clean log and a clean split of made-up clicks, and the checks that do not hold on them once a fault is planted."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from gru4rec_cli.audit.check import Choice, Result
+from gru4rec_cli.audit.check import Audit, Choice, Result
 from gru4rec_cli.audit.data import audit_events
 from gru4rec_cli.audit.split import SPLIT, Parts
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
@@ -32,8 +33,12 @@ def clean_split(seed: int = 3) -> tuple[pl.DataFrame, pl.DataFrame]:
     return events.filter(last < cut), events.filter(first >= cut)
 
 
+def audited(events: Any) -> Audit:
+    return audit_events(events, session=SESSION, item=ITEM, time=TIME, time_unit="microseconds")
+
+
 def data_results(events: pl.DataFrame) -> dict[str, Result]:
-    return by_id(audit_events(events).results)
+    return by_id(audited(events).results)
 
 
 def split_results(

@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gru4rec_cli.audit.data import DATA, audit_data, audit_events
+from gru4rec_cli.audit.data import DATA, audit_data
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.faults import LOG_FAULTS, plant
 from gru4rec_cli.study.describing import Options
-from tests.audit.faulty import clean_log, data_results, wrong
+from tests.audit.faulty import audited, clean_log, data_results, wrong
 
 MINUTE = 60_000_000
 # What a fault brings with it: copies have equal times, and so on.
@@ -93,7 +93,7 @@ def test_the_order_of_rows_changes_one_check_alone():
 
 def test_a_log_of_one_event_can_be_audited():
     one = pl.DataFrame({SESSION: [1], ITEM: [1], TIME: [1_700_000_000_000_000]})
-    assert len(audit_events(one).results) == len(DATA.all)
+    assert len(audited(one).results) == len(DATA.all)
 
 
 def test_text_ids_can_be_audited():
@@ -105,3 +105,10 @@ def test_faults_are_the_same_for_a_seed():
     log = clean_log()
     names = [*np.random.default_rng(0).permutation(["reloads", "fast_robots", "missing_items"])]
     assert plant(log, names, 5).equals(plant(log, names, 5))
+
+
+def test_pandas_and_arrow_tables_give_the_same():
+    log = plant(clean_log(), ["duplicate_rows"], 1)
+    expected = [result.document() for result in audited(log).results]
+    assert [result.document() for result in audited(log.to_pandas()).results] == expected
+    assert [result.document() for result in audited(log.to_arrow()).results] == expected

@@ -8,11 +8,11 @@ import pytest
 
 from gru4rec_cli.audit.check import Choice
 from gru4rec_cli.audit.known import name_of_split
-from gru4rec_cli.audit.split import SPLIT, audit_split
+from gru4rec_cli.audit.split import SPLIT, audit_split, audit_tables
 from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.faults import SPLIT_FAULTS
-from tests.audit.faulty import clean_split, split_results, wrong
+from tests.audit.faulty import by_id, clean_split, split_results, wrong
 
 LATE, COPIED, SHARED_EVENTS = "S01-training-after-test", "S04-copied-sessions", "S09-same-events"
 # What a fault brings with it: a copy of a test session is in training at the time of the test, and so on.
@@ -101,3 +101,10 @@ def test_one_file_is_no_split(tmp_path: Path):
         audit_split([tmp_path])
     with pytest.raises(UsageError, match="4 files: a split has two or three"):
         audit_split([tmp_path] * 4)
+
+
+def test_tables_in_memory_give_the_same():
+    parts = SPLIT_FAULTS["test_in_training"].plant(*clean_split(), np.random.default_rng(1))
+    columns = {"session": SESSION, "item": ITEM, "time": TIME}
+    found = audit_tables(*(part.to_pandas() for part in parts), **columns, time_unit="microseconds")
+    assert by_id(found.results) == split_results(*parts)
