@@ -31,7 +31,7 @@ baseline: {{models: {{popularity: {{}}, markov: {{}}, vsknn: {{}}}}}}
 train:
   models:
     gru4rec:
-      {{loss: cross-entropy, layers: [100], batch_size: 32, epochs: 5, learning_rate: 0.2, momentum: 0.2,
+      {{loss: cross-entropy, layers: [100], batch_size: 32, epochs: 3, learning_rate: 0.2, momentum: 0.2,
       n_sample: 2048, sample_alpha: 0.5, dropout_p_hidden: 0.4, logq: 1.0}}
 evaluate: {{resamples: 100, permutations: 100}}
 """
