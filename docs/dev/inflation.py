@@ -18,7 +18,7 @@ import polars as pl
 from gru4rec_cli.base.names import SESSION
 from gru4rec_cli.data.faults import LOG_FAULTS, SPLIT_FAULTS, divided, plant, plant_in_split
 
-MODELS = ("popularity", "markov", "vsknn", "gru4rec")
+MODELS = ("popularity", "session_popularity", "markov", "vsknn")
 CONFIG = """
 name: inflation
 data:
@@ -27,12 +27,7 @@ data:
   columns: {{session: session_id, item: item_id, time: time}}
   time_unit: microseconds
 split: {{drop_duplicates: false, drop_repeats: false, min_item_support: 1, min_session_length: 2, unseen: drop}}
-baseline: {{models: {{popularity: {{}}, markov: {{}}, vsknn: {{}}}}}}
-train:
-  models:
-    gru4rec:
-      {{loss: cross-entropy, layers: [100], batch_size: 32, epochs: 3, learning_rate: 0.2, momentum: 0.2,
-      n_sample: 2048, sample_alpha: 0.5, dropout_p_hidden: 0.4, logq: 1.0}}
+baseline: {{models: {{popularity: {{}}, session_popularity: {{}}, markov: {{}}, vsknn: {{}}}}}}
 evaluate: {{resamples: 100, permutations: 100}}
 """
 
