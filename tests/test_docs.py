@@ -10,6 +10,7 @@ import pytest
 from gru4rec_cli.base.errors import EXIT_CODES
 from gru4rec_cli.base.warnings import WARNINGS
 from gru4rec_cli.cli import app
+from gru4rec_cli.data.faults import LOG_FAULTS, SPLIT_FAULTS
 from gru4rec_cli.models import registry
 from gru4rec_cli.study.stages.table import STAGES
 from tests.small import study
@@ -44,6 +45,11 @@ def test_the_pages_made_from_the_code_are_up_to_date(page: str, script: str):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") == module.page(), "run make docs"
+
+
+def test_the_effect_of_every_fault_is_shown():
+    page = (ROOT / "docs" / "inflation.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE) == [*LOG_FAULTS, *SPLIT_FAULTS]
 
 
 def test_every_command_exit_code_and_model_stands_in_the_readme():

@@ -82,7 +82,8 @@ def score(histories):
 
 `synth: {faults: [duplicate_rows]}` plants faults in a synthetic log, to see what they do to a table of results. The
 oracle is then no bound, and is left out. A fault of a split divides the log itself: the last 15 % of the time are the
-test. Which check finds it is in brackets.
+test. Which check finds it is in brackets. [inflation.md](inflation.md) shows what each of them does to the results of
+real clicks.
 
 FAULTS
 ## What fires on clean public data

@@ -173,8 +173,10 @@ def users_as_sessions(events: pl.DataFrame, generator: np.random.Generator) -> p
 
 @_log_fault("D13-very-long-sessions")
 def one_crawler(events: pl.DataFrame, generator: np.random.Generator) -> pl.DataFrame:
-    """Add a session that visits items at random, a fifth as many times as there are events, one a minute."""
-    return pl.concat([events, _robots(events, 1, events.height // 5, 60 * MICROSECONDS_PER_SECOND, generator)])
+    """Add a session that visits items at random, a fifth as many times as there are events, in half of the time."""
+    clicks = events.height // 5
+    span = int(events[TIME].max()) - int(events[TIME].min())  # type: ignore[arg-type]
+    return pl.concat([events, _robots(events, 1, clicks, max(span // (2 * clicks), 1), generator)])
 
 
 @_log_fault("D14-robots")
