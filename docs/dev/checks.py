@@ -104,9 +104,12 @@ def section(title: str, checks: Checks[Any]) -> str:
     lines = [f"## {title}", ""]
     for check in checks.all.values():
         levels = {"`WARN`": check.warn, "`FAIL`": check.fail}
-        shown = ", ".join(f"{name} from {check.level(level)}" for name, level in levels.items() if level is not None)
+        told = {name: check.level(level) for name, level in levels.items() if level is not None}
+        shown = ", ".join(
+            f"{name} where there is any" if text == "any" else f"{name} from {text}" for name, text in told.items()
+        )
         lines += [f"### {check.id}", "", f"{check.title}. {shown}.", "", check.why, ""]
-        lines += [f"What to do: {check.remedy}.", ""]
+        lines += [f"What to do: {check.remedy.rstrip('?.')}{'?' if check.remedy.endswith('?') else '.'}", ""]
     return "\n".join(lines)
 
 
