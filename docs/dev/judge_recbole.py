@@ -2,10 +2,12 @@
 
     python docs/dev/judge_recbole.py TRAIN.tsv TEST.tsv FOLDER
 
-The parts have SessionId, ItemId and Time. RecBole wants numpy < 2, so it has an environment of its own, which runs this
-script: pip install recbole==1.2.1 'numpy<2' setuptools. `--program` says how to call this program from there. RecBole's
-part follows its run_example/session_based_rec_example.py, but the test chooses no epoch. It is evaluated twice: on every
-click of a test session but its first, and on the last click of each alone. The lists are for all of them.
+The parts have SessionId, ItemId and Time. RecBole wants numpy < 2 and pandas < 3, so it has an environment of its own,
+which runs this script: pip install recbole==1.2.1 'numpy<2' 'pandas<3' setuptools. `--program` says how to call this
+program from there.
+
+RecBole's part follows its run_example/session_based_rec_example.py, but the test chooses no epoch. It is evaluated
+twice: on every click of a test session but its first, and on the last click of each alone. The lists are for the first.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from recbole.utils import get_model, get_trainer, init_logger, init_seed
 from recbole.utils.case_study import full_sort_topk
 
 K, CHUNK = 20, 1000
+LONGEST = 20  # history, in clicks: RecBole pads all to the longest one, and takes as much longer
 HEADER = "session_id:token\titem_id_list:token_seq\titem_id:token\n"
 STUDY = """
 name: recbole
@@ -41,7 +44,7 @@ evaluate:
 
 
 class Event(NamedTuple):
-    """A click to be predicted, and the clicks of its session before it; its name is SESSION:POSITION."""
+    """A click to be predicted, and the last clicks of its session before it; its name is SESSION:POSITION."""
 
     name: str
     history: list[str]
@@ -53,7 +56,7 @@ def events_of(part: Path) -> Iterator[list[Event]]:
     clicks = pd.read_csv(part, sep="\t", dtype={"SessionId": str, "ItemId": str}).sort_values("Time", kind="stable")
     for session, items in clicks.groupby("SessionId", sort=False)["ItemId"].agg(list).items():
         if len(items) > 1:
-            yield [Event(f"{session}:{n + 1}", items[:n], items[n]) for n in range(1, len(items))]
+            yield [Event(f"{session}:{n + 1}", items[max(0, n - LONGEST) : n], items[n]) for n in range(1, len(items))]
 
 
 def write_benchmark(file: Path, events: list[Event]) -> None:
@@ -88,7 +91,11 @@ def fitted(folder: Path, model: str, settings: dict[str, Any]) -> tuple[Any, Any
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, made)
     trainer.fit(batches, saved=False, verbose=True)
     loader = get_dataloader(config, "test")
-    return trainer, made, {n: loader(config, of, None, shuffle=False) for n, of in zip(("test", "last"), rest, strict=True)}
+    return (
+        trainer,
+        made,
+        {n: loader(config, of, None, shuffle=False) for n, of in zip(("test", "last"), rest, strict=True)},
+    )
 
 
 @torch.no_grad()
@@ -117,7 +124,7 @@ def call(program: str, *arguments: object) -> None:
 
 
 def main() -> None:
-    """Train and evaluate with RecBole, audit its lists with the figures of both evaluations, and judge them in a study."""
+    """Train and evaluate with RecBole, audit its lists with both of its figures, and judge them in a study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
