@@ -1,7 +1,7 @@
 """Figures that somebody claims, held against ours, and against what other protocols give on the same lists."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ NEGATIVES = 100
 _RESAMPLES, _CONFIDENCE, _SEED = 1000, 0.95, 42  # as a study has them by default
 _LARGEST = 1_000_000  # cutoff, as in `evaluate.cutoffs`
 _SAME = 1e-12  # means that differ by less are the same
+_LAST = "the last event of each session alone"
 
 
 class Claim(NamedTuple):
@@ -105,24 +106,30 @@ class Ranked:
         return [Estimate(*ends) for ends in zip(means, low.tolist(), high.tolist(), strict=True)]
 
 
-def other_protocols(ranked: Ranked, with_unseen: Ranked, claim: Claim) -> Iterator[tuple[str, float]]:
+def other_protocols(ranked: Ranked, wider: Mapping[str, Ranked], claim: Claim) -> Iterator[tuple[str, float]]:
     """Yield what other protocols give on the same lists, each with its name; the sampled one only where the lists hold
-    all items. `with_unseen` are all events of the test, also those whose target training lacks."""
+    all items. `wider` are all events of the test, also those whose target training lacks, by how these are counted."""
     test, found, ours = ranked.test, ranked.found, ranked.values(claim.metric, claim.k)
     yield "ties counted in favour of the target", float(ranked.values(claim.metric, claim.k, "optimistic").mean())
-    ends = np.cumsum(test.lengths - 1)
-    yield "the last event of each session alone", float(ours[ends - 1].mean())
+    yield _LAST, _mean_of_last(test, ours)
     sums = np.bincount(test.event_sessions(), ours, minlength=test.n_sessions)
     yield "the mean over sessions of the mean of each", float((sums / (test.lengths - 1)).mean())
     if found.missing:
         yield "events without a list left out", float(ours[found.lengths > 0].mean())
-    if with_unseen.test.n_targets > test.n_targets:
-        values = with_unseen.values(claim.metric, claim.k)
-        yield "targets that training lacks counted as misses", float(values.mean())
+    for name, every in wider.items():
+        if every.test.n_targets > test.n_targets:
+            values = every.values(claim.metric, claim.k)
+            yield name, float(values.mean())
+            yield f"{_LAST}, {name}", _mean_of_last(every.test, values)
     if is_complete(ranked):
         above = items_above(found.greater, found.equal, "conservative")
         table = uniform_table(test.n_items, NEGATIVES, (claim.k,))[list(METRICS).index(claim.metric), 0]
         yield f"{NEGATIVES} uniform sampled negatives", float(table[above].mean())
+
+
+def _mean_of_last(test: Sessions, values: Float64Array) -> float:
+    """Return the mean of a metric over the last event of each session."""
+    return float(values[np.cumsum(test.lengths - 1) - 1].mean())
 
 
 def is_complete(ranked: Ranked) -> bool:
@@ -130,13 +137,18 @@ def is_complete(ranked: Ranked) -> bool:
     return bool((ranked.found.known == ranked.test.n_items).all())
 
 
-def told(claim: Claim, estimate: Estimate, others: Sequence[tuple[str, float]]) -> str:
-    """Return in words how a claim that is outside of our interval compares with ours and with other protocols."""
-    said = f"{claim.label} is claimed to be {claim.value:g}; it is {estimate}"
+def told(claim: Claim, estimate: Estimate, others: Iterable[tuple[str, float]]) -> str:
+    """Return in words how a claim compares with ours, and with other protocols where ours does not give its digits."""
+    if claim.is_value(estimate.value):
+        return f"{claim.label} is {estimate}; claimed: {claim.value:g}"
     others = [(name, value) for name, value in others if abs(value - estimate.value) > _SAME]
-    matching = [f"{name} ({value:.4f})" for name, value in others if claim.is_value(value)]
+    matching = ", or ".join(f"{name} ({value:.4f})" for name, value in others if claim.is_value(value))
+    if not claim.is_outside(estimate):
+        said = f"{claim.label} is {estimate}; claimed: {claim.value:g}"
+        return f"{said}, which is what this gives: {matching}" if matching else said
+    said = f"{claim.label} is claimed to be {claim.value:g}; it is {estimate}"
     if matching:
-        return f"{said}. The claim is what this gives: {', or '.join(matching)}"
+        return f"{said}. The claim is what this gives: {matching}"
     nearest = min(others, key=lambda other: abs(other[1] - claim.value), default=None)
     said += ". No other protocol that was tried gives the claim"
     return f"{said}; the nearest is {nearest[0]} ({nearest[1]:.4f})" if nearest else said

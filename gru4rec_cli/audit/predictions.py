@@ -31,10 +31,11 @@ _ANY = 1e-9  # a threshold that every figure but 0 reaches
 @dataclass(frozen=True)
 class Lists:
     """The lists of a file and the test that they are for; `whole` is the test as given, also with items that training
-    lacks."""
+    lacks, and `named` is the same with indices for these items too."""
 
     predictions: Predictions
     whole: Sessions
+    named: Sessions
     claims: tuple[Claim, ...] = ()
 
     @property
@@ -57,10 +58,13 @@ class Lists:
         return Ranked(test, rank_predictions(self.once, self.whole, test))
 
     @cached_property
-    def with_unseen(self) -> Ranked:
-        """All events of the test, with their ranks."""
-        test = self.whole.with_targets()
-        return Ranked(test, rank_predictions(self.once, self.whole, test))
+    def wider(self) -> dict[str, Ranked]:
+        """All events of the test, with their ranks, by how those are counted whose target training lacks."""
+        ways = {"targets that training lacks counted as misses": self.whole}
+        if self.ranked.found.unknown:
+            ways["targets that training lacks counted where they stand in the lists"] = self.named
+        tests = {way: (whole, whole.with_targets()) for way, whole in ways.items()}
+        return {way: Ranked(test, rank_predictions(self.once, whole, test)) for way, (whole, test) in tests.items()}
 
     @cached_property
     def repeated(self) -> pl.DataFrame:
@@ -107,10 +111,12 @@ def audit_predictions(
     items = item_table(parts.train)
     vocabulary = Vocabulary(items[ITEM].to_numpy(), items[SUPPORT].to_numpy().astype(np.int64))
     whole = sessions_from_frame(parts.test, vocabulary)
+    every = pl.concat([items[ITEM], parts.test[ITEM]]).unique(maintain_order=True)
+    named = sessions_from_frame(parts.test, Vocabulary.of(every.to_numpy()))
     if not without_unseen(whole).n_targets:
         raise DataError(f"{test}: no session has two clicks on items of training", "do the files belong together?")
     with progress.task(f"read {file.name}"):
-        lists = Lists(read_predictions(file), whole, claimed)
+        lists = Lists(read_predictions(file), whole, named, claimed)
         facts = _facts(lists)
     return Audit(str(file), PREDICTIONS.run(lists, choice or Choice(), progress), facts)
 
@@ -248,11 +254,12 @@ def _claims(lists: Lists) -> Measured:
         longest = f": the longest list has {lists.ranked.found.longest:,} items" if beyond else ""
         raise CannotCheck(f"{', '.join(beyond)} is not known{longest}" if beyond else "there is no claim")
     estimates = lists.ranked.estimates([(claim.metric, claim.k) for claim in known])
-    outside = [(claim, own) for claim, own in zip(known, estimates, strict=True) if claim.is_outside(own)]
-    said = [told(c, own, list(other_protocols(lists.ranked, lists.with_unseen, c))) for c, own in outside]
-    if not outside:
-        said = [f"{c.label} is {own}; claimed: {c.value:g}" for c, own in zip(known, estimates, strict=True)]
-    elif not is_complete(lists.ranked):
+    outside = [claim for claim, own in zip(known, estimates, strict=True) if claim.is_outside(own)]
+    said = [
+        told(claim, own, other_protocols(lists.ranked, lists.wider, claim))
+        for claim, own in zip(known, estimates, strict=True)
+    ]
+    if outside and not is_complete(lists.ranked):
         said.append(f"Whether {NEGATIVES} sampled negatives give it cannot be checked: the lists do not hold all items")
     said += [f"{', '.join(beyond)} cannot be checked: the lists are shorter"] if beyond else []
     return Measured(len(outside), ". ".join(said))

@@ -181,21 +181,21 @@ def test_other_protocols_by_hand():
     """Ranks: session A 1, 2, then 2 or 3; session B 1, and one event without a list."""
     ours = ranked([[0, 1, 2, 0], [0, 1, 3]], [0, 1, 1, 0, OUTSIDE], [0, 0, 1, 0, 0], n_items=5, known=3)
     assert ours.values("recall", 2).tolist() == [1, 1, 0, 1, 0]
-    found = dict(other_protocols(ours, ours, Claim.of("recall@2=0.5")))
+    found = dict(other_protocols(ours, {}, Claim.of("recall@2=0.5")))
     assert found == {
         "ties counted in favour of the target": pytest.approx(4 / 5),
         "the last event of each session alone": pytest.approx(0),
         "the mean over sessions of the mean of each": pytest.approx((2 / 3 + 1 / 2) / 2),
         "events without a list left out": pytest.approx(3 / 4),
     }
-    ndcg = dict(other_protocols(ours, ours, Claim.of("ndcg@2=0.5")))
+    ndcg = dict(other_protocols(ours, {}, Claim.of("ndcg@2=0.5")))
     assert ndcg["events without a list left out"] == pytest.approx((2 + 1 / log2(3)) / 4)
 
 
 def test_sampled_negatives_by_hand():
     """119 other items, 2 of them above the target: the rank among 100 of them is 1 if neither is drawn."""
     complete = ranked([[0, 1], [0, 1]], [2, 0], [0, 0], n_items=120, known=120)
-    found = dict(other_protocols(complete, complete, Claim.of("recall@1=0.5")))
+    found = dict(other_protocols(complete, {}, Claim.of("recall@1=0.5")))
     assert found["100 uniform sampled negatives"] == pytest.approx((comb(117, 100) / comb(119, 100) + 1) / 2)
 
 
@@ -214,6 +214,54 @@ def test_targets_that_training_lacks_are_passed_over_and_a_claim_with_them_is_na
     results = by_id(audit.results)
     assert wrong(results) == {CLAIMS}
     assert f"what this gives: targets that training lacks counted as misses ({claim})" in results[CLAIMS].evidence
+
+
+def test_the_last_events_of_sessions_are_named_also_where_the_claim_is_in_our_interval(tmp_path: Path):
+    lists = clean_lists()
+    targets = TEST.with_columns(
+        position=pl.int_range(1, pl.len() + 1).over("SessionId"), length=pl.len().over("SessionId")
+    )
+    hits = targets.join(lists, left_on=["SessionId", "position", "ItemId"], right_on=[*EVENT, "item"], how="inner")
+    last = f"{hits.filter(pl.col('position') == pl.col('length')).height / TEST['SessionId'].n_unique():.4f}"
+    result = results_of(tmp_path, lists, claims=[f"recall@10={last}"])[CLAIMS]
+    assert result.verdict == "PASS"
+    assert f"claimed: {float(last):g}, which is what this gives: the last event of each session alone ({last})" in (
+        result.evidence
+    )
+
+
+def test_all_claims_are_told_if_one_of_them_is_outside(tmp_path: Path):
+    own = audit_of(tmp_path, clean_lists()).facts["MRR@10"].split()[0]
+    result = results_of(tmp_path, clean_lists(), claims=["recall@10=1.0", f"mrr@10={own}"])[CLAIMS]
+    assert (result.verdict, result.shown) == ("FAIL", "1 claims")
+    assert f"MRR@10 is {own} [" in result.evidence
+    assert f"claimed: {float(own):g}" in result.evidence
+
+
+def test_a_tool_that_ranks_items_of_the_test_too_is_named(tmp_path: Path):
+    """Its candidates are the items of training and test, and a target that training lacks counts as a hit."""
+    place = pl.int_range(1, pl.len() + 1).over("SessionId").alias("position")
+    length = pl.len().over("SessionId").alias("length")
+    test = TEST.with_columns(
+        ItemId=pl.when((place > 2) & pl.col("ItemId").is_in(ITEMS[:20])).then(pl.lit("new item")).otherwise("ItemId")
+    )
+    lists = clean_lists(test).with_columns(item=pl.when(pl.col("rank") == 5).then(pl.lit("new item")).otherwise("item"))
+    targets = test.with_columns(place, length).filter(pl.col("position") > 1)
+    hits = targets.join(lists, left_on=["SessionId", "position", "ItemId"], right_on=[*EVENT, "item"], how="inner")
+    hits_of_last, is_last = hits.filter(pl.col("position") == pl.col("length")), pl.col("position") == pl.col("length")
+    known = hits_of_last.filter(pl.col("ItemId") != "new item")
+    held, missed = (
+        "targets that training lacks counted where they stand in the lists",
+        "targets that training lacks counted as misses",
+    )
+    claims = {
+        f"{held}": hits.height / targets.height,
+        f"the last event of each session alone, {held}": hits_of_last.height / targets.filter(is_last).height,
+        f"the last event of each session alone, {missed}": known.height / targets.filter(is_last).height,
+    }
+    for name, value in claims.items():
+        result = results_of(tmp_path, lists, test=test, claims=[f"recall@10={value:.4f}"])[CLAIMS]
+        assert f"what this gives: {name} ({value:.4f})" in result.evidence
 
 
 def test_facts_are_the_figures_by_hand_and_stop_at_the_length_of_the_lists(tmp_path: Path):
