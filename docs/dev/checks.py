@@ -42,7 +42,7 @@ events, and the ranks from its models, whatever the hashes say. Times that are r
 | `--fail-on warn` | exit code 6 from `WARN` on; by default from `FAIL` on |
 | `--only ID` | run this check alone; repeatable |
 | `--ignore ID=REASON` | let a check pass; the reason is shown; repeatable |
-| `--threshold ID=NUMBER` | the figure from which on a check fails, in place of its own thresholds; repeatable |
+| `--threshold ID=NUMBER` | the figure from which on a check fails instead; shares are from 0 to 1; repeatable |
 | `--html FILE` | also write a page for a browser: what was checked, what was found, what it means, what to do |
 | `--json` | one JSON document, with every check's figure |
 
@@ -81,9 +81,10 @@ def score(histories):
 ## Planted faults
 
 `synth: {faults: [duplicate_rows]}` plants faults in a synthetic log, to see what they do to a table of results. The
-oracle is then no bound, and is left out. A fault of a split divides the log itself: the last 15 % of the time are the
-test. Which check finds it is in brackets. [inflation.md](inflation.md) shows what each of them does to the results of
-real clicks.
+oracle is then no bound, and is left out. `split` still cleans: by default it drops exact copies and immediate repeats,
+so set `split.drop_duplicates: false` and `split.drop_repeats: false` to see what these do. A fault of a split divides
+the log itself: the last 15 % of the time are the test. Which check finds it is in brackets.
+[inflation.md](inflation.md) shows what each of them does to the results of real clicks.
 
 FAULTS
 ## What fires on clean public data

@@ -1,6 +1,7 @@
 """A check: what is measured, from which figure on it warns or fails, and what came out."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -82,11 +83,12 @@ class Choice:
         numbers = dict(_pair(text, "--threshold", "NUMBER") for text in thresholds)
         for name, number in numbers.items():
             try:
-                float(number)
+                usable = 0 <= float(number) < math.inf
             except ValueError:
-                raise UsageError(
-                    f"--threshold {name}={number}: not a number", f"write --threshold {name}=0.1"
-                ) from None
+                usable = False
+            if not usable:
+                problem = f"--threshold {name}={number}: not a number from 0 on"
+                raise UsageError(problem, f"write --threshold {name}=0.1")
         return cls(tuple(only), reasons, {name: float(number) for name, number in numbers.items()})
 
 
@@ -146,6 +148,9 @@ class Checks(Generic[Subject]):
             {self._id(name): reason for name, reason in choice.ignored.items()},
             {self._id(name): number for name, number in choice.thresholds.items()},
         )
+        for id, number in choice.thresholds.items():
+            if self.all[id].unit == "share" and number > 1:
+                raise UsageError(f"--threshold {id}={number:g}: a share is at most 1", f"write {id}=0.3 for 30 %")
         chosen = [check for check in self.all.values() if not choice.only or check.id in choice.only]
         results = []
         with progress.task("audit", len(chosen)) as task:
@@ -156,7 +161,7 @@ class Checks(Generic[Subject]):
 
     def _id(self, name: str) -> str:
         """Return the id that a user means, of which its number is enough, such as D04."""
-        found = [id for id in self.all if name in (id, id.partition("-")[0])]
+        found = [id for id in self.all if name.lower() in (id.lower(), id.partition("-")[0].lower())]
         if found:
             return found[0]
         near = get_close_matches(name, self.all, 1, 0.4)
@@ -187,6 +192,10 @@ def _result(check: Check[Subject], subject: Subject, choice: Choice) -> Result:
     )
 
 
+def _counted(checks: int) -> str:
+    return f"{checks} check{'' if checks == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Audit:
     """The results on one subject, whose name `of` is shown, with facts about it that are no verdict."""
@@ -206,7 +215,7 @@ class Audit:
         words = {"FAIL": "failed", "WARN": "warned", "PASS": "passed", "NOT CHECKED": "could not be checked"}
         said = [f"{count} {words[name]}" for name, count in counts.items() if count or name in ("FAIL", "WARN", "PASS")]
         said += [f"{ignored} ignored"] if ignored else []
-        return f"{len(self.results)} checks: {', '.join(said)}"
+        return f"{_counted(len(self.results))}: {', '.join(said)}"
 
     def table(self) -> Table:
         """Return the results as a table; remedies stand below it."""
@@ -260,7 +269,7 @@ class Audit:
         wrong = list(self.counting(*verdicts))
         if wrong:
             raise CheckError(
-                f"{self.of}: {len(wrong)} of {len(self.results)} checks did not hold: "
+                f"{self.of}: {len(wrong)} of {_counted(len(self.results))} did not hold: "
                 + ", ".join(result.id for result in wrong),
                 "see the remedies; --ignore ID=REASON lets one pass",
             )

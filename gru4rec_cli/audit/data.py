@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from gru4rec_cli.audit.check import Audit, CannotCheck, Checks, Choice, Measured
+from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data.engine import in_order
@@ -18,6 +19,7 @@ from gru4rec_cli.data.quality.missing import LARGE_SHARE, MISSING_VALUE
 from gru4rec_cli.data.quality.sessions import LASTING, LONG, SHARED
 from gru4rec_cli.data.quality.times import FAR, FUTURE, TWO_UNITS, UNIT
 from gru4rec_cli.data.times import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND, TimeUnit
+from gru4rec_cli.study.config import load_config
 from gru4rec_cli.study.describing import Options, read_log
 
 DATA: Checks["Log"] = Checks()
@@ -35,16 +37,23 @@ class Log:
     """A click log and what several checks need of it.
 
     `events` are SESSION, ITEM, TIME (microseconds) in the order of the file; `timed` says that the times are times and
-    not row numbers, `in_file_order` that the rows are in the order of the file, `findings` is what reading found.
+    not row numbers, `in_file_order` that the rows are in the order of the file, `users` that it has a column of users;
+    `findings` is what reading found.
     """
 
     def __init__(
-        self, events: pl.DataFrame, findings: list[Finding], *, timed: bool = True, in_file_order: bool = True
+        self,
+        events: pl.DataFrame,
+        findings: list[Finding],
+        *,
+        timed: bool = True,
+        in_file_order: bool = True,
+        users: bool = False,
     ) -> None:
         self.ordered = in_order(events).select(_SAME)
         self.out_of_order = _rows_out_of_order(events) if in_file_order else None
         self.height = events.height
-        self.findings, self.timed = findings, timed
+        self.findings, self.timed, self.users = findings, timed, users
 
     @cached_property
     def follows(self) -> pl.Series:
@@ -106,9 +115,17 @@ def audit_data(
         UsageError: options contradict each other, or an id is that of no check.
         DataError: the log cannot be read.
     """
+    if data is None and config is None:
+        raise UsageError("nothing to audit", "name a file or folder of clicks, or give --config FILE")
     read = read_log(data, config, options or Options(), progress)
+    users = options is not None and options.user is not None
+    users = users or (config is not None and load_config(config, needs_models=False).data.columns.user is not None)
     log = Log(
-        read.events, read.findings, timed=read.unit is not None or not read.reading, in_file_order=read.in_file_order
+        read.events,
+        read.findings,
+        timed=read.unit is not None or not read.reading,
+        in_file_order=read.in_file_order,
+        users=users,
     )
     del read
     return Audit(str(data or config), DATA.run(log, choice or Choice(), progress))
@@ -322,6 +339,8 @@ def _lasting(log: Log) -> Measured:
 def _users(log: Log) -> Measured:
     """Session numbers that begin again for every user join the clicks of different people. Only a log with a column of
     users shows it."""
+    if not log.users:
+        raise CannotCheck("the log has no column of users")
     return log.found(SHARED)
 
 
@@ -394,6 +413,8 @@ def _same_column(log: Log) -> Measured:
 def _constant(log: Log) -> Measured:
     """A column that is nearly constant is the wrong column, or holds a default value. Whoever recommends it is always
     right."""
+    if log.height < _FEWEST:
+        raise CannotCheck(f"the log has fewer than {_FEWEST} events")
     tops = {column: log.ordered[column].value_counts(sort=True, name="rows").row(0) for column in (SESSION, ITEM)}
     column = max(tops, key=lambda name: tops[name][1])
     value, rows = tops[column]

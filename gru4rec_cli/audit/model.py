@@ -1,7 +1,9 @@
 """Checks of a fitted model, ours or somebody else's: what must hold of its scores, whatever it has learned."""
 
 import importlib.util
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy.typing as npt
 
 from gru4rec_cli.audit.check import Audit, CannotCheck, Checks, Choice, Measured
 from gru4rec_cli.base.arrays import Float64Array
-from gru4rec_cli.base.errors import DataError, UsageError
+from gru4rec_cli.base.errors import DataError, ExternalError, UsageError
 from gru4rec_cli.base.names import ITEMS_FILE, TEST_FILE
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.conformance.run import check_cases
@@ -58,11 +60,16 @@ class Scorer:
         Raises:
             DataError: they are not one row for each history, all of one width.
         """
-        found = np.asarray(self.score(histories), dtype=np.float64)
-        if found.ndim != 2 or len(found) != len(histories):
+        hint = "it must give a row for each history, with a score for each item, as numbers"
+        returned = self.score(histories)
+        try:
+            found = np.asarray(returned, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{self.name}: score({len(histories)} histories) gave no numbers: {error}", hint) from None
+        width = self.__dict__["together"].shape[1:] if "together" in self.__dict__ else found.shape[1:]
+        if found.ndim != 2 or len(found) != len(histories) or found.shape[1:] != width:
             raise DataError(
-                f"{self.name}: score({len(histories)} histories) gave an array of shape {found.shape}",
-                "it must give a row for each history, with a score for each item",
+                f"{self.name}: score({len(histories)} histories) gave an array of shape {found.shape}", hint
             )
         return found
 
@@ -123,7 +130,8 @@ def scorer_of_module(path: Path, cases: Sequence[Path] = ()) -> Scorer:
     """Return what a Python file defines, which is run: `score(histories)`, `histories`, and maybe `replay(recording)`.
 
     Raises:
-        UsageError: the file is not there, or defines neither.
+        UsageError: the file is not there, or does not define them.
+        ExternalError: it fails, or ends the program.
     """
     if not path.is_file():
         raise UsageError(f"there is no file {path}", "see docs/audit.md for what it defines")
@@ -131,11 +139,40 @@ def scorer_of_module(path: Path, cases: Sequence[Path] = ()) -> Scorer:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with _foreign(path):
+        spec.loader.exec_module(module)
     if not callable(getattr(module, "score", None)) or not getattr(module, "histories", None):
         raise UsageError(f"{path} lacks score(histories) or histories", "see docs/audit.md for what it defines")
+    try:
+        histories = [[int(item) for item in history] for history in module.histories]
+    except (TypeError, ValueError):
+        histories = [[]]
+    if not all(histories):
+        raise UsageError(
+            f"{path}: histories are not lists of item indices, none of them empty", "such as [[3, 1], [7]]"
+        )
+
+    def score(histories: Histories) -> Scores:
+        with _foreign(path):
+            scores: Scores = module.score(histories)
+            return scores
+
     adapter = path if callable(getattr(module, "replay", None)) else None
-    return Scorer(str(path), module.score, module.histories, cases=tuple(cases), adapter=adapter)
+    return Scorer(str(path), score, histories, cases=tuple(cases), adapter=adapter)
+
+
+@contextmanager
+def _foreign(path: Path) -> Iterator[None]:
+    """Run code of the user's: what it prints goes to stderr, and whatever it raises is an error that names the file.
+
+    Raises:
+        ExternalError: it fails, or ends the program.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except (Exception, SystemExit) as error:
+        raise ExternalError(f"{path} failed: {type(error).__name__}: {error}", "correct the file") from error
 
 
 def _tops(scores: Scores) -> npt.NDArray[np.int64]:

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from polars.exceptions import PolarsError
 
 from gru4rec_cli.audit.check import Audit, CannotCheck, Checks, Choice, Measured
-from gru4rec_cli.base.errors import StageError
+from gru4rec_cli.base.errors import StageError, StudyError, UsageError
 from gru4rec_cli.base.files import read_json
 from gru4rec_cli.base.names import (
     EQUAL,
@@ -38,6 +40,7 @@ from gru4rec_cli.reporting.findings.run import Estimate, Findings
 from gru4rec_cli.study.config import StudyConfig, load_config
 from gru4rec_cli.study.fits import study_fits
 from gru4rec_cli.study.run_directory import CONFIG
+from gru4rec_cli.study.stages.table import WINDOWS
 from gru4rec_cli.study.verifying import Verification, verify
 
 RUN: Checks["FinishedRun"] = Checks()
@@ -48,6 +51,15 @@ _RANKED_AGAIN = 20_000  # events of a fit, whole sessions spread over the test
 _SAME_LEVEL = 0.05  # relative: GRU4Rec's author calls smaller differences the same level
 
 
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Let a check that needs a damaged file say so; that it is damaged is another check's finding."""
+    try:
+        yield
+    except (StudyError, PolarsError, OSError) as error:
+        raise CannotCheck(f"{what} cannot be read: {str(error).partition(chr(10))[0]}") from error
+
+
 class FinishedRun:
     """The artifacts of a run, as they are on the disk, whatever their manifests say."""
 
@@ -56,7 +68,13 @@ class FinishedRun:
 
         Raises:
             StageError: there is no run, or it is not evaluated.
+            UsageError: it holds the runs of several windows.
         """
+        if (path / WINDOWS).is_dir():
+            windows = sorted(str(folder) for folder in (path / WINDOWS).iterdir())
+            raise UsageError(
+                f"{path} holds several windows, each with its own run", f"give one: {' or '.join(windows)}"
+            )
         self.path = path
         self.verification: Verification = verify(path)
         metrics = path / "evaluate" / METRICS_FILE
@@ -71,14 +89,16 @@ class FinishedRun:
     def test(self) -> Sessions:
         """Return the test sessions as they are ranked."""
         split = self.path / "split"
-        whole = read_sessions(split / TEST_FILE, read_vocabulary(split / ITEMS_FILE))
+        with _reading("the test"):
+            whole = read_sessions(split / TEST_FILE, read_vocabulary(split / ITEMS_FILE))
         return without_unseen(whole) if self.config.split.unseen == "keep" else whole.with_targets()
 
     @cached_property
     def ranks(self) -> Mapping[str, pl.DataFrame]:
         """Return the stored ranks by fit."""
         files = sorted((self.path / "evaluate" / RANKS_FOLDER).glob("*.parquet"))
-        return {path.stem: pl.read_parquet(path) for path in files}
+        with _reading("the ranks"):
+            return {path.stem: pl.read_parquet(path) for path in files}
 
     @property
     def models(self) -> list[str]:
@@ -229,7 +249,8 @@ def _ranked_again(run: FinishedRun) -> Measured:
     for fit, folder in run.folders():
         if fit not in run.ranks or run.ranks[fit].height != len(chosen):
             return Measured(run.test.n_targets, f"{fit}: there are no ranks of all events")
-        found = rank_targets(registry.load_model(folder).score(part), part)
+        with _reading(f"the model {fit}"):
+            found = rank_targets(registry.load_model(folder).score(part), part)
         stored = run.ranks[fit].filter(pl.Series(chosen))
         other = (found.greater != stored[GREATER].to_numpy()) | (found.equal != stored[EQUAL].to_numpy())
         worst = max(worst, Measured(int(other.sum()), fit), key=lambda measured: measured.figure)

@@ -130,6 +130,8 @@ def _files_of(folder: Path) -> list[Path]:
         files = [place / name for name in (TRAIN_FILE, TEST_FILE, VALID_FILE)]
         if files[0].exists() and files[1].exists():
             return [path for path in files if path.exists()]
+    if folder.is_file():
+        raise UsageError(f"{folder} is one file: a split has two or three", "give TRAIN TEST, or TRAIN TEST VALID")
     raise UsageError(
         f"{folder} holds no split: there is no {TRAIN_FILE} and {TEST_FILE} in it",
         "give TRAIN TEST, or a run directory",
@@ -194,7 +196,7 @@ def _copies(parts: Parts) -> Measured:
     themselves."""
     worst = Measured(0, "no test session is a copy")
     for kind, found in parts.leaks["copies"].items():
-        surplus = found["sessions"] - 3 * math.sqrt(found["expected"])
+        surplus = found["sessions"] - 3 * math.sqrt(found["expected"] + 1)
         times = max(surplus, 0) / found["expected"] if found["sessions"] else 0.0
         example = f", such as {found['example'][0]!r} and {found['example'][1]!r}" if found["example"] else ""
         share = f"{found['sessions']:,} of {found['of']:,}"

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from gru4rec_cli.base.errors import UsageError
-from gru4rec_cli.base.files import require_place, write_text
+from gru4rec_cli.base.files import write_text
 from gru4rec_cli.commands import console
-from gru4rec_cli.commands.options import CHECKS, DebugOption, JsonOption, QuietOption, command_group, errors
+from gru4rec_cli.commands.options import (
+    CHECKS,
+    DebugOption,
+    JsonOption,
+    QuietOption,
+    command_group,
+    errors,
+    require_page,
+)
 
 if TYPE_CHECKING:
     from gru4rec_cli.audit.check import Audit, Choice
@@ -215,8 +223,7 @@ def _run(
 ) -> None:
     """Audit, show the results, write the page, and end with the exit code."""
     with errors(debug=debug):
-        if html is not None:
-            require_place(html, "--html", folder=False)
+        require_page(html)
         from gru4rec_cli.audit.check import Choice
         from gru4rec_cli.reporting.pages.html import page_html
         from gru4rec_cli.reporting.text.words import ENGLISH

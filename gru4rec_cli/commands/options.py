@@ -6,12 +6,14 @@ import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from gru4rec_cli.base.errors import EXIT_CODES, INTERRUPTED, StudyError, UsageError
+from gru4rec_cli.base.files import require_place
 from gru4rec_cli.base.streams import interrupted, stop_on_interrupt
 from gru4rec_cli.commands import console
 
@@ -68,6 +70,19 @@ def command_group(heading: str, name: str, help: str) -> typer.Typer:
     group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
     app.add_typer(group, name=name, help=help, epilog=_EXIT_CODES, rich_help_panel=heading)
     return group
+
+
+def require_page(path: Path | None) -> None:
+    """Check that a page can be written where `--html` says, and that it is no other file.
+
+    Raises:
+        UsageError: it cannot, or the name is not that of a page.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--html: {path} is not the name of a page", "give a name that ends in .html")
+    require_place(path, "--html", folder=False)
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from gru4rec_cli.base.files import require_place, write_text
+from gru4rec_cli.base.files import write_text
 from gru4rec_cli.commands import console
-from gru4rec_cli.commands.options import CHECKS, DebugOption, JsonOption, QuietOption, command, errors
+from gru4rec_cli.commands.options import CHECKS, DebugOption, JsonOption, QuietOption, command, errors, require_page
 
 
 @command(CHECKS)
@@ -35,8 +35,7 @@ def reproduce(
     Without a table, list those that are known: what data they need, where it is, and on what terms.
     """
     with errors(debug=debug, on_interrupt="the same command continues from here"):
-        if html is not None:
-            require_place(html, "--html", folder=False)
+        require_page(html)
         from gru4rec_cli.reproducing import listing, run
         from gru4rec_cli.reproducing.table import load_table
 

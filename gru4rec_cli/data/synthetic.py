@@ -87,8 +87,8 @@ class SynthSettings(Settings):
         for name in faults:
             if name not in known:
                 near = get_close_matches(name, known, 1, 0.4)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ValueError(f"unknown fault {name!r}{hint} Known: {', '.join(known)}")
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise ValueError(f"unknown fault {name!r}; {hint}the faults are {', '.join(known)}")
         return faults
 
     @field_validator("start", mode="before")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gru4rec_cli.base.errors import CheckError, UsageError
+from gru4rec_cli.base.errors import CheckError, DataError, UsageError
 from gru4rec_cli.base.files import hash_file, read_json
 from gru4rec_cli.base.names import METRICS_FILE, STATISTICS_FILE
 from gru4rec_cli.base.progress import SILENT, Progress
@@ -132,13 +132,13 @@ def form_of(table: PublishedTable, folder: Path) -> Form:
     """Return the form in which the data is in a folder.
 
     Raises:
-        UsageError: it is there in none of them; says where to get it.
+        DataError: it is there in none of them; says where to get it.
     """
     for form in table.data.forms:
         if all((folder / name).exists() for name in form.files):
             return form
     wanted = " or ".join(", ".join(form.files) for form in table.data.forms)
-    raise UsageError(
+    raise DataError(
         f"{folder} lacks the data of this table: {wanted}",
         f"{table.data.name}, {table.data.size}, from {table.data.where} (terms: {table.data.terms}); nothing is "
         f"downloaded",
@@ -149,7 +149,8 @@ def config_of(name: str, table: PublishedTable, folder: Path, chosen: Sequence[s
     """Return the configuration that runs the chosen rows of a table on the data in a folder.
 
     Raises:
-        UsageError: the data is not there, or a row is not in the table.
+        DataError: the data is not there.
+        UsageError: a row is not in the table.
     """
     unknown = [row for row in chosen if row not in table.rows]
     if unknown:
@@ -188,7 +189,8 @@ def prepare(
     """Write the configuration of a table beside its run directory, and return it checked.
 
     Raises:
-        UsageError: the data is not there, or the configuration is wrong.
+        DataError: the data is not there.
+        UsageError: the configuration is wrong.
     """
     path = run_dir.with_name(f"{run_dir.name}.yaml")
     path.parent.mkdir(parents=True, exist_ok=True)

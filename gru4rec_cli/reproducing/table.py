@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.settings import Settings
-from gru4rec_cli.base.yaml_loader import read_yaml
+from gru4rec_cli.base.yaml_loader import YamlError, read_yaml
 from gru4rec_cli.evaluation.metrics import METRICS
 
 TABLES = Path(__file__).parent / "tables"
@@ -100,9 +100,15 @@ def load_table(name: str) -> PublishedTable:
         near = get_close_matches(name, table_names(), 1, 0.3)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UsageError(f"there is no table {name!r}", f"{hint}the tables are {', '.join(table_names())}")
-    raw: Mapping[str, Any] = read_yaml(path)
+    try:
+        raw: Mapping[str, Any] = read_yaml(path)
+    except (YamlError, OSError) as error:
+        raise UsageError(f"{path}: {error}", "correct the file") from None
     try:
         return PublishedTable.model_validate_json(json.dumps(raw))
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()]
-        raise UsageError(f"{path}: {len(problems)} problems\n  " + "\n  ".join(problems), "correct the file") from None
+        raise UsageError(
+            f"{path}: {len(problems)} problem{'s' * (len(problems) > 1)}\n  " + "\n  ".join(problems),
+            "correct the file",
+        ) from None

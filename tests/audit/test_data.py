@@ -56,6 +56,8 @@ def test_sessions_of_two_users_are_found(tmp_path: Path):
     )
     results = {result.id: result for result in audit_data(path, options=options).results}
     assert results["D12-sessions-of-two-users"].verdict == "PASS"
+    results = {result.id: result for result in audit_data(path).results}
+    assert results["D12-sessions-of-two-users"].verdict == "NOT CHECKED"
 
 
 def test_figures_are_those_counted_by_hand():
@@ -70,7 +72,7 @@ def test_figures_are_those_counted_by_hand():
     assert results["D03-equal-times"].figure == pytest.approx(3 / 5)
     assert results["D04-duplicates"].figure == pytest.approx(1 / 7)
     assert results["D06-immediate-repeats"].figure == pytest.approx(2 / 5)
-    assert results["D18-constant-columns"].figure == pytest.approx(5 / 7)
+    assert results["D18-constant-columns"].verdict == "NOT CHECKED"  # too few events
     assert results["D20-items-seen-once"].figure == pytest.approx(3 / 5)
 
 

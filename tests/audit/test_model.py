@@ -184,3 +184,36 @@ def test_our_models_pass(tmp_path: Path):
     assert done.returncode == 2
     assert "its models are" in done.stderr
     assert study("audit", "model", run).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "said"),
+    [
+        ("histories = [[1]]\ndef score(h):\n    raise ValueError('boom')", 5, "failed: ValueError: boom"),
+        ("import sys\nsys.exit(0)", 5, "failed: SystemExit: 0"),
+        ("histories = [[1]]\ndef score(h):\n    import sys\n    sys.exit(0)", 5, "failed: SystemExit: 0"),
+        ("def score(:", 5, "failed: SyntaxError"),
+        ("histories = [[1]]\ndef score(h):\n    return [['a']]", 3, "gave no numbers"),
+        (
+            "histories = [[], [1]]\ndef score(h):\n    return [[0.0]] * len(h)",
+            2,
+            "histories are not lists of item indices",
+        ),
+        ("histories = [[1], [2]]\ndef score(h):\n    return [[0.0] * len(h)] * len(h)", 3, "of shape (1, 1)"),
+        ("histories = [[1]]", 2, "lacks score(histories) or histories"),
+    ],
+)
+def test_a_module_that_fails_is_named(module: str, code: int, said: str, tmp_path: Path):
+    (tmp_path / "theirs.py").write_text(module)
+    done = study("audit", "model", "--module", tmp_path / "theirs.py", "--json", "--quiet")
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert said in json.loads(done.stdout)["error"]["message"]
+
+
+def test_what_a_module_prints_is_not_in_the_document(tmp_path: Path):
+    printing = AROUND.replace("from my_gru4rec", "print('hello')\n# from my_gru4rec")
+    (tmp_path / "theirs.py").write_text(printing)
+    done = study("audit", "model", "--module", tmp_path / "theirs.py", "--json", "--quiet")
+    assert json.loads(done.stdout)["checks"]
+    assert "hello" in done.stderr

@@ -205,3 +205,17 @@ def test_what_is_no_run_is_said(tmp_path: Path):
     done = study("audit", "run", tmp_path)
     assert done.returncode == 4
     assert "holds no run" in done.stderr
+
+
+def test_damaged_ranks_are_a_finding_and_no_crash(run: Path):
+    (run / "evaluate" / "ranks" / "vsknn.parquet").write_text("no table")
+    found = results(run)
+    assert found["R01-artifacts"].verdict == "FAIL"
+    assert found["R02-metrics-from-ranks"].verdict == "NOT CHECKED"
+    assert "the ranks cannot be read" in found["R03-ranks-of-test"].evidence
+
+
+def test_a_lost_split_is_a_finding_and_no_crash(run: Path):
+    shutil.rmtree(run / "split")
+    found = results(run)
+    assert "the test cannot be read" in found["R03-ranks-of-test"].evidence

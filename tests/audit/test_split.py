@@ -101,6 +101,9 @@ def test_one_file_is_no_split(tmp_path: Path):
         audit_split([tmp_path])
     with pytest.raises(UsageError, match="4 files: a split has two or three"):
         audit_split([tmp_path] * 4)
+    (tmp_path / "train.csv").touch()
+    with pytest.raises(UsageError, match="is one file: a split has two or three"):
+        audit_split([tmp_path / "train.csv"])
 
 
 def test_tables_in_memory_give_the_same():

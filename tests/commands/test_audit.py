@@ -110,8 +110,14 @@ def test_a_split_as_files_and_as_a_run(files: Path, tmp_path: Path):
     [
         (["--only", "D04-copies"], "did you mean D04-duplicates?"),
         (["--ignore", "D04-duplicates"], "--ignore D04-duplicates: there is no REASON"),
-        (["--threshold", "D04-duplicates=many"], "--threshold D04-duplicates=many: not a number"),
+        (["--threshold", "D04-duplicates=many"], "--threshold D04-duplicates=many: not a number from 0 on"),
+        (["--threshold", "D04=nan"], "--threshold D04=nan: not a number from 0 on"),
+        (["--threshold", "D04=inf"], "not a number from 0 on"),
+        (["--threshold", "D04=-1"], "not a number from 0 on"),
+        (["--threshold", "D04=30"], "write D04-duplicates=0.3 for 30 %"),
+        (["--html", "clean.csv"], "--html: clean.csv is not the name of a page"),
         (["--html", "nowhere/page.html"], "there is no folder nowhere"),
+        (["--only", "d04", "--html", "clean.csv"], "is not the name of a page"),
     ],
 )
 def test_wrong_options_are_said_before_any_work(arguments: list[str], said: str, files: Path):

@@ -112,7 +112,8 @@ def test_the_page_and_the_terminal_say_the_same(data: Path, tmp_path: Path):
     ("arguments", "code", "said"),
     [
         (["reproduce", "sr-gnn"], 2, "did you mean sr-gnn-diginetica?"),
-        (["reproduce", "gru4rec-rsc15", "--data", "."], 2, "yoochoose-clicks.dat"),
+        (["reproduce", "gru4rec-rsc15", "--data", "."], 3, "yoochoose-clicks.dat"),
+        (["reproduce", "broken.yaml"], 2, "broken.yaml"),
         (["reproduce", "own.yaml", "--data", ".", "--row", "X"], 2, "there is no row 'X'"),
         (["reproduce", "wrong.yaml"], 2, "rows.A.figures: Value error, given 'hits@20'"),
     ],
@@ -122,6 +123,7 @@ def test_what_is_wrong_is_said(arguments: list[str], code: int, said: str, data:
         (tmp_path / f"{name}.csv").symlink_to(data / f"{name}.csv")
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(OWN))
     wrong = OWN | {"rows": {"A": {"figures": {"hits@20": 1.0}, "model": {"kind": "sknn"}}}}
+    (tmp_path / "broken.yaml").write_text("[1,2")
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(wrong))
     done = study(*arguments, cwd=tmp_path)
     assert done.returncode == code

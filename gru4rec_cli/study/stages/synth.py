@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import polars as pl
+
 from gru4rec_cli.base.files import read_json, write_json
 from gru4rec_cli.base.names import EVENTS_FILE, PROCESS_FILE, STATISTICS_FILE, TEST_FILE, TRAIN_FILE
 from gru4rec_cli.data.cleaning import summarise
@@ -23,7 +25,7 @@ def run(work: StageWork) -> None:
         for file, part in zip((TRAIN_FILE, TEST_FILE), parts or (), strict=bool(parts)):
             write_event_table(part, work.folder / file)
         process.save(work.folder / PROCESS_FILE)
-    write_json(work.folder / STATISTICS_FILE, summarise(events))
+    write_json(work.folder / STATISTICS_FILE, summarise(pl.concat(parts) if parts else events))
 
 
 def results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
