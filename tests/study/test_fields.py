@@ -43,6 +43,7 @@ LOG_NORMAL = {"length_distribution": "log-normal"}
 
 # field: (what else is set both times, the other value); the stage whose artifacts must differ follows from the section.
 SYNTH: dict[str, tuple[dict[str, Any], Any]] = {
+    "faults": ({}, ["reloads"]),
     "sessions": ({}, 500),
     "items": ({}, 18),
     "interests": ({}, 3),
