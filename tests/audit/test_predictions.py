@@ -233,7 +233,7 @@ def test_the_last_events_of_sessions_are_named_also_where_the_claim_is_in_our_in
 def test_all_claims_are_told_if_one_of_them_is_outside(tmp_path: Path):
     own = audit_of(tmp_path, clean_lists()).facts["MRR@10"].split()[0]
     result = results_of(tmp_path, clean_lists(), claims=["recall@10=1.0", f"mrr@10={own}"])[CLAIMS]
-    assert (result.verdict, result.shown) == ("FAIL", "1 claims")
+    assert (result.verdict, result.shown) == ("FAIL", "1 claim")
     assert f"MRR@10 is {own} [" in result.evidence
     assert f"claimed: {float(own):g}" in result.evidence
 
