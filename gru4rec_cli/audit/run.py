@@ -211,14 +211,14 @@ def _ranked_events(run: FinishedRun) -> Measured:
         {
             SESSION: run.test.session_ids[sessions],
             POSITION: run.test.event_positions(),
-            ITEM: np.asarray(run.test.vocabulary.ids)[run.test.target_items()],
+            ITEM: _ids_of(run.test),
         }
     )
     wrong = {}
     for fit, table in run.ranks.items():
         ranked = table.select(events.columns).cast(events.schema)
-        missing = events.join(ranked, on=events.columns, how="anti")
-        foreign = ranked.join(events, on=events.columns, how="anti")
+        missing = events.join(ranked, on=events.columns, how="anti", nulls_equal=True)
+        foreign = ranked.join(events, on=events.columns, how="anti", nulls_equal=True)
         wrong[fit] = missing.height + foreign.height + ranked.height - ranked.n_unique()
     printed = run.findings.protocol.get("events")
     if printed != events.height:
@@ -232,6 +232,14 @@ def _ranked_events(run: FinishedRun) -> Measured:
     return Measured(
         wrong[worst], f"{worst}: {wrong[worst]:,} events are missing, foreign or there twice, of {events.height:,}"
     )
+
+
+def _ids_of(test: Sessions) -> pl.Series:
+    """Return the id of every event's target; null where training lacks it."""
+    targets = pl.Series(test.target_items())
+    return pl.select(
+        pl.when(targets >= 0).then(pl.Series(test.vocabulary.ids).gather(np.maximum(targets.to_numpy(), 0)))
+    ).to_series()
 
 
 @RUN.check(
@@ -274,12 +282,14 @@ def _impossible(run: FinishedRun) -> Measured:
     for (model, metric, k, ties), value in found.items():
         if metric not in METRICS:
             continue
-        smaller = [found[model, metric, other, ties] for other in run.findings.protocol["cutoffs"] if other < k]
+        smaller = [
+            other for (*same, at, rule), other in found.items() if same == [model, metric] and at < k and rule == ties
+        ]
         if not 0 <= value <= 1 or any(value < each - _ROUNDING for each in smaller):
             wrong.append(f"{model}: {metric}@{k} is {value:.4f}")
     for model, metric, k, ties in found:
         if metric == "recall":
-            recall, ndcg, mrr = (found[model, name, k, ties] for name in ("recall", "ndcg", "mrr"))
+            recall, ndcg, mrr = (found.get((model, name, k, ties), math.nan) for name in ("recall", "ndcg", "mrr"))
             if not mrr - _ROUNDING <= ndcg <= recall + _ROUNDING:
                 wrong.append(f"{model}@{k}: MRR {mrr:.4f}, NDCG {ndcg:.4f}, Recall {recall:.4f}")
     return Measured(len(wrong), wrong[0] if wrong else "all values are possible")

@@ -219,3 +219,29 @@ def test_a_lost_split_is_a_finding_and_no_crash(run: Path):
     shutil.rmtree(run / "split")
     found = results(run)
     assert "the test cannot be read" in found["R03-ranks-of-test"].evidence
+
+
+def test_targets_that_training_lacks_are_events_of_the_test(tmp_path: Path):
+    for name, rows in {"train": "1,1,1 1,2,2 2,2,3 2,1,4", "test": "3,1,5 3,9,6 3,2,7"}.items():
+        lines = ["SessionId,ItemId,Time", *rows.split()]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+    config = {
+        "name": "miss",
+        "data": {"train": str(tmp_path / "train.csv"), "test": str(tmp_path / "test.csv")},
+        "split": {"unseen": "miss"},
+        "baseline": {"models": {"popularity": {}}},
+    }
+    done = study("run", "--config", write_config(tmp_path, config), "--run-dir", tmp_path / "run", "--quiet")
+    assert done.returncode == 0, done.stderr
+    found = results(tmp_path / "run")
+    assert found["R03-ranks-of-test"].verdict == "PASS"
+    assert found["R04-ranks-from-models"].verdict == "PASS"
+
+
+def test_rows_that_were_taken_out_are_found(run: Path):
+    def change(document: dict) -> None:  # type: ignore[type-arg]
+        document["metrics"] = [row for row in document["metrics"] if (row["model"], row["metric"]) != ("vsknn", "ndcg")]
+
+    found = with_metrics(run, change)
+    assert found["R02-metrics-from-ranks"].verdict == "FAIL"
+    assert found["R05-impossible-values"].verdict == "FAIL"
