@@ -12,8 +12,16 @@ from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import (
     CHECKS,
     DebugOption,
+    DescribedOption,
+    HtmlOption,
+    ItemOption,
     JsonOption,
+    LayoutOption,
     QuietOption,
+    SeparatorOption,
+    SessionOption,
+    TimeOption,
+    UnitOption,
     command_group,
     errors,
     require_page,
@@ -24,13 +32,11 @@ if TYPE_CHECKING:
     from gru4rec_cli.base.progress import Progress
 
 FailOn = Literal["warn", "fail"]
-Unit = Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "iso8601"]
 
 audit = command_group(
     CHECKS, "audit", "Check data, a split, a run, a model or predictions for known faults; exit code 6 if one is found."
 )
 
-HtmlOption = Annotated[Path | None, typer.Option(help="Also write the results as a page.", show_default=False)]
 FailOnOption = Annotated[FailOn, typer.Option(help="The verdict from which on the exit code is 6.")]
 OnlyOption = Annotated[list[str] | None, typer.Option(help="Run this check alone, repeatable.", show_default=False)]
 IgnoreOption = Annotated[
@@ -41,11 +47,6 @@ ThresholdOption = Annotated[
     list[str] | None,
     typer.Option(metavar="ID=NUMBER", help="The figure from which on a check fails, repeatable.", show_default=False),
 ]
-SessionOption = Annotated[str | None, typer.Option(help="Column of session ids.", show_default="SessionId")]
-ItemOption = Annotated[str | None, typer.Option(help="Column of item ids.", show_default="ItemId")]
-TimeOption = Annotated[str | None, typer.Option(help="Column of times; none: use row numbers.", show_default="Time")]
-UnitOption = Annotated[Unit | None, typer.Option(help="Unit of the times.", show_default="detected")]
-SeparatorOption = Annotated[str | None, typer.Option(help="Separator of a text file.")]
 
 
 @audit.command("data")
@@ -53,10 +54,8 @@ def data(
     log: Annotated[
         Path | None, typer.Argument(metavar="DATA", help="A file of clicks, or a folder of a public data set.")
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="A study whose data section describes the clicks.")
-    ] = None,
-    layout: Annotated[str | None, typer.Option("--format", help="Format of the files: data.format.")] = None,
+    config: DescribedOption = None,
+    layout: LayoutOption = None,
     session: SessionOption = None,
     item: ItemOption = None,
     time: TimeOption = None,

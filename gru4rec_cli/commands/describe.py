@@ -8,10 +8,23 @@ import typer
 from gru4rec_cli.base.files import require_place
 from gru4rec_cli.base.warnings import collected
 from gru4rec_cli.commands import console
-from gru4rec_cli.commands.options import RESULTS, DebugOption, JsonOption, QuietOption, command, errors
+from gru4rec_cli.commands.options import (
+    RESULTS,
+    DebugOption,
+    DescribedOption,
+    ItemOption,
+    JsonOption,
+    LayoutOption,
+    QuietOption,
+    SeparatorOption,
+    SessionOption,
+    TimeOption,
+    UnitOption,
+    command,
+    errors,
+)
 
 OnError = Literal["stop", "skip"]
-Unit = Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "iso8601"]
 
 
 @command(RESULTS)
@@ -20,19 +33,13 @@ def describe(
         Path | None,
         typer.Argument(help="A file of clicks, a folder of a public data set, or an event table.", show_default=False),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="A study whose data section describes the clicks.")
-    ] = None,
-    layout: Annotated[
-        str | None, typer.Option("--format", help="Format of the files: data.format in docs/data.md.")
-    ] = None,
-    session: Annotated[str | None, typer.Option(help="Column of session ids.", show_default="SessionId")] = None,
-    item: Annotated[str | None, typer.Option(help="Column of item ids.", show_default="ItemId")] = None,
-    time: Annotated[
-        str | None, typer.Option(help="Column of times; none: use row numbers.", show_default="Time")
-    ] = None,
-    time_unit: Annotated[Unit | None, typer.Option(help="Unit of the times.", show_default="detected")] = None,
-    separator: Annotated[str | None, typer.Option(help="Separator of a text file.")] = None,
+    config: DescribedOption = None,
+    layout: LayoutOption = None,
+    session: SessionOption = None,
+    item: ItemOption = None,
+    time: TimeOption = None,
+    time_unit: UnitOption = None,
+    separator: SeparatorOption = None,
     user: Annotated[
         str | None,
         typer.Option(

@@ -55,6 +55,21 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Language = Literal["en", "es"]
+HtmlOption = Annotated[
+    Path | None, typer.Option(help="Also write the results as a page, FILE.html.", show_default=False)
+]
+
+# How a file of clicks is laid out
+Unit = Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "iso8601"]
+LayoutOption = Annotated[str | None, typer.Option("--format", help="Format of the files: data.format in docs/data.md.")]
+SessionOption = Annotated[str | None, typer.Option(help="Column of session ids.", show_default="SessionId")]
+ItemOption = Annotated[str | None, typer.Option(help="Column of item ids.", show_default="ItemId")]
+TimeOption = Annotated[str | None, typer.Option(help="Column of times; none: use row numbers.", show_default="Time")]
+UnitOption = Annotated[Unit | None, typer.Option(help="Unit of the times.", show_default="detected")]
+SeparatorOption = Annotated[str | None, typer.Option(help="Separator of a text file.")]
+DescribedOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="A study whose data section describes the clicks.")
+]
 
 
 def command(heading: str, name: str | None = None, help: str | None = None) -> Callable[..., Any]:

@@ -7,7 +7,16 @@ import typer
 
 from gru4rec_cli.base.files import write_text
 from gru4rec_cli.commands import console
-from gru4rec_cli.commands.options import CHECKS, DebugOption, JsonOption, QuietOption, command, errors, require_page
+from gru4rec_cli.commands.options import (
+    CHECKS,
+    DebugOption,
+    HtmlOption,
+    JsonOption,
+    QuietOption,
+    command,
+    errors,
+    require_page,
+)
 
 
 @command(CHECKS)
@@ -25,7 +34,7 @@ def reproduce(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the configuration.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Also write the verdicts as a page.", show_default=False)] = None,
+    html: HtmlOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -39,18 +48,19 @@ def reproduce(
         from gru4rec_cli.reproducing import listing, run
         from gru4rec_cli.reproducing.table import load_table
 
+        if table is None and json:
+            console.show_json(listing.document())
+            return
         if table is None:
-            console.show_json(listing.document()) if json else console.show_table(listing.table())
+            console.show_table(listing.table())
             return
         published = load_table(table)
         if data is None:
-            console.show_json(listing.about(table, published)) if json else console.show_facts(
-                listing.about(table, published), json=False
-            )
+            console.show_facts(listing.about(table, published), json=json)
             return
         name = Path(table).stem
         place = run_dir or Path("runs") / f"reproduce-{name}"
-        config = run.prepare(name, published, data, place, chosen=row or (), overrides=overrides or ())
+        config = run.prepare(name, published, data, row or (), overrides or ())
         with console.progress(quiet=quiet) as progress:
             found = run.reproduce(name, published, data, config, place, progress)
         if html is not None:

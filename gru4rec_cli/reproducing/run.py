@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from gru4rec_cli.base.errors import CheckError, DataError, UsageError
@@ -14,7 +15,7 @@ from gru4rec_cli.models import registry
 from gru4rec_cli.reporting.findings.run import Findings, estimates
 from gru4rec_cli.reporting.pages.blocks import Block, Heading, Section, Sentences
 from gru4rec_cli.reporting.tables import Cell, Table
-from gru4rec_cli.reporting.text.words import Sentence
+from gru4rec_cli.reporting.text.words import ENGLISH, Sentence
 from gru4rec_cli.reproducing.table import Form, PublishedTable, Row
 from gru4rec_cli.reproducing.verdict import Value, Verdict, first_difference, settings_difference, verdict
 from gru4rec_cli.study.config import StudyConfig, load_config
@@ -72,13 +73,13 @@ class Reproduction:
         for result in self.rows:
             for place, (metric, value) in enumerate(result.values.items()):
                 printed = result.row.figures.get(metric)
-                found = f"{value.value:.4f} [{value.low:.4f}–{value.high:.4f}]".replace("0.", ".")
+                low, found, high = (ENGLISH.share(each) for each in (value.low, value.value, value.high))
                 word, reason = (result.verdict.word, result.verdict.reason) if place == 0 else ("", "")
                 rows.append((
                     result.name if place == 0 else "",
                     metric,
-                    "–" if printed is None else f"{printed:.4f}".replace("0.", ".", 1),
-                    found,
+                    "–" if printed is None else ENGLISH.share(printed),
+                    f"{found} [{low}–{high}]",
                     Cell(word, tone=_TONES.get(word, "")),
                     reason,
                 ))  # fmt: skip
@@ -178,24 +179,19 @@ def _model_name(row: str) -> str:
 
 
 def prepare(
-    name: str,
-    table: PublishedTable,
-    folder: Path,
-    run_dir: Path,
-    *,
-    chosen: Sequence[str] = (),
-    overrides: Sequence[str] = (),
+    name: str, table: PublishedTable, folder: Path, chosen: Sequence[str] = (), overrides: Sequence[str] = ()
 ) -> StudyConfig:
-    """Write the configuration of a table beside its run directory, and return it checked.
+    """Return the configuration of a table, checked; a run writes it into its directory.
 
     Raises:
         DataError: the data is not there.
-        UsageError: the configuration is wrong.
+        UsageError: a row is not in the table, or the configuration is wrong.
     """
-    path = run_dir.with_name(f"{run_dir.name}.yaml")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(dump_yaml(config_of(name, table, folder.resolve(), chosen)), encoding="utf-8")
-    return load_config(path, list(overrides))
+    config = config_of(name, table, folder.resolve(), chosen)
+    with TemporaryDirectory() as place:
+        path = Path(place, f"{name}.yaml")
+        path.write_text(dump_yaml(config), encoding="utf-8")
+        return load_config(path, list(overrides))
 
 
 def reproduce(

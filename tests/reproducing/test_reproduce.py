@@ -21,7 +21,7 @@ def test_every_table_makes_a_configuration_in_each_form_of_its_data(name: str, t
         folder.mkdir()
         for file in form.files:
             (folder / file).touch()
-        config = prepare(name, table, folder, tmp_path / "run")
+        config = prepare(name, table, folder)
         assert len(config.fitted("train")) == len(table.rows)
         assert config.split.preset is not None or config.data.train is not None
         assert set(config.evaluate.cutoffs) == set(table.cutoffs)
@@ -136,3 +136,11 @@ def test_the_list_says_what_each_table_needs():
     about = study("reproduce", "gru4rec-retailrocket").stdout
     assert "events.csv" in about
     assert "CC BY-NC-SA 4.0" in about
+
+
+def test_a_table_of_ones_own_is_not_written_over(data: Path, tmp_path: Path):
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(OWN))
+    study("reproduce", path, "--data", data, "--run-dir", tmp_path / "own", "--row", "Popular items", "--quiet")
+    assert path.read_text() == yaml.safe_dump(OWN)
+    assert (tmp_path / "own" / "config.yaml").exists()
