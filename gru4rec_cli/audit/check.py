@@ -28,6 +28,16 @@ class Measured(NamedTuple):
     evidence: str
     remedy: str = ""
 
+    @classmethod
+    def share(cls, part: int, whole: int, what: str) -> "Measured":
+        """Return the share of a part, 0 of nothing, with the evidence `PART of WHOLE` and what these are."""
+        return cls(ratio(part, whole), f"{part:,} of {whole:,} {what}")
+
+
+def ratio(part: int, whole: int) -> float:
+    """Return a part of a whole, and 0 where there is nothing."""
+    return part / whole if whole else 0.0
+
 
 class CannotCheck(Exception):  # noqa: N818 - it is no error: the check does not apply
     """Raised where something that a check needs is not there; the text says what."""

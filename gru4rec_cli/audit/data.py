@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from gru4rec_cli.audit.check import Audit, CannotCheck, Checks, Choice, Measured
+from gru4rec_cli.audit.check import Audit, CannotCheck, Checks, Choice, Measured, ratio
 from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
@@ -20,7 +20,7 @@ from gru4rec_cli.data.quality.sessions import LASTING, LONG, SHARED
 from gru4rec_cli.data.quality.times import FAR, FUTURE, TWO_UNITS, UNIT
 from gru4rec_cli.data.times import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND, TimeUnit
 from gru4rec_cli.study.config import load_config
-from gru4rec_cli.study.describing import Options, read_log
+from gru4rec_cli.study.describing import Options, read_input
 
 DATA: Checks["Log"] = Checks()
 
@@ -117,7 +117,7 @@ def audit_data(
     """
     if data is None and config is None:
         raise UsageError("nothing to audit", "name a file or folder of clicks, or give --config FILE")
-    read = read_log(data, config, options or Options(), progress)
+    read = read_input(data, config, options or Options(), progress)
     users = options is not None and options.user is not None
     users = users or (config is not None and load_config(config, needs_models=False).data.columns.user is not None)
     log = Log(
@@ -145,10 +145,6 @@ def audit_events(
     return Audit("the table", DATA.run(Log(log, findings), choice or Choice()))
 
 
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0
-
-
 @DATA.check(
     "D01-rows-out-of-order", "Within a session, rows are in order of time", warn=0.001, fail=None,
     remedy="sort the file by session and time before another program reads it; split sorts by itself",
@@ -159,10 +155,7 @@ def _rows(log: Log) -> Measured:
     log.require_times()
     if log.out_of_order is None:
         raise CannotCheck("the rows are not in the order of a file")
-    share = _share(log.out_of_order, log.height)
-    return Measured(
-        share, f"{log.out_of_order:,} of {log.height:,} rows are earlier than a row before them in their session"
-    )
+    return Measured.share(log.out_of_order, log.height, "rows are earlier than a row before them in their session")
 
 
 @DATA.check(
@@ -193,10 +186,7 @@ def _equal_times(log: Log) -> Measured:
     log.require_times()
     log.require_pauses()
     equal = int((log.pauses == 0).sum())
-    return Measured(
-        _share(equal, len(log.pauses)),
-        f"{equal:,} of {len(log.pauses):,} events have the time of the event before them in their session",
-    )
+    return Measured.share(equal, len(log.pauses), "events have the time of the event before them in their session")
 
 
 @DATA.check(
@@ -208,9 +198,7 @@ def _duplicates(log: Log) -> Measured:
     Diginetica are copies, and they raise every model that may recommend the last item again."""
     log.require_times()
     copies = log.height - log.copies.height
-    return Measured(
-        _share(copies, log.height), f"{copies:,} of {log.height:,} rows equal another one in session, item and time"
-    )
+    return Measured.share(copies, log.height, "rows equal another one in session, item and time")
 
 
 @DATA.check(
@@ -230,10 +218,8 @@ def _fan_out(log: Log) -> Measured:
         raise CannotCheck(f"fewer than {_FEWEST} items have three events")
     repeated = asked.filter((pl.col("least") == pl.col("most")) & (pl.col("least") > 1))
     example = f", such as {repeated.sort(ITEM)[ITEM][0]!r}" if repeated.height else ""
-    return Measured(
-        _share(repeated.height, asked.height),
-        f"{repeated.height:,} of {asked.height:,} items{example} have all their events equally often, and more "
-        f"than once",
+    return Measured.share(
+        repeated.height, asked.height, f"items{example} have all their events equally often, and more than once"
     )
 
 
@@ -245,14 +231,9 @@ def _repeats(log: Log) -> Measured:
     """A model that recommends the last item again is right as often as this. 21 % of the clicks in RecSysEvaluation's
     Diginetica are immediate repeats, nearly all of them copies made by a join."""
     log.require_pauses()
-    same = int(
-        (
-            log.ordered.select(pl.col(ITEM) == pl.col(ITEM).shift(1)).to_series().fill_null(value=False) & log.follows
-        ).sum()
-    )
-    return Measured(
-        _share(same, len(log.pauses)), f"{same:,} of {len(log.pauses):,} clicks are on the item of the click before"
-    )
+    same_item = log.ordered.select((pl.col(ITEM) == pl.col(ITEM).shift(1)).fill_null(value=False)).to_series()
+    same = int((same_item & log.follows).sum())
+    return Measured.share(same, len(log.pauses), "clicks are on the item of the click before")
 
 
 @DATA.check(
@@ -280,10 +261,7 @@ def _time_zones(log: Log) -> Measured:
         raise CannotCheck(f"fewer than {_FEWEST} pauses within sessions are half an hour or longer")
     rest = long % _HOUR
     near = int(((rest <= _NEAR_AN_HOUR) | (rest >= _HOUR - _NEAR_AN_HOUR)).sum())
-    return Measured(
-        _share(near, len(long)),
-        f"{near:,} of {len(long):,} long pauses are near whole hours ({_BY_CHANCE:.0%} by chance)",
-    )
+    return Measured.share(near, len(long), f"long pauses are near whole hours ({_BY_CHANCE:.0%} by chance)")
 
 
 @DATA.check(
@@ -296,7 +274,7 @@ def _days(log: Log) -> Measured:
     log.require_times()
     days = log.ordered.select((pl.col(TIME) // MICROSECONDS_PER_DAY).unique()).to_series()
     span = int(days.max()) - int(days.min()) + 1  # type: ignore[arg-type]
-    return Measured(_share(span - len(days), span), f"{span - len(days):,} of {span:,} days (UTC) have no event")
+    return Measured.share(span - len(days), span, "days (UTC) have no event")
 
 
 @DATA.check(
@@ -309,10 +287,7 @@ def _midnight(log: Log) -> Measured:
     log.require_times()
     several = log.sessions.filter(pl.col("events") > 1)
     over = several.filter(pl.col("first") // MICROSECONDS_PER_DAY != pl.col("last") // MICROSECONDS_PER_DAY).height
-    return Measured(
-        _share(over, several.height),
-        f"{over:,} of {several.height:,} sessions of two events or more go on over midnight",
-    )
+    return Measured.share(over, several.height, "sessions of two events or more go on over midnight")
 
 
 @DATA.check(
@@ -326,10 +301,7 @@ def _lasting(log: Log) -> Measured:
     several = log.sessions.filter(pl.col("events") > 1)
     lasting = several.filter(pl.col("last") - pl.col("first") > MICROSECONDS_PER_DAY).height
     more = "; half of them last longer than a day" if any(finding.id == LASTING for finding in log.findings) else ""
-    return Measured(
-        _share(lasting, several.height),
-        f"{lasting:,} of {several.height:,} sessions of two events or more last longer than a day{more}",
-    )
+    return Measured.share(lasting, several.height, f"sessions of two events or more last longer than a day{more}")
 
 
 @DATA.check(
@@ -366,10 +338,11 @@ def _robots(log: Log) -> Measured:
     fast = (pl.col("events") >= _ROBOT_EVENTS) & (pl.col("pause") < _ROBOT_PAUSE) & (pl.col("last") > pl.col("first"))
     robots = log.sessions.filter(fast)
     events = int(robots["events"].sum())
-    return Measured(
-        _share(events, log.height),
-        f"{events:,} of {log.height:,} events are in {robots.height:,} sessions of {_ROBOT_EVENTS} events or "
-        f"more with a median pause below a second",
+    return Measured.share(
+        events,
+        log.height,
+        f"events are in {robots.height:,} sessions of {_ROBOT_EVENTS} events or more with a median pause below "
+        f"a second",
     )
 
 
@@ -403,7 +376,7 @@ def _same_column(log: Log) -> Measured:
     if log.ordered.schema[SESSION] != log.ordered.schema[ITEM]:
         return Measured(0, "session and item ids are of different types")
     equal = int(log.ordered.select((pl.col(SESSION) == pl.col(ITEM)).sum()).item())
-    return Measured(_share(equal, log.height), f"{equal:,} of {log.height:,} rows have the same session and item id")
+    return Measured.share(equal, log.height, "rows have the same session and item id")
 
 
 @DATA.check(
@@ -419,7 +392,7 @@ def _constant(log: Log) -> Measured:
     column = max(tops, key=lambda name: tops[name][1])
     value, rows = tops[column]
     what = "session" if column == SESSION else "item"
-    return Measured(_share(rows, log.height), f"the {what} {value!r} has {rows:,} of {log.height:,} events")
+    return Measured(ratio(rows, log.height), f"the {what} {value!r} has {rows:,} of {log.height:,} events")
 
 
 @DATA.check(
@@ -451,4 +424,4 @@ def _once(log: Log) -> Measured:
     filters of rare items (5 in most papers) then change the data much."""
     supports = log.ordered.group_by(ITEM).len()["len"]
     once = int((supports == 1).sum())
-    return Measured(_share(once, len(supports)), f"{once:,} of {len(supports):,} items have one event")
+    return Measured.share(once, len(supports), "items have one event")

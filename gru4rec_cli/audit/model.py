@@ -187,8 +187,8 @@ def _tops(scores: Scores) -> npt.NDArray[np.int64]:
 def _numbers(scorer: Scorer) -> Measured:
     """With NaN, every comparison is false: depending on how ranks are counted, a diverged model is perfect or
     useless."""
-    wrong, tried = int((~np.isfinite(scorer.together).all(axis=1)).sum()), len(scorer.histories)
-    return Measured(wrong / tried, f"{wrong:,} of {tried:,} histories have scores that are NaN or infinite")
+    wrong = int((~np.isfinite(scorer.together).all(axis=1)).sum())
+    return Measured.share(wrong, len(scorer.histories), "histories have scores that are NaN or infinite")
 
 
 @MODEL.check(
@@ -244,10 +244,7 @@ def _history(scorer: Scorer) -> Measured:
         raise CannotCheck("no history has two items")
     alone = _tops(scorer.of([scorer.histories[place][-1:] for place in chosen]))
     same = (alone == _tops(scorer.together[chosen])).all(axis=1)
-    return Measured(
-        float(same.mean()),
-        f"{int(same.sum()):,} of {len(same):,} histories have the best {_TOP} items of their last click",
-    )
+    return Measured.share(int(same.sum()), len(same), f"histories have the best {_TOP} items of their last click")
 
 
 @MODEL.check(
@@ -277,9 +274,8 @@ def _order(scorer: Scorer) -> Measured:
         raise CannotCheck("no history has two different clicks before the last")
     reversed_ = [[*scorer.histories[place][-2::-1], scorer.histories[place][-1]] for place in chosen]
     same = (_tops(scorer.of(reversed_)) == _tops(scorer.together[chosen])).all(axis=1)
-    return Measured(
-        float(same.mean()),
-        f"{int(same.sum()):,} of {len(same):,} histories have the same best {_TOP} items with their beginning reversed",
+    return Measured.share(
+        int(same.sum()), len(same), f"histories have the same best {_TOP} items with their beginning reversed"
     )
 
 
@@ -292,10 +288,7 @@ def _ties(scorer: Scorer) -> Measured:
     metrics. Neighbourhood methods and counts have ties; a neural model has none."""
     best = -np.sort(-scorer.together, axis=1)[:, :_TOP]
     tied = (np.diff(best, axis=1) == 0).any(axis=1)
-    return Measured(
-        float(tied.mean()),
-        f"{int(tied.sum()):,} of {len(tied):,} histories have equal scores among their best {_TOP} items",
-    )
+    return Measured.share(int(tied.sum()), len(tied), f"histories have equal scores among their best {_TOP} items")
 
 
 @MODEL.check(
@@ -307,9 +300,7 @@ def _repeats(scorer: Scorer) -> Measured:
     where logs have many reloads, and useless to a visitor."""
     last = np.array([history[-1] for history in scorer.histories])
     same = scorer.together.argmax(axis=1) == last
-    return Measured(
-        float(same.mean()), f"{int(same.sum()):,} of {len(same):,} histories have their last click as the best item"
-    )
+    return Measured.share(int(same.sum()), len(same), "histories have their last click as the best item")
 
 
 @MODEL.check(

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from gru4rec_cli.audit.check import Audit, CannotCheck, Checks, Choice, Measured
+from gru4rec_cli.audit.check import Audit, CannotCheck, Checks, Choice, Measured, ratio
 from gru4rec_cli.audit.known import name_of_split
 from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TEST_FILE, TIME, TRAIN_FILE, VALID_FILE
@@ -17,7 +17,7 @@ from gru4rec_cli.data.engine import in_order
 from gru4rec_cli.data.frames import read_table
 from gru4rec_cli.data.leaks import BY_TIME, find_leaks
 from gru4rec_cli.data.times import TimeUnit, iso
-from gru4rec_cli.study.describing import Options, read_log
+from gru4rec_cli.study.describing import Options, read_input
 
 SPLIT: Checks["Parts"] = Checks()
 
@@ -55,6 +55,10 @@ class Parts:
         everywhere = pl.concat([part.select(ITEM) for part in parts]).group_by(ITEM).len("all")
         return everywhere.join(self.train.group_by(ITEM).len("train"), on=ITEM, how="left").fill_null(0)
 
+    def known_name(self) -> str:
+        """Return which published split it is; validation was taken from training."""
+        return name_of_split(pl.concat([self.train, *([self.valid] if self.valid is not None else [])]), self.test)
+
     def require_times(self) -> None:
         """Raise `CannotCheck` where the times are row numbers."""
         if not self.timed:
@@ -71,7 +75,7 @@ def read_parts(
         DataError: a file cannot be read.
     """
     paths = [train, test, *([valid] if valid is not None else [])]
-    logs = [read_log(path, None, options or Options(), progress) for path in paths]
+    logs = [read_input(path, None, options or Options(), progress) for path in paths]
     frames = [in_order(log).select(SESSION, ITEM, TIME) for log in _of_one_type([log.events for log in logs])]
     timed = all(log.unit is not None or not log.reading for log in logs)
     return Parts(frames[0], frames[1], frames[2] if valid is not None else None, timed)
@@ -97,7 +101,7 @@ def audit_split(
         )
     parts = read_parts(files[0], files[1], files[2] if len(files) > 2 else None, options, progress)
     results = SPLIT.run(parts, choice or Choice(), progress)
-    return Audit(" and ".join(map(str, paths)), results, {"known split": name_of_split(parts.train, parts.test)})
+    return Audit(" and ".join(map(str, paths)), results, {"known split": parts.known_name()})
 
 
 def audit_tables(
@@ -115,7 +119,7 @@ def audit_tables(
     logs = [read_table(table, columns, time_unit)[0] for table in (train, test, valid) if table is not None]
     frames = [in_order(log).select(SESSION, ITEM, TIME) for log in _of_one_type(logs)]
     parts = Parts(frames[0], frames[1], frames[2] if valid is not None else None)
-    return Audit("the tables", SPLIT.run(parts, Choice()), {"known split": name_of_split(parts.train, parts.test)})
+    return Audit("the tables", SPLIT.run(parts, Choice()), {"known split": parts.known_name()})
 
 
 def _of_one_type(logs: list[pl.DataFrame]) -> list[pl.DataFrame]:
@@ -138,10 +142,6 @@ def _files_of(folder: Path) -> list[Path]:
     )
 
 
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0
-
-
 @SPLIT.check(
     "S01-training-after-test", "No training event is at or after the first test event", warn=1e-9, fail=0.05,
     remedy="cut training at the first test event, or let split divide the whole log",
@@ -153,7 +153,7 @@ def _late(parts: Parts) -> Measured:
     late, events = parts.leaks["late_events"], parts.leaks["train_events"]
     first = parts.leaks["first_test_event"]
     said = f"{late:,} of {events:,} training events are at or after the first test event ({first})"
-    return Measured(_share(late, events), said)
+    return Measured(ratio(late, events), said)
 
 
 @SPLIT.check(
@@ -179,10 +179,7 @@ def _shared_ids(parts: Parts) -> Measured:
     shared = parts.test.select(SESSION).unique().join(parts.train.select(SESSION).unique(), on=SESSION, how="semi")
     sessions = parts.test[SESSION].n_unique()
     example = f", such as {shared.sort(SESSION)[SESSION][0]!r}" if shared.height else ""
-    return Measured(
-        _share(shared.height, sessions),
-        f"{shared.height:,} of {sessions:,} test sessions have an id of training{example}",
-    )
+    return Measured.share(shared.height, sessions, f"test sessions have an id of training{example}")
 
 
 @SPLIT.check(
@@ -220,7 +217,7 @@ def _prefixes(parts: Parts) -> Measured:
         raise CannotCheck(f"fewer than {_FEWEST} test sessions have five clicks")
     found = asked.join(known, on=ITEM, how="semi").height
     return Measured(
-        _share(found, asked.height),
+        ratio(found, asked.height),
         f"the beginning of {found:,} of {asked.height:,} test sessions of five clicks or more is a training session",
     )
 
@@ -242,10 +239,7 @@ def _unknown(parts: Parts) -> Measured:
     changes the test. Many of them are often ids in another form, or the wrong pair of files."""
     lacking = parts.test.join(parts.train.select(ITEM).unique(), on=ITEM, how="anti")
     items = lacking[ITEM].n_unique()
-    return Measured(
-        _share(lacking.height, parts.test.height),
-        f"{lacking.height:,} of {parts.test.height:,} test events are on {items:,} items that training lacks",
-    )
+    return Measured.share(lacking.height, parts.test.height, f"test events are on {items:,} items that training lacks")
 
 
 @SPLIT.check(
@@ -260,9 +254,8 @@ def _validation(parts: Parts) -> Measured:
     parts.require_times()
     first = int(parts.test[TIME].min())  # type: ignore[arg-type]
     late = int((parts.valid[TIME] >= first).sum())
-    return Measured(
-        _share(late, parts.valid.height),
-        f"{late:,} of {parts.valid.height:,} validation events are at or after the first test event ({iso(first)})",
+    return Measured.share(
+        late, parts.valid.height, f"validation events are at or after the first test event ({iso(first)})"
     )
 
 
@@ -277,10 +270,7 @@ def _validation_in_test(parts: Parts) -> Measured:
         raise CannotCheck("there is no validation part")
     keys = [SESSION, ITEM, TIME] if parts.timed else [SESSION, ITEM]
     shared = parts.valid.join(parts.test.select(keys).unique(), on=keys, how="semi")
-    return Measured(
-        _share(shared.height, parts.valid.height),
-        f"{shared.height:,} of {parts.valid.height:,} validation events are events of the test",
-    )
+    return Measured.share(shared.height, parts.valid.height, "validation events are events of the test")
 
 
 @SPLIT.check(
@@ -292,10 +282,7 @@ def _same_events(parts: Parts) -> Measured:
     written twice, or sessions that were renamed. With times in whole seconds, some coincide by chance."""
     parts.require_times()
     both = parts.test.join(parts.train.select(ITEM, TIME).unique(), on=[ITEM, TIME], how="semi").height
-    return Measured(
-        _share(both, parts.test.height),
-        f"{both:,} of {parts.test.height:,} test events have the item and time of a training event",
-    )
+    return Measured.share(both, parts.test.height, "test events have the item and time of a training event")
 
 
 @SPLIT.check(
@@ -303,17 +290,16 @@ def _same_events(parts: Parts) -> Measured:
     remedy="look for copies of the test in training, or for a log that a program made",
 )  # fmt: skip
 def _bigrams(parts: Parts) -> Measured:
-    """The share of test targets that are the most frequent follower, in training, of the click before them: Recall@1 of
-    the simplest model. On logs of people it is about a tenth to a fifth. Near 1, a model shows nothing."""
+    """The share of test targets that are the most frequent follower, in training, of the click before them: Recall@1
+    of the simplest model. Near 1, a more elaborate model has nothing to show."""
     if parts.targets.height < _FEWEST:
         raise CannotCheck(f"fewer than {_FEWEST} events are to be predicted")
     follower = pl.col(ITEM).shift(-1).over(SESSION).alias(_NEXT)
     pairs = parts.train.select(pl.col(ITEM).alias("before"), follower).drop_nulls().group_by("before", _NEXT).len()
     first = pairs.sort("len", _NEXT, descending=[True, False]).group_by("before").agg(pl.col(_NEXT).first())
     right = parts.targets.join(first, on="before").filter(pl.col(_NEXT) == pl.col(ITEM)).height
-    return Measured(
-        _share(right, parts.targets.height),
-        f"{right:,} of {parts.targets.height:,} test targets are the most frequent follower of the click before",
+    return Measured.share(
+        right, parts.targets.height, "test targets are the most frequent follower of the click before"
     )
 
 
@@ -327,10 +313,7 @@ def _repeated(parts: Parts) -> Measured:
     if parts.targets.height < _FEWEST:
         raise CannotCheck(f"fewer than {_FEWEST} events are to be predicted")
     again = int(parts.targets["again"].sum())
-    return Measured(
-        _share(again, parts.targets.height),
-        f"{again:,} of {parts.targets.height:,} test targets were clicked before in their session",
-    )
+    return Measured.share(again, parts.targets.height, "test targets were clicked before in their session")
 
 
 @SPLIT.check(
@@ -347,7 +330,7 @@ def _support(parts: Parts) -> Measured:
         return Measured(0, f"the rarest item has {least:,} events in all parts together: no filter left it")
     lost = parts.supports.filter((pl.col("train") < least) & (pl.col("train") > 0)).height
     return Measured(
-        _share(lost, parts.supports.height),
+        ratio(lost, parts.supports.height),
         f"every item has {least} events or more in all parts together; {lost:,} of {parts.supports.height:,} "
         f"have fewer in training",
     )
@@ -361,4 +344,4 @@ def _single(parts: Parts) -> Measured:
     """A session of one event is not tested. Programs that count sessions, and not events, divide by it all the same."""
     lengths = parts.test.group_by(SESSION).len()["len"]
     single = int((lengths < 2).sum())
-    return Measured(_share(single, len(lengths)), f"{single:,} of {len(lengths):,} test sessions have one event")
+    return Measured.share(single, len(lengths), "test sessions have one event")

@@ -125,7 +125,7 @@ def describe_input(
     """
     words: Words = {} if config is not None else OPTIONS
     try:
-        log = read_log(data, config, options, progress)
+        log = read_input(data, config, options, progress)
     except StudyError as error:
         error.hint = reworded_text(error.hint, words)
         raise
@@ -149,7 +149,7 @@ class ReadLog(NamedTuple):
     in_file_order: bool
 
 
-def read_log(data: Path | None, config: Path | None, options: Options, progress: Progress = SILENT) -> ReadLog:
+def read_input(data: Path | None, config: Path | None, options: Options, progress: Progress = SILENT) -> ReadLog:
     """Read clicks as `split` would, in the order of the file; files that are given already split, one after the other.
 
     Raises:
