@@ -56,7 +56,7 @@ class _SoftmaxOverAll(torch.autograd.Function):
 
 
 def _parts(n_items: int) -> Iterator[slice]:
-    """Yield slices of the items whose vectors stay in a core's cache: with all at once, products take twice as long."""
+    """Yield slices of the items whose vectors stay in a core's cache: with all at once, products are slower."""
     return (slice(start, start + _ITEMS_AT_ONCE) for start in range(0, n_items, _ITEMS_AT_ONCE))
 
 
