@@ -148,7 +148,7 @@ def _measured_events(recording: Recording) -> Iterator[Int64Array]:
     left, and the last events are not measured. Which ones depends on the batch size, which is not recorded.
     """
     test = recording.test
-    if recording.settings.n_sample > 0:
+    if recording.settings.n_negatives > 0:
         yield np.arange(test.n_targets)
         return
     event = np.cumsum(np.isin(np.arange(test.n_events), test.input_rows())) - 1

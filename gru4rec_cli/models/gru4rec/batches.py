@@ -107,7 +107,7 @@ def drawing(sampler: NegativeSampler, settings: Settings, seed: int) -> Draw:
     generator = np.random.Generator(np.random.PCG64(seed))
 
     def draw(steps: int, slots: int) -> Draws:
-        negatives = sampler.draw(generator, steps, settings.n_sample)
+        negatives = sampler.draw(generator, steps, settings.n_negatives)
         places = dropout_places(settings).items()
         return negatives, {name: dropout_mask(generator, rate, steps, slots, units) for name, (rate, units) in places}
 
@@ -131,8 +131,8 @@ def mini_batches(train: "Sessions", walks: Iterator[Walk], draw: Draw) -> Iterat
 
 
 def min_slots(settings: Settings) -> int:
-    """Return how many slots a step needs: without extra negatives a single one has nothing to compare with."""
-    return 1 if settings.n_sample else 2
+    """Return how many slots a step needs: with in-batch negatives alone a single one has nothing to compare with."""
+    return 2 if settings.n_sample == 0 else 1
 
 
 def count_events(train: "Sessions", settings: Settings) -> int:

@@ -31,8 +31,10 @@ class TrainingSettings(ModelSettings):
     batch_size: int = Field(32, ge=2, description="slots B of a mini-batch: sessions processed in parallel")
     learning_rate: float = Field(0.2, gt=0, description="Adagrad learning rate")
     momentum: float = Field(0.2, ge=0, lt=1, description="momentum of the Adagrad steps; 0: none")
-    n_sample: int = Field(
-        2048, ge=0, description="extra negatives for each step, besides the targets of the other slots"
+    n_sample: Annotated[int, Field(ge=0)] | Literal["all"] = Field(
+        2048,
+        description="extra negatives for each step, besides the targets of the other slots; all (cross-entropy only): "
+        "the softmax is over all items, nothing is sampled, and every step changes every item",
     )
     sample_alpha: float = Field(0.5, ge=0, le=1, description="extra negatives are drawn with probability support^alpha")
     dropout_p_embed: Probability = Field(
@@ -57,7 +59,21 @@ class TrainingSettings(ModelSettings):
         for name, loss in _BELONGS_TO.items():
             if getattr(self, name) is not None and self.loss != loss:
                 raise ValueError(f"{name} is for the loss {loss}, but the loss is {self.loss}; leave {name} out")
+        if self.full_softmax and self.loss != _CROSS_ENTROPY:
+            raise ValueError(f"n_sample: all is for the loss {_CROSS_ENTROPY}, but the loss is {self.loss}")
+        if self.full_softmax and self.logq:
+            raise ValueError("logq corrects for sampling, but with n_sample: all nothing is sampled; leave logq out")
         return self
+
+    @property
+    def full_softmax(self) -> bool:
+        """True if the softmax is over all items."""
+        return self.n_sample == "all"
+
+    @property
+    def n_negatives(self) -> int:
+        """How many negatives a step draws."""
+        return 0 if self.n_sample == "all" else self.n_sample
 
     @property
     def training_order(self) -> Literal["time"]:
@@ -67,7 +83,7 @@ class TrainingSettings(ModelSettings):
     @property
     def logq_strength(self) -> float:
         """Strength of the logQ correction, 0 where there is none."""
-        if self.loss != _CROSS_ENTROPY:
+        if self.loss != _CROSS_ENTROPY or self.full_softmax:
             return 0.0
         return 1.0 if self.logq is None else self.logq
 
@@ -85,8 +101,9 @@ class TrainingSettings(ModelSettings):
         """Return the bytes that a training needs at least, by the setting that decides how many.
 
         Each parameter has an accumulator beside it, in float32. A step gathers the vectors of its negatives, and every
-        slot has a score for each; both have a gradient.
+        slot has a score for each; both have a gradient. With a softmax over all items, so have all of these.
         """
+        scored = n_items if self.n_sample == "all" else self.n_sample
         separate = self.input_width if self.embedding not in ("shared", "none") else 0
         first = n_items if self.embedding == "none" else 0
         gates = sum(
@@ -96,7 +113,7 @@ class TrainingSettings(ModelSettings):
             "embedding": 8 * separate * (n_items + 3 * self.layers[0]),
             "layers": 8 * (gates + n_items * self.layers[-1]),
             "batch_size": 4 * self.batch_size * sum(self.layers),
-            "n_sample": 8 * self.n_sample * (self.layers[-1] + self.batch_size),
+            "n_sample": 8 * scored * (self.layers[-1] + self.batch_size),
         }
 
     @property
@@ -122,6 +139,8 @@ class Settings(NeuralSettings, TrainingSettings):  # pydantic takes fields from 
             raise ValueError(
                 f"step: compiled runs on the CPU only, but the device is {self.device}; set step to torch or auto"
             )
+        if self.step == "compiled" and self.full_softmax:
+            raise ValueError("step: the softmax over all items has no compiled form; set step to torch or auto")
         if self.step == "compiled" and self.loss not in COMPILED_LOSSES:
             raise ValueError(f"step: the loss {self.loss} has no compiled form; set step to torch or auto")
         return self

@@ -49,6 +49,7 @@ class Gradients(NamedTuple):
     states: list[Tensor]  # one (W, D_L) a layer
     rows: dict[str, tuple[Tensor, Tensor]]  # matrix: row indices (N,), also repeated ones, and gradients (N, …)
     layers: Parameters  # gradients of the parameters that every step changes as a whole
+    matrices: Parameters  # the same of matrices of which it changes every row
 
 
 class TorchStep:
@@ -114,22 +115,21 @@ class TorchStep:
             state.copy_(new)
         for name, (rows, gradient) in found.rows.items():
             self.optimizer.update_rows(name, rows, gradient)
+        for name, gradient in found.matrices.items():
+            self.optimizer.update(name, gradient)
         self.optimizer.update(_LAYERS, torch.cat([gradient.reshape(-1) for gradient in found.layers.values()]))
         return found.loss
 
     @torch.enable_grad()
     def gradients(self, batch: Batch) -> Gradients:
         """Compute loss, gradients and new states; nothing is changed. There is no back-propagation through time."""
-        states = [
-            state.index_select(0, batch.previous).masked_fill_(batch.starts, 0.0) for state in self.states
-        ]  # (W, D_L) each
         columns = batch.columns
         table = input_table(self.settings)
         items = self.values[ITEMS].index_select(0, columns).requires_grad_()  # (C, D)
         bias = self.values[BIAS].index_select(0, columns).requires_grad_()  # (C,)
         inputs = self.values[table].index_select(0, batch.inputs).requires_grad_()  # (W, width)
 
-        new_states = self.network.advance(inputs, states, batch.masks)
+        new_states = self.network.advance(inputs, self.states_before(batch), batch.masks)
         scores = self.network.scores(new_states[-1], items, bias)  # (W, C)
         loss = self._loss(scores, batch)
         leaves = [items, bias, inputs, *self._leaves.values()]
@@ -141,7 +141,11 @@ class TorchStep:
         else:
             rows[table] = batch.inputs, d_inputs
         layers = dict(zip(self._leaves, d_layers, strict=True))
-        return Gradients(loss.detach(), [state.detach() for state in new_states], rows, layers)
+        return Gradients(loss.detach(), [state.detach() for state in new_states], rows, layers, {})
+
+    def states_before(self, batch: Batch) -> list[Tensor]:
+        """Return the hidden states that the slots of a batch begin with, (W, D_L) a layer: 0 at a session's start."""
+        return [state.index_select(0, batch.previous).masked_fill_(batch.starts, 0.0) for state in self.states]
 
     def _loss(self, scores: Tensor, batch: Batch) -> Tensor:
         """Sum the loss over the slots that are there, divided by the configured batch size, ()."""

@@ -19,6 +19,7 @@ from gru4rec_cli.models.gru4rec.batches import (
     split_walks,
     walk_sessions,
 )
+from gru4rec_cli.models.gru4rec.full_softmax import FullSoftmaxStep
 from gru4rec_cli.models.gru4rec.network import initial_parameters
 from gru4rec_cli.models.gru4rec.settings import COMPILED_LOSSES, Settings
 from gru4rec_cli.models.gru4rec.step import TorchStep
@@ -58,6 +59,8 @@ class Training:
 
             self.walk, sampler = compiled.walk_sessions, compiled.NegativeSampler
             self.step = compiled.CompiledStep(parameters, supports, settings, n_threads)
+        elif settings.full_softmax:
+            self.step = FullSoftmaxStep(parameters, supports, settings, self.device)
         elif self.device.type == "cuda":
             from gru4rec_cli.models.gru4rec.cuda_graph import GraphStep
 
@@ -70,7 +73,7 @@ class Training:
         """Take every step of one epoch; the next mini-batches are made in another thread meanwhile."""
         self.step.begin(min(self.settings.batch_size, self.train.n_sessions))
         walks = self.walk(self.train.offsets, self.settings.batch_size, min_slots(self.settings))
-        walks = split_walks(walks, max(1, NEGATIVES_AT_ONCE // max(1, self.settings.n_sample)))
+        walks = split_walks(walks, max(1, NEGATIVES_AT_ONCE // max(1, self.settings.n_negatives)))
         with torch_threads(1):  # so that weights do not depend on how many there are; small products gain nothing
             for batches in ahead(mini_batches(self.train, walks, drawing(self.sampler, self.settings, seed))):
                 losses = [loss * self.settings.batch_size for loss in self.step.learn(batches)]
@@ -104,8 +107,8 @@ def kind_of_step(settings: Settings, train: Sessions, device: torch.device) -> s
         )
     if settings.step != "auto":
         return settings.step
-    if correction > LARGEST_CORRECTION:
+    if correction > LARGEST_CORRECTION or settings.full_softmax:
         return "torch"
     steps = settings.epochs * train.n_targets / settings.batch_size
-    numbers = steps * (2 * settings.batch_size + settings.n_sample) * settings.layers[-1]
+    numbers = steps * (2 * settings.batch_size + settings.n_negatives) * settings.layers[-1]
     return "compiled" if device.type == "cpu" and settings.loss in COMPILED_LOSSES and numbers >= LONG else "torch"

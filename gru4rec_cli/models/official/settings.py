@@ -1,12 +1,20 @@
 """Settings of the author's GRU4Rec, with the names of ours: the same entry can be used for both."""
 
-from typing import Any
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from gru4rec_cli.models.gru4rec.settings import TrainingSettings
 
 
 class Settings(TrainingSettings):
     """Names, meanings and defaults are those of kind `gru4rec`, without what the author's code lacks: validation."""
+
+    @model_validator(mode="after")
+    def _author_has_it(self) -> Self:
+        if self.full_softmax:
+            raise ValueError("n_sample: all: the author's code has no softmax over all items; give a number")
+        return self
 
     def check_ready(self, where: str, *, to_fit: bool) -> None:
         """Check that the author's code is there, as pinned, and that a training fits into memory.

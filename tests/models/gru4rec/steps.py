@@ -92,12 +92,13 @@ def first_of(step: TorchStep, batches: MiniBatches) -> Batch:
 
 def whole_gradients(found: Gradients, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
     """The gradient of every parameter, as large as the parameter, summed row by row; without the padding row."""
-    whole = dict(found.layers)
+    whole = found.layers | {name: gradient[:-1] for name, gradient in found.matrices.items()}
     for name, (rows, gradient) in found.rows.items():
         summed = gradient.new_zeros(len(parameters[name]) + 1, *gradient.shape[1:])
         for row, value in zip(rows.tolist(), gradient, strict=True):
             summed[row] += value
         whole[name] = summed[:-1]
+    assert set(whole) == set(parameters)
     return whole
 
 

@@ -127,7 +127,7 @@ class CompiledStep:
     def _make_workspace(self, n_layer_weights: int) -> Workspace:
         settings = self.settings
         slots, last, all_units = settings.batch_size, settings.layers[-1], sum(settings.layers)
-        most, all_widths = 2 * slots + settings.n_sample, int(self.shapes.widths.sum())
+        most, all_widths = 2 * slots + settings.n_negatives, int(self.shapes.widths.sum())
 
         def zeros(*shape: int) -> FloatingArray:
             return np.zeros(shape, dtype=self.dtype)
