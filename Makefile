@@ -20,13 +20,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.spark: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev,spark]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev,spark,tune]'
 	touch $@
 
 demo: install
 	$(BIN)/gru4rec-study run --config configs/demo.yaml
 
-# Spark is half a gigabyte that only its tests need, beside Java 17.
+# Spark is half a gigabyte that only its tests need, beside Java 17; Optuna is for the tests of tune.search: tpe.
 test: $(VENV)/.spark
 	$(PYTEST)
 

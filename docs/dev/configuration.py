@@ -18,6 +18,7 @@ from gru4rec_cli.data.windows import RecentSettings, WindowSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
 from gru4rec_cli.study.config import ModelSection, ReportSettings, StudyConfig
+from gru4rec_cli.tuning.settings import Budget, TuneSettings
 
 HEAD = """# Configuration
 
@@ -53,7 +54,7 @@ def section(title: str, settings: type[BaseModel], *, leave_out: tuple[str, ...]
 def page() -> str:
     """The whole page."""
     assert set(StudyConfig.model_fields) == {
-        "name", "seed", "seeds", "data", "spark", "synth", "split", "baseline", "train", "evaluate", "report"
+        "name", "seed", "seeds", "data", "spark", "synth", "split", "tune", "baseline", "train", "evaluate", "report"
     }  # fmt: skip
     models = [section(f"Model `{kind}`", registry.settings_class(kind)) for kind in registry.kinds()]
     sections = [
@@ -65,6 +66,8 @@ def page() -> str:
         section("`split`: cleaning, then the division", SplitSettings),
         section("`split.recent`", RecentSettings),
         section("`split.window`", WindowSettings),
+        section("`tune`: the search for settings ([tuning.md](tuning.md))", TuneSettings),
+        section("`tune.budget`: one of both", Budget),
         section("`baseline` and `train`: the models", ModelSection),
         section("`evaluate`", EvaluateSettings),
         section("`report`", ReportSettings),

@@ -15,11 +15,22 @@ Result = TypeVar("Result")
 
 
 _ASKED = "GRU4REC_STUDY_THREADS"  # in the environment, so that processes that this one starts know it too
+_JOBS = "GRU4REC_STUDY_JOBS"  # likewise
 
 
 def limit_threads(count: int) -> None:
     """Compute on so many threads from here on, training included; before torch is loaded, since it reads it then."""
     os.environ["OMP_NUM_THREADS"] = os.environ[_ASKED] = str(count)
+
+
+def limit_jobs(count: int) -> None:
+    """Carry out so many trials of a search at a time from here on."""
+    os.environ[_JOBS] = str(count)
+
+
+def tuning_jobs() -> int:
+    """Return how many trials of a search are carried out at a time, 1 unless more were asked for."""
+    return int(os.environ.get(_JOBS) or 1)
 
 
 def training_threads() -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gru4rec_cli.base.threads import limit_threads
+from gru4rec_cli.base.threads import limit_jobs, limit_threads
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import STUDY, DebugOption, ForceOption, JsonOption, QuietOption, command, errors
 
@@ -33,6 +33,15 @@ ThreadsOption = Annotated[
         min=1, help="Threads to compute on, at most two for training; default: all cores.", show_default=False
     ),
 ]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=256,
+        help="Trials of a search at a time, each in a process; they share the threads.",
+        show_default="1",
+    ),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would run, and why.")]
 
 _ON_INTERRUPT = "every finished stage is as it was; the same command, without --force, continues from here"
@@ -49,12 +58,14 @@ class StudyOptions:
     quiet: bool
     debug: bool
     threads: int | None
+    jobs: int | None = None
 
     def repeated(self) -> str:
         """Return the options with which another stage of the same study is called."""
         parts = ["--config", str(self.config)]
         parts += ["--run-dir", str(self.run_dir)] if self.run_dir else []
         parts += ["--threads", str(self.threads)] if self.threads else []
+        parts += ["--jobs", str(self.jobs)] if self.jobs else []
         return shlex.join([*parts, *(part for override in self.overrides or [] for part in ("--set", override))])
 
 
@@ -69,9 +80,10 @@ def run(
     quiet: QuietOption = False,
     debug: DebugOption = False,
     threads: ThreadsOption = None,
+    jobs: JobsOption = None,
 ) -> None:
     """Run all configured stages in order, skipping what is up to date."""
-    options = StudyOptions(config, run_dir, overrides, json, quiet, debug, threads)
+    options = StudyOptions(config, run_dir, overrides, json, quiet, debug, threads, jobs)
     outcomes: list[Outcome] = []
     with open_study(options) as study:
         if dry_run:
@@ -101,6 +113,8 @@ def open_study(options: StudyOptions, *, needs_models: bool = True) -> "Iterator
     with errors(debug=options.debug, on_interrupt=_ON_INTERRUPT):
         if options.threads:
             limit_threads(options.threads)
+        if options.jobs:
+            limit_jobs(options.jobs)
         from gru4rec_cli.study.config import load_config
         from gru4rec_cli.study.windows import study_of
 

@@ -1,7 +1,7 @@
 """What a recommender is: the protocol that every file in this folder fulfils."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
@@ -36,6 +36,10 @@ class FitReport:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+class FitStopped(Exception):  # noqa: N818 - no error
+    """Raised by `FitContext.watch` to end a fit whose model is not wanted."""
+
+
 @dataclass(frozen=True)
 class FitContext:
     """Everything that fitting is given besides the training sessions."""
@@ -44,6 +48,7 @@ class FitContext:
     progress: Progress = SILENT
     checkpoints: Path | None = None  # where a model that takes long keeps its state, and continues from
     seed: int = 42  # of everything random
+    watch: Callable[[int, float], None] | None = None  # told the number and the value of every validated epoch
 
 
 class Recommender(Protocol):

@@ -21,6 +21,8 @@ from gru4rec_cli.data.split_settings import AS_GIVEN, SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
+from gru4rec_cli.tuning.settings import TuneSettings
+from gru4rec_cli.tuning.subjects import Entries, tune_problems
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
 _LONGEST_NAME = 64 - len(".100-of-100")  # of a run with windows, whose own names end like this
@@ -66,6 +68,7 @@ class StudyConfig(Settings):
     spark: SparkSettings = SparkSettings()
     synth: SynthSettings = SynthSettings()
     split: SplitSettings = SplitSettings()
+    tune: TuneSettings | None = Field(None, description="search for settings on validation sessions; null: none")
     baseline: ModelSection = ModelSection()
     train: ModelSection = ModelSection()
     evaluate: EvaluateSettings = EvaluateSettings()
@@ -99,6 +102,10 @@ class StudyConfig(Settings):
         """Return the models of `baseline` or `train`, settings resolved."""
         models: ModelSection = getattr(self, section)
         return {name: ModelEntry.parse(name, entry) for name, entry in models.models.items()}
+
+    def tunable(self) -> Entries:
+        """Return the models of both sections as they are written, by section and name."""
+        return {section: dict(getattr(self, section).models) for section in ("baseline", "train")}
 
 
 class ModelEntry:
@@ -151,6 +158,8 @@ def resolved(config: StudyConfig) -> dict[str, Any]:
         plain[section] |= {} if refit is None else {"refit": refit}
     if not config.synthetic:
         del plain["synth"]
+    if config.tune is None:
+        del plain["tune"]
     if config.data.engine != "pyspark":
         del plain["spark"]
     return plain
@@ -232,7 +241,19 @@ def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
     if config is not None:
         problems += [*_division_problems(config), *_part_problems(config), *_refit_problems(config)]
         problems += _prediction_problems(config)
+    if config is not None and not problems:
+        problems += _tune_problems(config)
     return config, problems
+
+
+def _tune_problems(config: StudyConfig) -> list[str]:
+    """Return what is wrong with the search, all of it."""
+    if config.tune is None:
+        return []
+    problems = tune_problems(config.tune, config.tunable(), list(config.evaluate.predictions))
+    if config.split.valid is None and config.split.by != "column":
+        problems.append("tune: needs validation sessions; set split.valid, or leave tune out")
+    return problems
 
 
 def _division_problems(config: StudyConfig) -> list[str]:

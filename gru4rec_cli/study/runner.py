@@ -14,6 +14,7 @@ from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.base.warnings import collected
 from gru4rec_cli.data.reading import input_files
 from gru4rec_cli.models import registry
+from gru4rec_cli.study.choices import with_choices
 from gru4rec_cli.study.config import StudyConfig, resolved
 from gru4rec_cli.study.freshness import NEVER_RAN, Status, code_hash, judge, raw_hashes
 from gru4rec_cli.study.run_directory import RunDirectory
@@ -90,7 +91,8 @@ class StageRunner:
         forced = force or self.directory.forced(name)
         previous = folder if folder.exists() and not forced else None
         partial = self.directory.begin(name, fresh=force or not stage.resumable, forced=forced)
-        work = StageWork(self.config, partial, inputs, previous, self.progress)
+        config = with_choices(self.config, inputs.get("tune"))
+        work = StageWork(config, partial, inputs, previous, self.progress)
         with self.progress.task(name), measured() as cost, collected() as warnings, _still_there(work):
             module.run(work)
         circumstances = {"seed": self.config.seed, "versions": versions(), "device": device(), **cost.as_dict()}

@@ -20,6 +20,7 @@ from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
 from gru4rec_cli.study.config import ReportSettings, StudyConfig, load_config
 from gru4rec_cli.study.windows import study_of
+from gru4rec_cli.tuning.settings import TuneSettings
 from tests.fetched import skip_unless_fetched
 from tests.small import write_config
 
@@ -185,7 +186,24 @@ BY_ENGINE = {
 }  # the same comes out, in another layout: tests/data/test_spark.py, which also sets all of `spark`
 BY_FILE = "predictions"  # a file that fits the test: tests/study/test_predictions.py
 REPEATED = {"statistics.json", MODEL_FILE}  # they differ because they repeat the settings
-TOP = {"name", "seed", "seeds", "data", "spark", "synth", "split", "baseline", "train", "evaluate", "report"}
+SEARCH: dict[str, Any] = {
+    "models": {"sr": {"steps": [2, 3, 10], "weighting": ["same", "div"]}},
+    "budget": {"trials": 3},
+}
+TUNE: dict[str, tuple[dict[str, Any], Any, str]] = {  # and the stage whose artifacts differ
+    "models": ({}, {"sr": {"steps": [4, 5, 6]}}, "tune"),
+    "budget": ({}, {"trials": 2}, "tune"),
+    "metric": ({}, "recall@5", "tune"),
+    "search": ({}, "tpe", "tune"),
+    "prune": (
+        {"models": {"gru4rec": {"learning_rate": [0.0001, 0.0002, 0.0003]}}, "budget": {"trials": 8}},
+        False,
+        "tune",
+    ),
+    "choose": ({}, "one-standard-error", "tune"),
+    "defaults": ({}, False, "baseline"),
+}
+TOP = {"name", "seed", "seeds", "data", "spark", "synth", "split", "tune", "baseline", "train", "evaluate", "report"}
 
 
 def write_clicks(folder: Path) -> None:
@@ -322,6 +340,13 @@ def test_every_field_of_evaluate(tmp_path: Path, field: str):
     both, value = EVALUATE[field]
     one = merged(PLANTED, "evaluate", both)
     check(tmp_path, one, merged(one, "evaluate", {field: value}), "evaluate")
+
+
+@pytest.mark.parametrize("field", TuneSettings.model_fields)
+def test_every_field_of_tune(tmp_path: Path, field: str):
+    both, value, stage = TUNE[field]
+    one = {**merged(PLANTED, "baseline", {"models": {"sr": {}}}), "tune": {**SEARCH, **both}}
+    check(tmp_path, one, merged(one, "tune", {field: value}), stage)
 
 
 @pytest.mark.parametrize("field", ReportSettings.model_fields)

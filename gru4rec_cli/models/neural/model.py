@@ -60,7 +60,8 @@ class NeuralModel(ABC, Generic[AnyNeural]):
         check_training(train)
         self.settings.check_memory(train.n_items)
         learner = self.learner(train, context.seed)
-        trainer = Trainer(learner, self.settings, context.seed, self._validate_on(context.valid, context.progress))
+        validate = self._validate_on(context.valid, context.progress)
+        trainer = Trainer(learner, self.settings, context.seed, validate, context.watch)
         self._place(trainer.run(progress=context.progress, checkpoints=context.checkpoints))
         n_parameters = sum(value.numel() for value in self.parameters.values())
         facts = {"parameters": n_parameters, "kept_epoch": trainer.kept_epoch}

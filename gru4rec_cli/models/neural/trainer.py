@@ -54,13 +54,22 @@ class Trainer:
     """Trains a learner for the epochs of its settings.
 
     `validate` returns the value, higher is better, that decides which epoch is kept. Without it the last one is.
+    `watch` is told the number and the value of every validated epoch, and may raise to end the training.
     """
 
-    def __init__(self, learner: Learner, settings: NeuralSettings, seed: int, validate: Validate | None = None) -> None:
+    def __init__(
+        self,
+        learner: Learner,
+        settings: NeuralSettings,
+        seed: int,
+        validate: Validate | None = None,
+        watch: Callable[[int, float], None] | None = None,
+    ) -> None:
         self.learner = learner
         self.settings = settings
         self.seed = seed
         self.validate = validate
+        self.watch = watch
         self.best: Parameters = {}  # of the best epoch so far, where epochs are validated
         self.curve: Curve = []
 
@@ -132,6 +141,8 @@ class Trainer:
             if all(row[self._valid_key] > earlier[self._valid_key] for earlier in self.curve):
                 self.best = {name: value.clone() for name, value in parameters.items()}
         self.curve.append(row)
+        if self.validate and self.watch:
+            self.watch(number, row[self._valid_key])
 
     @property
     def _valid_key(self) -> str:

@@ -1,0 +1,38 @@
+"""The settings that a search chose, put into the configuration of the stages after it."""
+
+from pathlib import Path
+from typing import Any
+
+from gru4rec_cli.base.errors import StageError
+from gru4rec_cli.base.yaml_loader import YamlError, read_yaml
+from gru4rec_cli.study.config import StudyConfig
+from gru4rec_cli.tuning.settings import DEFAULT_SUFFIX
+from gru4rec_cli.tuning.subjects import subjects
+
+BEST_FILE = "best.yaml"  # chosen settings as sections of a configuration
+
+
+def with_choices(config: StudyConfig, tune: Path | None) -> StudyConfig:
+    """Return a configuration with the settings that the finished stage `tune` chose.
+
+    Where `tune.defaults` is set, every tuned model is in it with its own settings, too.
+
+    Raises:
+        StageError: the file of choices cannot be read.
+    """
+    if tune is None or config.tune is None:
+        return config
+    try:
+        best: dict[str, Any] = read_yaml(tune / BEST_FILE)
+    except (OSError, YamlError) as error:
+        raise StageError(f"{tune / BEST_FILE} is damaged", "run tune again with --force") from error
+    tuned = {subject.name: subject for subject in subjects(config.tune, config.tunable())}
+    changed = {}
+    for section, models in config.tunable().items():
+        entries: dict[str, Any] = {}
+        for name, entry in models.items():
+            entries[name] = best[section]["models"][name] if name in tuned else entry
+            if name in tuned and config.tune.defaults:
+                entries[name + DEFAULT_SUFFIX] = {"kind": tuned[name].kind, **tuned[name].entry}
+        changed[section] = getattr(config, section).model_copy(update={"models": entries})
+    return config.model_copy(update=changed)

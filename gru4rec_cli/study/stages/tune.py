@@ -1,0 +1,138 @@
+"""`tune`: search for settings of every model on the validation sessions; the test part is not opened."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gru4rec_cli.base.errors import CheckError, UsageError
+from gru4rec_cli.base.files import hash_file, hash_json, hash_table, read_json, remove, write_json, write_text
+from gru4rec_cli.base.names import COSTS, ITEMS_FILE, TRAIN_FILE, VALID_FILE
+from gru4rec_cli.base.yaml_loader import dump_yaml
+from gru4rec_cli.models import registry
+from gru4rec_cli.reporting.tables import Table
+from gru4rec_cli.study.choices import BEST_FILE
+from gru4rec_cli.study.config import StudyConfig
+from gru4rec_cli.study.freshness import code_hashes
+from gru4rec_cli.study.stage import StageResults, StageWork
+from gru4rec_cli.tuning import choice, trial
+from gru4rec_cli.tuning.search import Search, read_costs
+from gru4rec_cli.tuning.settings import TuneSettings
+from gru4rec_cli.tuning.space import settings_of
+from gru4rec_cli.tuning.subjects import Subject, subjects
+from gru4rec_cli.tuning.trial import Trial
+from gru4rec_cli.tuning.workers import open_workers
+
+TUNE_FILE = "tune.json"
+TRIALS_TABLE = "trials.csv"
+
+
+def run(work: StageWork) -> None:
+    """Search for every model, one after the other, and write the ledger and the choices."""
+    config, settings, split = work.config, _settings(work.config), work.inputs["split"]
+    if not (split / VALID_FILE).exists():
+        raise UsageError(
+            "tune needs validation sessions, and there are none", "name some in data.columns.part, or set split.valid"
+        )
+    known_only = config.split.unseen == "keep"
+    data = [hash_table(split / file) for file in (TRAIN_FILE, VALID_FILE, ITEMS_FILE)]
+    found: dict[str, tuple[Subject, list[Trial]]] = {}
+    with open_workers(split, known_only=known_only) as workers:
+        for subject in subjects(settings, config.tunable()):
+            code = [hash_file(path) for path in registry.source_files(subject.kind)]
+            key = hash_json([data, known_only, code, code_hashes(trial)])
+            search = Search(subject, settings, config.seed, key, work.folder, work.previous)
+            found[subject.name] = subject, search.run(workers, work.progress)
+    for leftover in [*work.folder.iterdir(), *(work.folder / COSTS).glob("*")]:
+        if leftover.is_dir() and leftover.name not in {*found, COSTS}:
+            remove(leftover)
+    models = {name: _ledger(subject, trials, settings) for name, (subject, trials) in found.items()}
+    best: dict[str, Any] = {}
+    for name, (subject, trials) in found.items():
+        picked = choice.chosen(trials, settings.choose)
+        if picked is None:
+            raise CheckError(
+                f"tune: no trial of {name} is complete: {trials[-1].message}", "change its space, or its settings"
+            )
+        resolved = settings_of(subject.kind, picked.entry).model_dump(mode="json")
+        best.setdefault(subject.section, {"models": {}})["models"][name] = {"kind": subject.kind, **resolved}
+    _rows(found).to_csv(work.folder / TRIALS_TABLE, index=False)
+    about: dict[str, Any] = {
+        "metric": settings.metric,
+        "budget": settings.budget.model_dump(exclude_none=True),
+        "search": settings.search,
+    }
+    about |= {"choose": settings.choose, "prune": settings.prune, "seed": config.seed}
+    write_json(work.folder / TUNE_FILE, {**about, "models": models})
+    write_text(work.folder / BEST_FILE, dump_yaml(best))
+
+
+def _settings(config: StudyConfig) -> TuneSettings:
+    assert config.tune is not None  # the table of stages asks for it
+    return config.tune
+
+
+def _ledger(subject: Subject, trials: list[Trial], settings: TuneSettings) -> dict[str, Any]:
+    """Return what a search did, without times, which differ from run to run."""
+    by_rule = {rule: choice.chosen(trials, rule) for rule in ("best", "one-standard-error")}
+    picked = by_rule[settings.choose]
+    changed = (
+        {}
+        if picked is None
+        else {k: picked.entry.get(k) for k in subject.space if picked.entry.get(k) != subject.entry.get(k)}
+    )
+    return {
+        "section": subject.section,
+        "kind": subject.kind,
+        "space": subject.space,
+        "trials": len(trials),
+        "states": {state: sum(trial.state == state for trial in trials) for state in ("complete", "pruned", "failed")},
+        "epochs": sum(trial.epochs or 0 for trial in trials) or None,
+        "default": _value_of(trials[0]),
+        "best": {rule: None if found is None else found.number for rule, found in by_rule.items()},
+        "chosen": None if picked is None else {"trial": picked.number, **_value_of(picked), "changed": changed},
+        "importance": choice.importance(trials, subject.space),
+        "best_so_far": choice.best_so_far(trials),
+    }
+
+
+def _value_of(trial: Trial) -> dict[str, Any]:
+    return {"value": trial.value, "standard_error": trial.error, "state": trial.state}
+
+
+def _rows(found: Mapping[str, tuple[Subject, list[Trial]]]) -> pd.DataFrame:
+    """Return a row for each trial; columns of settings are those of any space."""
+    rows = []
+    for name, (subject, trials) in found.items():
+        for each in trials:
+            head = {"model": name, "trial": each.number, "state": each.state, "value": each.value}
+            head |= {"standard_error": each.error, "epochs": each.epochs, "message": each.message}
+            rows.append(head | {key: each.entry.get(key) for key in subject.space})
+    return pd.DataFrame(rows)
+
+
+def results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
+    """Return what was searched, at what cost, and what was chosen, a row for each model."""
+    document = read_json(folder / TUNE_FILE)
+    rows = []
+    for name, model in document["models"].items():
+        model["seconds"] = sum(cost["seconds"] for cost in read_costs(folder, name))
+        states, picked = model["states"], model["chosen"]
+        changed = ", ".join(f"{key} {value}" for key, value in picked["changed"].items()) or "its own settings"
+        counts = f"{model['trials']}" + (f" ({states['pruned']} pruned)" if states["pruned"] else "")
+        counts += f" ({states['failed']} failed)" if states["failed"] else ""
+        own = "–" if model["default"]["value"] is None else f"{model['default']['value']:.4f}"
+        rows.append(
+            (name, counts, f"{model['seconds']:.0f}", own, f"{picked['value']:.4f}", str(picked["trial"]), changed)
+        )
+    table = Table(
+        title=f"Tuning: {document['metric']} on validation",
+        columns=("Model", "Trials", "Time (s)", "Own settings", "Chosen", "Trial", "Changed"),
+        rows=tuple(rows),
+        numeric=frozenset({1, 2, 3, 4, 5}),
+        notes=(
+            "The values of the chosen trials are too high: they are the best of many. Only the test can judge them.",
+        ),
+    )
+    return StageResults({**document, "best": str(folder / BEST_FILE)}, [table])

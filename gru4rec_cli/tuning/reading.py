@@ -1,0 +1,16 @@
+"""The sessions that a search may see."""
+
+from pathlib import Path
+
+from gru4rec_cli.base.names import ITEMS_FILE, TRAIN_FILE, VALID_FILE
+from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
+
+
+def read_train_and_valid(split: Path, *, known_only: bool) -> tuple[Sessions, Sessions]:
+    """Return the training and the validation sessions of a finished split; the test part is not opened.
+
+    `known_only` leaves out clicks of validation on items that training lacks, as in fits.
+    """
+    vocabulary = read_vocabulary(split / ITEMS_FILE)
+    train = read_sessions(split / TRAIN_FILE, vocabulary)
+    return train, read_sessions(split / VALID_FILE, vocabulary, known_only=known_only)

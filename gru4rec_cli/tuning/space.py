@@ -1,0 +1,184 @@
+"""Search spaces: which values a setting may have, and the points of a model that a search tries."""
+
+import difflib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from pydantic import ValidationError
+
+from gru4rec_cli.base.settings import ModelSettings
+from gru4rec_cli.base.yaml_loader import read_yaml
+from gru4rec_cli.models import registry
+
+Space = dict[str, Any]  # values by setting: a list, or an interval as in the configuration
+Entry = dict[str, Any]  # settings of a model as in the configuration, without its kind
+
+_PUBLISHED = Path(__file__).with_name("spaces.yaml")
+_INTERVAL = {"from", "to", "step", "scale"}
+_TRIES = 1000  # draws for one point, before the space is called empty or used up
+_PATIENCE = 3  # epochs without a better value after which a trial ends, where the settings do not say
+
+
+@cache
+def _published() -> dict[str, Any]:
+    spaces: dict[str, Any] = read_yaml(_PUBLISHED)
+    return spaces
+
+
+def published_space(kind: str, entry: Entry) -> Space:
+    """Return the published space of a kind whose other settings are those of `entry`; empty where there is none."""
+    space = dict(_published().get(kind, {}))
+    settings = registry.settings_class(kind).model_validate_json(json.dumps(entry))
+    for key, by_value in space.pop("when", {}).items():
+        space |= by_value.get(getattr(settings, key), {})
+    return space
+
+
+def validated_entry(kind: str, entry: Entry, metric: str) -> Entry:
+    """Return the settings of a model for tuning: its epoch is chosen by the metric, if it has epochs to choose from."""
+    if "validate_on" not in registry.settings_class(kind).model_fields:
+        return entry
+    return {"patience": _PATIENCE, **entry, "validate_on": metric}
+
+
+def space_problems(kind: str, entry: Entry, space: object) -> list[tuple[str, str]]:
+    """Return what is wrong with a space that was given for a model, as (key or nothing, message)."""
+    if not isinstance(space, dict) or not space:
+        return [("", "expected values by setting, such as {learning_rate: [0.05, 0.1]}, or null: the published space")]
+    fields = registry.settings_class(kind).model_fields
+    problems: list[tuple[str, str]] = []
+    for key, values in space.items():
+        if key not in fields:
+            close = difflib.get_close_matches(str(key), fields, n=1)
+            nearest = f", did you mean {close[0]!r}?" if close else ""
+            problems.append((str(key), f"{kind} has no such setting{nearest}; known: {', '.join(fields)}"))
+        elif message := _values_problem(kind, key, values):
+            problems.append((key, message))
+    if problems:
+        return problems
+    if next(iter(points(kind, entry, space, 0, "", first=2)), None) is None:
+        reason = _reason(kind, {**entry, **_draw(space, np.random.default_rng(0))})
+        return [
+            ("", f"none of {_TRIES:,} combinations of these values is allowed or differs from the settings{reason}")
+        ]
+    return []
+
+
+def _values_problem(kind: str, key: str, values: object) -> str:
+    """Return what is wrong with the values of one setting, or an empty text."""
+    if isinstance(values, list):
+        if not values:
+            return "an empty list; give at least one value"
+        tried = values
+    elif isinstance(values, dict):
+        if message := _interval_problem(values):
+            return message
+        tried = [values["from"], values["to"]]
+    else:
+        return "expected a list of values, {from, to, step}, or {from, to, scale: log}"
+    for value in tried:
+        try:
+            registry.settings_class(kind).model_validate_json(json.dumps({key: value}))
+        except ValidationError as error:
+            wrong = [detail["msg"] for detail in error.errors() if detail["loc"][:1] == (key,)]
+            if wrong:
+                return f"{json.dumps(value)} is no value of this setting: {wrong[0][0].lower()}{wrong[0][1:]}"
+    return ""
+
+
+def _interval_problem(interval: dict[Any, Any]) -> str:
+    """Return what is wrong with an interval, or an empty text."""
+    unknown = sorted(str(key) for key in interval.keys() - _INTERVAL)
+    if unknown or not {"from", "to"} <= interval.keys():
+        return (
+            f"an interval has from and to, and step or scale: log{'; unknown: ' if unknown else ''}{', '.join(unknown)}"
+        )
+    low, high, step, scale = interval["from"], interval["to"], interval.get("step"), interval.get("scale")
+    numbers = [low, high, *([] if step is None else [step])]
+    if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+        return "from, to and step are numbers"
+    if low >= high:
+        return f"from ({low}) must be below to ({high})"
+    if scale not in (None, "linear", "log"):
+        return f"scale: given {scale!r}; allowed: linear, log"
+    if scale == "log" and (low <= 0 or step is not None):
+        return "scale: log needs from above 0, and takes no step"
+    if step is not None and step <= 0:
+        return "step must be above 0"
+    return ""
+
+
+def _reason(kind: str, entry: Entry) -> str:
+    try:
+        registry.settings_class(kind).model_validate_json(json.dumps(entry))
+    except ValidationError as error:
+        return f"; for example: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+    return ""
+
+
+def points(kind: str, entry: Entry, space: Space, seed: int, name: str, *, first: int = 1) -> Iterator[Entry]:
+    """Yield the settings of trial 1, 2, …: those of `entry`, then random points of the space, none twice.
+
+    What trial i is follows from the seed, the model's name and i alone. Ends where the space has no more points.
+    """
+    seen = [entry]
+    if first == 1:
+        yield entry
+    for number in count(max(first, 2)):
+        generator = trial_generator(seed, name, number)
+        for _ in range(_TRIES):
+            point = {**entry, **_draw(space, generator)}
+            if point not in seen and is_allowed(kind, point):
+                break
+        else:
+            return
+        seen.append(point)
+        yield point
+
+
+def trial_generator(seed: int, name: str, number: int) -> np.random.Generator:
+    """Return what draws everything random of a trial's point."""
+    return np.random.Generator(np.random.PCG64([seed, crc32(name.encode()), number]))
+
+
+def is_allowed(kind: str, entry: Entry) -> bool:
+    """Return whether these settings go together."""
+    try:
+        settings_of(kind, entry)
+    except ValidationError:
+        return False
+    return True
+
+
+def settings_of(kind: str, entry: Entry) -> ModelSettings:
+    """Return the settings of an entry, every default filled in."""
+    return registry.settings_class(kind).model_validate_json(json.dumps(entry))
+
+
+def _draw(space: Space, generator: np.random.Generator) -> Entry:
+    return {key: _value(space[key], generator) for key in sorted(space)}
+
+
+def _value(values: list[Any] | Mapping[str, Any], generator: np.random.Generator) -> Any:
+    """Return one of the values, all alike likely; of an interval with scale: log, of their logarithms."""
+    if isinstance(values, list):
+        return values[generator.integers(len(values))]
+    low, high, step = values["from"], values["to"], values.get("step")
+    whole = isinstance(low, int) and isinstance(high, int)
+    if step is not None:
+        steps = math.floor((high - low) / step + 1e-9)
+        value = low + step * int(generator.integers(steps + 1))
+        return value if isinstance(value, int) else float(f"{value:.10g}")  # 0.15, not 0.15000000000000002
+    if values.get("scale") == "log":
+        value = float(np.exp(generator.uniform(np.log(low), np.log(high))))
+        return min(high, max(low, round(value))) if whole else min(high, max(low, float(f"{value:.4g}")))
+    if whole:
+        return int(generator.integers(low, high + 1))
+    return float(f"{generator.uniform(low, high):.6g}")

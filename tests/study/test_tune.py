@@ -1,0 +1,272 @@
+"""The search for settings through the command: the test part stays shut, kills cost nothing, mistakes are told."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pytest
+import yaml
+
+from gru4rec_cli.base.progress import SILENT
+from gru4rec_cli.study.config import load_config
+from gru4rec_cli.study.stage import StageWork
+from gru4rec_cli.study.stages import tune
+from tests.small import SMALL, artifact_hashes, command, study, write_config
+
+SEARCH: dict[str, Any] = {
+    **SMALL,
+    "split": {"valid": 0.1},
+    "baseline": {"models": {"popularity": {}, "sr": {}}},
+    "tune": {
+        "models": {
+            "sr": {"steps": [2, 3, 10, 30], "weighting": ["same", "div", "quadratic"]},
+            "gru4rec": {"learning_rate": {"from": 0.05, "to": 0.4, "step": 0.05}, "momentum": [0.0, 0.3]},
+        },
+        "budget": {"trials": 7},
+        "metric": "mrr@10",
+    },
+}
+
+
+def options(folder: Path, config: dict[str, Any] | None = None, run: str = "run") -> list[str]:
+    return ["--config", str(write_config(folder, config or SEARCH)), "--run-dir", str(folder / run)]
+
+
+def ledger(run: Path) -> dict[str, bytes]:
+    """All files of the stage but what is measured: times, and the manifest that holds them."""
+    folder = run / "tune"
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if "costs" not in path.parts}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study with a search; its run directory."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = study("run", *options(folder), "--quiet")
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def test_the_chosen_settings_are_fitted_and_evaluated_beside_the_models_own(whole: Path):
+    found = json.loads((whole / "tune" / "tune.json").read_text())
+    best = yaml.safe_load((whole / "tune" / "best.yaml").read_text())
+    trials = pd.read_csv(whole / "tune" / "trials.csv")
+    metrics = json.loads((whole / "evaluate" / "metrics.json").read_text())
+    for section, name in (("baseline", "sr"), ("train", "gru4rec")):
+        mine = trials[trials.model == name]
+        complete = mine[mine.state == "complete"]
+        number = found["models"][name]["chosen"]["trial"]
+        assert complete.value.max() == complete.value[complete.trial == number].item()
+        chosen, own = best[section]["models"][name], metrics["models"][f"{name}_default"]["settings"]
+        assert metrics["models"][name]["settings"] == {key: value for key, value in chosen.items() if key != "kind"}
+        row = mine[mine.trial == number].iloc[0]
+        for key in SEARCH["tune"]["models"][name]:
+            assert chosen[key] == (row[key] if number > 1 else own[key])
+    assert metrics["models"]["gru4rec_default"]["settings"]["learning_rate"] == 0.2
+    assert "popularity_default" not in metrics["models"]
+
+
+def test_the_value_of_a_trial_is_what_evaluating_on_validation_gives(whole: Path, tmp_path: Path):
+    """The chosen model of the study, by the ordinary commands, with validation as the test part."""
+    split = whole / "split"
+    for part, file in (("train", "train.parquet"), ("test", "valid.parquet")):
+        pl.read_parquet(split / file).write_csv(tmp_path / f"{part}.csv")
+    columns = pl.read_parquet(split / "train.parquet").columns
+    best = yaml.safe_load((whole / "tune" / "best.yaml").read_text())["baseline"]["models"]["sr"]
+    config = {
+        "name": "again",
+        "data": {
+            "train": str(tmp_path / "train.csv"),
+            "test": str(tmp_path / "test.csv"),
+            "columns": {"session": columns[0], "item": columns[1], "time": columns[2]},
+        },
+        "baseline": {"models": {"sr": best}},
+        "evaluate": {"cutoffs": [10], "resamples": 0},
+    }
+    done = study("run", *options(tmp_path, config), "--quiet")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "run" / "evaluate" / "metrics.json").read_text())["metrics"]
+    (value,) = {
+        row["value"] for row in rows if (row["metric"], row["ties"], row["slice"]) == ("mrr", "conservative", "all")
+    }
+    found = json.loads((whole / "tune" / "tune.json").read_text())["models"]["sr"]["chosen"]["value"]
+    assert value == pytest.approx(found, abs=1e-12)
+
+
+def test_nothing_is_run_twice_and_more_trials_continue(whole: Path, tmp_path: Path):
+    copy = tmp_path / "run"
+    shutil.copytree(whole, copy)
+    done = study("run", *options(tmp_path), "--json")
+    assert {stage["action"] for stage in json.loads(done.stdout)["stages"]} == {"skipped"}
+    more = {**SEARCH, "tune": {**SEARCH["tune"], "budget": {"trials": 8}}}
+    before = {path.name: path.stat().st_mtime_ns for path in (copy / "tune" / "sr").iterdir()}
+    done = study("tune", *options(tmp_path, more), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["results"]["models"]["sr"]["trials"] == 8
+    first = ledger(whole)
+    second = ledger(copy)
+    assert all(second[name] == content for name, content in first.items() if name.startswith(("sr/", "gru4rec/")))
+    assert len(before) == 7
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_same_ledger(whole: Path, tmp_path: Path):
+    done = study("run", *options(tmp_path), "--jobs", "2", "--quiet", fresh=True)
+    assert done.returncode == 0, done.stderr
+    assert ledger(tmp_path / "run") == ledger(whole)
+    assert artifact_hashes(tmp_path / "run")["train"] == artifact_hashes(whole)["train"]
+
+
+def test_the_test_part_is_not_opened(whole: Path, tmp_path: Path):
+    """The stage does the same where the test file holds garbage, or is not there."""
+    config = load_config(write_config(tmp_path, SEARCH))
+    for number, change in enumerate(("garbage", "gone")):
+        split, folder = tmp_path / f"split-{number}", tmp_path / f"tune-{number}"
+        shutil.copytree(whole / "split", split)
+        folder.mkdir()
+        (split / "test.parquet").unlink()
+        if change == "garbage":
+            (split / "test.parquet").write_bytes(b"garbage")
+        tune.run(StageWork(config, folder, {"split": split}, None, SILENT))
+        for file in ("best.yaml", "tune.json", "trials.csv"):
+            assert (folder / file).read_bytes() == (whole / "tune" / file).read_bytes()
+
+
+def test_permuted_test_targets_leave_the_choice_as_it_is(whole: Path, tmp_path: Path):
+    """The same training and validation with another test: the ledger is the same, byte by byte."""
+    split = whole / "split"
+    test = pl.read_parquet(split / "test.parquet")
+    columns = test.columns
+    ledgers = []
+    for name, changed in (("as-is", test), ("permuted", test.with_columns(pl.col(columns[1]).shuffle(seed=1)))):
+        folder = tmp_path / name
+        folder.mkdir()
+        both = pl.concat([pl.read_parquet(split / "train.parquet"), pl.read_parquet(split / "valid.parquet")])
+        both.write_csv(folder / "train.csv")
+        changed.write_csv(folder / "test.csv")
+        config = {
+            **SEARCH,
+            "data": {
+                "train": str(folder / "train.csv"),
+                "test": str(folder / "test.csv"),
+                "columns": {"session": columns[0], "item": columns[1], "time": columns[2]},
+            },
+        }
+        del config["synth"]
+        for command_name in ("split", "tune"):
+            done = study(command_name, *options(folder, config), "--quiet")
+            assert done.returncode == 0, done.stderr
+        ledgers.append(ledger(folder / "run"))
+    assert ledgers[0] == ledgers[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("jobs", [[], ["--jobs", "2"]], ids=["one process", "two"])
+def test_a_search_that_is_killed_again_and_again_ends_the_same(whole: Path, tmp_path: Path, jobs: list[str]):
+    given = options(tmp_path)
+    assert study("split", *given, "--quiet").returncode != 0  # synth has not run
+    for name in ("synth", "split"):
+        assert study(name, *given, "--quiet").returncode == 0
+    waits = random.Random(1)
+    kills = 0
+    for _ in range(10):
+        process = subprocess.Popen(
+            command("tune", *given, *jobs, "--quiet"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(timeout=waits.uniform(2.0, 8.0))
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+    assert kills >= 2
+    done = study("tune", *given, "--quiet", fresh=True)
+    assert done.returncode == 0, done.stderr
+    assert ledger(tmp_path / "run") == ledger(whole)
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_finished_trials_and_leaves_no_process(tmp_path: Path):
+    given = options(tmp_path)
+    for name in ("synth", "split"):
+        assert study(name, *given, "--quiet").returncode == 0
+    process = subprocess.Popen(
+        command("tune", *given, "--jobs", "2"), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    partial = tmp_path / "run" / ".tune.partial"
+    end = time.monotonic() + 120
+    while not list(partial.glob("sr/*.json")) and time.monotonic() < end:
+        time.sleep(0.05)
+    subprocess.run(["kill", "-INT", f"-{process.pid}"], check=True)  # as a terminal does: all processes of the group
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    kept = {path.name: path.read_bytes() for path in partial.glob("sr/*.json")}
+    assert kept
+    end = time.monotonic() + 10
+    while subprocess.run(["pgrep", "-g", str(process.pid)], stdout=subprocess.DEVNULL, check=False).returncode == 0:
+        assert time.monotonic() < end, "a worker goes on"
+        time.sleep(0.1)
+    assert study("tune", *given, "--quiet").returncode == 0
+    assert all((tmp_path / "run" / "tune" / "sr" / name).read_bytes() == content for name, content in kept.items())
+
+
+def test_all_mistakes_are_told_together_before_anything_runs(tmp_path: Path):
+    wrong = {
+        **SEARCH,
+        "tune": {
+            "models": {
+                "sr": {"stepz": [1], "weighting": []},
+                "gru4rec": {"learning_rate": {"from": 2, "to": 1}},
+                "popularity": None,
+                "srr": None,
+            }
+        },
+    }
+    done = study("run", *options(tmp_path, wrong))
+    assert done.returncode == 2
+    for message in (
+        "tune.models.sr.stepz: sr has no such setting, did you mean 'steps'?",
+        "tune.models.sr.weighting: an empty list",
+        "tune.models.gru4rec.learning_rate: from (2) must be below to (1)",
+        "tune.models.popularity: no space is published for popularity",
+        "tune.models.srr: no model has this name, did you mean 'sr'?",
+    ):
+        assert message in " ".join(done.stderr.split()), done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split": {}}, "tune: needs validation sessions; set split.valid, or leave tune out"),
+        ({"tune": {"budget": {"trials": 3, "seconds": 3.0}}}, "give trials or seconds, one of both"),
+        ({"tune": {"metric": "auc@3"}}, "allowed: recall, mrr, ndcg with a cutoff"),
+        ({"tune": {}, "baseline": {"models": {"popularity": {}}}, "train": {}}, "no model of baseline or train has a"),
+        (
+            {"tune": {}, "baseline": {"models": {"sr": {}, "sr_default": {"kind": "sr"}}}},
+            "sr_default is the name of another",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path: Path, changes: dict[str, Any], message: str):
+    done = study("tune", *options(tmp_path, SEARCH | changes))
+    assert done.returncode == 2, done.stderr
+    assert message in " ".join(done.stderr.split())
+
+
+def test_without_the_section_there_is_nothing_to_tune(tmp_path: Path):
+    done = study("tune", *options(tmp_path, SMALL))
+    assert done.returncode == 2
+    assert "there is nothing to tune: the configuration has no section tune" in done.stderr
