@@ -22,7 +22,7 @@ LAYERS = [
     ["commands"],
     ["audit", "reproducing"],
     ["study"],
-    ["reporting", "conformance", "bench"],
+    ["reporting", "conformance", "bench", "tuning"],
     ["models"],
     ["evaluation"],
     ["data"],

@@ -23,7 +23,7 @@ _DIGITS = 4  # of a trial's number in its file's name
 
 
 class Workers(Protocol):
-    """What carries out trials: this process, or several others."""
+    """A place where trials are carried out: this process, or several others."""
 
     count: int
 

@@ -12,7 +12,7 @@ DEFAULT_SUFFIX = "_default"  # of the name of a tuned model with its own setting
 
 
 class Budget(Settings):
-    """What a search may use, the same for every model: trials or seconds."""
+    """The trials or seconds that a search may use, the same for every model."""
 
     trials: int | None = Field(None, ge=1, le=10_000, description="settings that are tried; the model's own come first")
     seconds: float | None = Field(

@@ -22,7 +22,7 @@ State = Literal["complete", "pruned", "failed"]
 
 @dataclass(frozen=True)
 class Job:
-    """What a trial is given; it follows from the configuration and, for `limits`, from earlier trials."""
+    """A trial to be carried out; it follows from the configuration and, for `limits`, from earlier trials."""
 
     number: int
     kind: str
@@ -34,7 +34,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of a trial."""
+    """Results of a trial."""
 
     number: int
     entry: Entry

@@ -22,7 +22,7 @@ OTHER_THAN_CODE = sorted(
 )
 ALL = set(STAGES)
 SHOWN = {"report", "joint"}
-WITH_MODELS = {"baseline", "train", "evaluate"}
+WITH_MODELS = {"tune", "baseline", "train", "evaluate"}
 
 
 @pytest.fixture
@@ -68,6 +68,7 @@ def test_the_package_holds_templates_texts_and_tables():
         ("evaluation/ranking.py", SHOWN | WITH_MODELS),
         ("models/markov.py", WITH_MODELS),
         ("models/another.py", WITH_MODELS),
+        ("tuning/space.py", {"tune"}),
         ("data/splitting.py", ALL),
         ("base/files.py", ALL),
         ("study/stages/another.py", ALL),

@@ -87,6 +87,7 @@ def test_the_value_of_a_trial_is_what_evaluating_on_validation_gives(whole: Path
             "train": str(tmp_path / "train.csv"),
             "test": str(tmp_path / "test.csv"),
             "columns": {"session": columns[0], "item": columns[1], "time": columns[2]},
+            "time_unit": "microseconds",
         },
         "baseline": {"models": {"sr": best}},
         "evaluate": {"cutoffs": [10], "resamples": 0},
@@ -158,6 +159,7 @@ def test_permuted_test_targets_leave_the_choice_as_it_is(whole: Path, tmp_path: 
                 "train": str(folder / "train.csv"),
                 "test": str(folder / "test.csv"),
                 "columns": {"session": columns[0], "item": columns[1], "time": columns[2]},
+                "time_unit": "microseconds",
             },
         }
         del config["synth"]

@@ -72,7 +72,7 @@ class TrainingSettings(ModelSettings):
 
     @property
     def n_negatives(self) -> int:
-        """How many negatives a step draws."""
+        """Number of negatives that a step draws."""
         return 0 if self.n_sample == "all" else self.n_sample
 
     @property
