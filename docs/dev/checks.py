@@ -63,8 +63,15 @@ print([result.id for result in audit.counting("FAIL", "WARN")])
 
 `--module FILE.py` names a Python file, which is run. It defines `histories`, some sessions as lists of item indices,
 and `score(histories)`, which gives an array with a row for each of them: the scores of all items after its last click.
-For an implementation of GRU4Rec it may also define `replay(recording)`, as for `conformance`
-([conformance.md](conformance.md)), and `--case` names recorded runs.
+It may also define these; a check that needs one which is missing says so:
+
+- `replay(recording)`, of an implementation of GRU4Rec, as for `conformance` ([conformance.md](conformance.md)), with
+  recorded runs named by `--case` (`M13`)
+- `score_renumbered(histories)`: the scores of the same model with its V items numbered backwards, so that item i is
+  V − 1 − i in the histories and in the columns (`M14`)
+- `gradients()`: the gradient of every parameter by its name, after a training step; None where there is none (`M15`)
+- `score_followed(histories, futures)`: the scores after every history, in a session that goes on with the clicks of its
+  future (`M16`)
 
 ```python
 import torch

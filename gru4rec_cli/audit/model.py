@@ -1,10 +1,7 @@
 """Checks of a fitted model, ours or somebody else's: what must hold of its scores, whatever it has learned."""
 
-import importlib.util
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,23 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from gru4rec_cli.audit.check import Audit, CannotCheck, Checks, Choice, Measured
-from gru4rec_cli.base.arrays import Float64Array
-from gru4rec_cli.base.errors import DataError, ExternalError, UsageError
-from gru4rec_cli.base.names import ITEMS_FILE, TEST_FILE
+from gru4rec_cli.base.arrays import AnyArray, Float64Array
+from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.conformance.run import check_cases
-from gru4rec_cli.data.sessions import UNSEEN, Sessions, Vocabulary, read_sessions, read_vocabulary
-from gru4rec_cli.models import registry
-from gru4rec_cli.models.fitted import FittedModel
+from gru4rec_cli.data.sessions import UNSEEN
 
 MODEL: Checks["Scorer"] = Checks()
 
 Histories = Sequence[Sequence[int]]
 Scores = Float64Array
+Score = Callable[[Histories], Scores]
 
-_EVENTS = 300  # histories that are tried
 _LONGEST = 50  # clicks of the session that is put beside the others
 _TOP = 20
+_NAMED = 5  # parameters that a finding names
 _ROUNDING = 1e-5  # relative to the largest score of an event
 
 
@@ -39,29 +34,36 @@ class Scorer:
     `score(histories)` takes lists of item indices, none empty, and gives scores (histories, items); `histories` are
     some to try it with. `again` loads the same model anew, where it can be loaded. `cases` are recorded runs of
     GRU4Rec, and `adapter` the file that replays them; see docs/conformance.md.
+
+    What else there may be: `followed(histories, futures)` scores after every history in a session that goes on with a
+    future. `renumbered()` gives a model, and the scores of the same one with its V items numbered backwards: item i is
+    V − 1 − i there. `gradients()` gives the gradient of every parameter after some training; None: it has none.
     """
 
     name: str
-    score: Callable[[Histories], Scores]
+    score: Score
     histories: Histories
-    again: Callable[[], Callable[[Histories], Scores]] | None = None
+    again: Callable[[], Score] | None = None
     cases: tuple[Path, ...] = ()
     adapter: Path | None = None
     skips_unknown: bool = False  # a click on an item that training lacks may be given, as UNSEEN
+    followed: Callable[[Histories, Histories], Scores] | None = None
+    renumbered: "Callable[[], tuple[Scorer, Score]] | None" = None
+    gradients: Callable[[], Mapping[str, AnyArray | None]] | None = None
 
     @cached_property
     def together(self) -> Scores:
         """Return the scores after all histories, (histories, items)."""
         return self.of(self.histories)
 
-    def of(self, histories: Histories) -> Scores:
-        """Return scores as float64.
+    def of(self, histories: Histories, score: Score | None = None) -> Scores:
+        """Return scores as float64, by another function than `score` where one is given.
 
         Raises:
             DataError: they are not one row for each history, all of one width.
         """
         hint = "it must give a row for each history, with a score for each item, as numbers"
-        returned = self.score(histories)
+        returned = (score or self.score)(histories)
         try:
             found = np.asarray(returned, dtype=np.float64)
         except (TypeError, ValueError) as error:
@@ -90,89 +92,6 @@ def audit_model(scorer: Scorer, choice: Choice | None = None, progress: Progress
         UsageError: an id is that of no check.
     """
     return Audit(scorer.name, MODEL.run(scorer, choice or Choice(), progress))
-
-
-def scorer_of_run(run: Path, model: str) -> Scorer:
-    """Return a fitted model of a run, with histories of its test.
-
-    Raises:
-        UsageError: the run has no such model.
-    """
-    folders = {path.name: path for section in ("baseline", "train") for path in sorted((run / section).glob("*/"))}
-    if model not in folders:
-        raise UsageError(f"{run} holds no fitted model {model!r}", f"its models are {', '.join(folders) or 'none'}")
-    test = read_sessions(run / "split" / TEST_FILE, read_vocabulary(run / "split" / ITEMS_FILE), known_only=True)
-    sessions = [test.items[a:b].tolist() for a, b in zip(test.offsets[:-1], test.offsets[1:], strict=True)]
-    prefixes = [session[:stop] for session in sessions for stop in range(1, len(session))]
-    step = max(1, len(prefixes) // _EVENTS)
-
-    def load() -> Callable[[Histories], Scores]:
-        fitted = registry.load_model(folders[model])
-        return lambda histories: _scores_of(fitted, histories)
-
-    return Scorer(f"{run}, {model}", load(), prefixes[::step], load, skips_unknown=True)
-
-
-def _scores_of(fitted: FittedModel, histories: Histories) -> Scores:
-    """Return the scores after the last click of every history."""
-    clicks = [[*history, 0] for history in histories]  # the last one is what would be predicted
-    items = np.concatenate([np.asarray(session, dtype=np.int32) for session in clicks])
-    offsets = np.concatenate([[0], np.cumsum([len(session) for session in clicks])]).astype(np.int64)
-    times = np.arange(len(items), dtype=np.int64)
-    vocabulary = Vocabulary.of(fitted.ids)
-    sessions = Sessions(items, offsets, times, np.arange(len(clicks)), vocabulary)
-    every = np.concatenate([block.dense() for block in fitted.score(sessions)])
-    last: Scores = every[np.cumsum([len(session) - 1 for session in clicks]) - 1]
-    return last
-
-
-def scorer_of_module(path: Path, cases: Sequence[Path] = ()) -> Scorer:
-    """Return what a Python file defines, which is run: `score(histories)`, `histories`, and maybe `replay(recording)`.
-
-    Raises:
-        UsageError: the file is not there, or does not define them.
-        ExternalError: it fails, or ends the program.
-    """
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}", "see docs/audit.md for what it defines")
-    spec = importlib.util.spec_from_file_location("audited_model", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with _foreign(path):
-        spec.loader.exec_module(module)
-    if not callable(getattr(module, "score", None)) or not getattr(module, "histories", None):
-        raise UsageError(f"{path} lacks score(histories) or histories", "see docs/audit.md for what it defines")
-    try:
-        histories = [[int(item) for item in history] for history in module.histories]
-    except (TypeError, ValueError):
-        histories = [[]]
-    if not all(histories):
-        raise UsageError(
-            f"{path}: histories are not lists of item indices, none of them empty", "such as [[3, 1], [7]]"
-        )
-
-    def score(histories: Histories) -> Scores:
-        with _foreign(path):
-            scores: Scores = module.score(histories)
-            return scores
-
-    adapter = path if callable(getattr(module, "replay", None)) else None
-    return Scorer(str(path), score, histories, cases=tuple(cases), adapter=adapter)
-
-
-@contextmanager
-def _foreign(path: Path) -> Iterator[None]:
-    """Run code of the user's: what it prints goes to stderr, and whatever it raises is an error that names the file.
-
-    Raises:
-        ExternalError: it fails, or ends the program.
-    """
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    except (Exception, SystemExit) as error:
-        raise ExternalError(f"{path} failed: {type(error).__name__}: {error}", "correct the file") from error
 
 
 def _tops(scores: Scores) -> npt.NDArray[np.int64]:
@@ -311,7 +230,7 @@ def _reload(scorer: Scorer) -> Measured:
     """What is evaluated must be what is used later."""
     if scorer.again is None:
         raise CannotCheck("the model cannot be loaded again")
-    return scorer.differing(np.asarray(scorer.again()(scorer.histories), dtype=np.float64))
+    return scorer.differing(scorer.of(scorer.histories, scorer.again()))
 
 
 @MODEL.check(
@@ -342,3 +261,57 @@ def _conformance(scorer: Scorer) -> Measured:
         faults = verdict.diagnosis.faults if verdict.diagnosis else ("no known fault",)
         named.append(f"{verdict.recording.name}: {' or '.join(faults)}")
     return Measured(len(wrong), "; ".join(named) or f"all {len(verdicts)} recorded runs are replayed")
+
+
+@MODEL.check(
+    "M14-item-numbers", "The scores do not depend on how items are numbered", warn=None, fail=1e-9,
+    remedy="look for item 0 taken as padding, rows shifted by one, and item numbers that are calculated with",
+)  # fmt: skip
+def _item_numbers(scorer: Scorer) -> Measured:
+    """The number of an item means nothing. Where sessions are padded with 0 and items are numbered from 0, the first
+    item is lost; others let the number decide between equal scores. Here all items are numbered backwards, by rows of
+    item matrices that change places, or, for models that count, by fitting made-up sessions with both numbers."""
+    if scorer.renumbered is None:
+        raise CannotCheck("it is not known how items of the model are numbered otherwise")
+    model, score = scorer.renumbered()
+    last = model.together.shape[1] - 1
+    tried = replace(model, histories=[*model.histories, [0], [last], [0, last], [last, 0]])
+    backwards = [[last - item for item in history] for history in tried.histories]
+    return tried.differing(tried.of(backwards, score)[:, ::-1])
+
+
+@MODEL.check(
+    "M15-gradients", "Every parameter learns", unit="parameters", warn=None, fail=1,
+    remedy="look for a layer that is left out, a product with zero, a detached tensor, or item 0 taken as padding",
+)  # fmt: skip
+def _learning(scorer: Scorer) -> Measured:
+    """A parameter without a gradient stays as it was drawn, and the model is not the one that it is called. Of networks
+    of this program, one epoch is trained on made-up sessions, and every row of an item matrix counts."""
+    if scorer.gradients is None:
+        raise CannotCheck("it is not known how the model is trained")
+    found = scorer.gradients()
+    try:
+        idle = [
+            name
+            for name, gradient in found.items()
+            if gradient is None or not np.asarray(gradient, dtype=np.float64).any()
+        ]
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+        hint = "it must give the gradient of every parameter by its name, as arrays in the computer's memory, or None"
+        raise DataError(f"{scorer.name}: gradients() gave something else: {error}", hint) from None
+    named = ", ".join(idle[:_NAMED]) + (", …" if len(idle) > _NAMED else "")
+    said = f"{len(idle):,} of {len(found):,} parameters and rows of item matrices have no gradient"
+    return Measured(len(idle), f"{said}: {named}" if idle else said)
+
+
+@MODEL.check(
+    "M16-future", "What follows a history changes nothing", warn=None, fail=1e-9,
+    remedy="mask later clicks in attention, graphs and means over the session, and look for the time of the next click",
+)  # fmt: skip
+def _future(scorer: Scorer) -> Measured:
+    """A model that is given whole sessions may see the click that it is to predict, or its time, as models like HSTU
+    do. Here every session goes on with other clicks at other times."""
+    if scorer.followed is None:
+        raise CannotCheck("the model is given no click after a history")
+    followed, futures = scorer.followed, scorer.histories[::-1]
+    return scorer.differing(scorer.of(scorer.histories, lambda histories: followed(histories, futures)))

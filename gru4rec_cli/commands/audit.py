@@ -164,11 +164,15 @@ def model(
     """Check a model, ours or another one: batches, padding, state, order, ties, and for GRU4Rec its computation."""
 
     def work(choice: "Choice", progress: "Progress") -> "Audit":
-        from gru4rec_cli.audit.model import audit_model, scorer_of_module, scorer_of_run
+        from gru4rec_cli.audit.model import audit_model
 
         if module is not None and folder is None and name is None:
+            from gru4rec_cli.audit.other_models import scorer_of_module
+
             return audit_model(scorer_of_module(module, case or ()), choice, progress)
         if folder is not None and name is not None and module is None:
+            from gru4rec_cli.audit.own_models import scorer_of_run
+
             return audit_model(scorer_of_run(folder, name), choice, progress)
         raise UsageError("give a model", "gru4rec-study audit model RUN --model NAME, or --module FILE.py")
 

@@ -12,7 +12,7 @@ import polars as pl
 from gru4rec_cli.base import names as names
 from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.base.errors import CheckError
-from gru4rec_cli.base.files import MANIFEST, hash_file, read_json, write_json
+from gru4rec_cli.base.files import MANIFEST, hash_file, hash_table, read_json, write_json
 from gru4rec_cli.base.machine import device
 from gru4rec_cli.base.measuring import measured
 from gru4rec_cli.data.sessions import Sessions
@@ -20,6 +20,7 @@ from gru4rec_cli.data.users import users_of_part
 from gru4rec_cli.evaluation.ranking import ScoreError, TargetRanks, rank_targets
 from gru4rec_cli.evaluation.scores import Block
 from gru4rec_cli.study.costs import ranking_costs
+from gru4rec_cli.study.ledger import record_use
 from gru4rec_cli.study.stage import StageWork
 
 _KEYS = "rank_keys.json"  # what each fit's ranks were made from
@@ -37,6 +38,7 @@ class Ranker:
         self._hashes = _hashes(work.previous)
         self._previous = _names_by_key(work.previous) if self._is_whole(_KEYS) else {}
         self._previous_costs = ranking_costs(work.previous) if work.previous else {}
+        self._is_recorded = False
         for folder in (names.RANKS_FOLDER, names.LISTS_FOLDER, names.COSTS):
             (work.folder / folder).mkdir()
 
@@ -49,6 +51,7 @@ class Ranker:
         self._keys[fit] = key
         found = self._taken_over(fit, key)
         if found is None:
+            self.record_use()
             try:
                 with measured() as cost:
                     found = rank_targets(
@@ -65,6 +68,13 @@ class Ranker:
             self.write_ranks(fit, {names.GREATER: found.greater, names.EQUAL: found.equal, **supports})
         self._write_lists(fit, found.lists)
         return found
+
+    def record_use(self) -> None:
+        """Write into the ledger of the run, once, that the test is ranked; before it is, so that no kill hides it."""
+        if not self._is_recorded:
+            test = hash_table(self._work.inputs["split"] / names.TEST_FILE)
+            record_use(self._work.folder.parent, test, self._work.config)
+            self._is_recorded = True
 
     def write_ranks(self, fit: str, counts: Mapping[str, Int64Array]) -> None:
         """Write the counts from which the rank of every event follows, each (n_targets,), by column."""

@@ -12,7 +12,8 @@ from gru4rec_cli.study.config import StudyConfig
 
 @dataclass(frozen=True)
 class StageWork:
-    """One execution of a stage: read `inputs`, write into `folder`, nothing else."""
+    """One execution of a stage: read `inputs`, write into `folder`, nothing else; that the test is ranked is also
+    written into the run's ledger."""
 
     config: StudyConfig
     folder: Path  # what is written here becomes the stage

@@ -10,6 +10,7 @@ from gru4rec_cli.base.files import hash_json
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.study.config import StudyConfig, load_config, resolved
 from gru4rec_cli.study.freshness import differences
+from gru4rec_cli.study.ledger import LEDGER
 from gru4rec_cli.study.run_directory import CONFIG, RunDirectory, damages, is_working_file
 from gru4rec_cli.study.runner import StageRunner
 from gru4rec_cli.study.stages.table import STAGES, WINDOWS, configured_stages, needed_stages, window_folders
@@ -156,7 +157,7 @@ def _outdated(directory: RunDirectory, name: str, config: StudyConfig) -> list[s
 
 def _others(run: Path, windows: list[str]) -> Iterator[Finding]:
     """Yield what lies in a run directory that no stage of this program writes there."""
-    ours = {CONFIG, *STAGES, *([WINDOWS] if windows else [])}
+    ours = {CONFIG, LEDGER, *STAGES, *([WINDOWS] if windows else [])}
     for path in sorted(run.iterdir()):
         if path.name not in ours and not is_working_file(path.name):
             yield Finding(path.name, "foreign", f"{path} is not part of a run")

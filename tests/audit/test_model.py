@@ -19,9 +19,14 @@ HISTORIES = [np.random.default_rng(seed).integers(0, ITEMS, 1 + seed % 7).tolist
 WEIGHTS = np.random.default_rng(0).normal(size=(ITEMS, ITEMS))
 
 
-def plain(histories: Histories) -> Scores:
+def plain(histories: Histories, weights: Scores = WEIGHTS) -> Scores:
     """The sum of the clicked items' rows, the last ones weighing more."""
-    return np.stack([sum(0.7**age * WEIGHTS[item] for age, item in enumerate(history[::-1])) for history in histories])
+    return np.stack([sum(0.7**age * weights[item] for age, item in enumerate(history[::-1])) for history in histories])
+
+
+def backwards(histories: Histories) -> Scores:
+    """The same model, its items numbered backwards."""
+    return plain(histories, WEIGHTS[::-1, ::-1])
 
 
 def results(score: Callable[[Histories], Scores], **more: object) -> dict[str, Result]:
@@ -29,7 +34,13 @@ def results(score: Callable[[Histories], Scores], **more: object) -> dict[str, R
 
 
 def test_a_model_without_fault_passes():
-    found = results(plain, again=lambda: plain)
+    found = results(
+        plain,
+        again=lambda: plain,
+        renumbered=lambda: (Scorer("made up", plain, HISTORIES), backwards),
+        gradients=lambda: {"weights": np.array([0.0, 1e-30])},
+        followed=lambda histories, futures: plain(histories),
+    )
     assert wrong(found) == set()
     assert [name for name, result in found.items() if result.verdict == "NOT CHECKED"] == [
         "M12-unknown-items",
@@ -122,8 +133,38 @@ def test_unknown_clicks_that_count_are_found():
     assert "M12-unknown-items" in wrong(results(plain, skips_unknown=True))  # −1 is the last item here
 
 
+def first_item_as_padding(score: Callable[[Histories], Scores]) -> Callable[[Histories], Scores]:
+    return lambda histories: score([[item for item in history if item] or [1] for history in histories])
+
+
+def number_added(score: Callable[[Histories], Scores]) -> Callable[[Histories], Scores]:
+    return lambda histories: score(histories) + 0.001 * np.arange(ITEMS)
+
+
+@pytest.mark.parametrize("fault", [first_item_as_padding, number_added])
+def test_item_numbers_that_count_are_found(fault: Callable[..., Callable[[Histories], Scores]]):
+    histories = [[item for item in history if item not in (0, ITEMS - 1)] or [1] for history in HISTORIES]
+    pair = Scorer("made up", fault(plain), histories), fault(backwards)
+    assert "M14-item-numbers" in wrong(results(fault(plain), renumbered=lambda: pair))
+
+
+def test_parameters_without_a_gradient_are_found():
+    gradients = {"used": np.ones((2, 3)), "left out": None, "times zero": np.zeros(4)}
+    found = results(plain, gradients=lambda: gradients)["M15-gradients"]
+    assert (found.verdict, found.figure) == ("FAIL", 2)
+    assert found.evidence == "2 of 3 parameters and rows of item matrices have no gradient: left out, times zero"
+
+
+def test_a_model_that_sees_the_future_is_found():
+    def whole_session(histories: Histories, futures: Histories) -> Scores:
+        return plain([[*history, *future] for history, future in zip(histories, futures, strict=True)])
+
+    assert "M16-future" in wrong(results(plain, followed=whole_session))
+
+
 def test_every_check_has_a_fault_that_it_finds():
     others = {"M11-reload", "M12-unknown-items", "M13-conformance"}
+    others |= {"M14-item-numbers", "M15-gradients", "M16-future"}
     assert {check for _, check in FAULTY} | others == set(MODEL.all)
 
 
@@ -180,10 +221,16 @@ def test_our_models_pass(tmp_path: Path):
     for model in ("gru4rec", "markov"):
         done = study("audit", "model", run, "--model", model, "--json", "--quiet")
         assert done.returncode == 0, done.stdout
+        verdicts = {check["id"][:3]: check["verdict"] for check in json.loads(done.stdout)["checks"]}
+        learning = "PASS" if model == "gru4rec" else "NOT CHECKED"
+        assert [verdicts[name] for name in ("M14", "M15", "M16")] == ["PASS", learning, "PASS"]
     done = study("audit", "model", run, "--model", "gru4re")
     assert done.returncode == 2
     assert "its models are" in done.stderr
     assert study("audit", "model", run).returncode == 2
+
+
+SIMPLE = "histories = [[1], [2]]\ndef score(h):\n    return [[0.0, 1.0, 2.0]] * len(h)\n"
 
 
 @pytest.mark.parametrize(
@@ -201,6 +248,11 @@ def test_our_models_pass(tmp_path: Path):
         ),
         ("histories = [[1], [2]]\ndef score(h):\n    return [[0.0] * len(h)] * len(h)", 3, "of shape (1, 1)"),
         ("histories = [[1]]", 2, "lacks score(histories) or histories"),
+        (f"{SIMPLE}def gradients():\n    return [1.0]", 3, "gradients() gave something else"),
+        (f"{SIMPLE}def gradients():\n    return {{'a': object()}}", 3, "gradients() gave something else"),
+        (f"{SIMPLE}def gradients():\n    raise ValueError('boom')", 5, "failed: ValueError: boom"),
+        (f"{SIMPLE}def score_followed(h, f):\n    return [[0.0]]", 3, "of shape (1, 1)"),
+        (f"{SIMPLE}def score_renumbered(h):\n    return [[0.0]]", 3, "of shape (1, 1)"),
     ],
 )
 def test_a_module_that_fails_is_named(module: str, code: int, said: str, tmp_path: Path):
@@ -217,3 +269,35 @@ def test_what_a_module_prints_is_not_in_the_document(tmp_path: Path):
     done = study("audit", "model", "--module", tmp_path / "theirs.py", "--json", "--quiet")
     assert json.loads(done.stdout)["checks"]
     assert "hello" in done.stderr
+
+
+WITH_MORE = """
+def score_renumbered(histories):
+    return score([[ITEMS - 1 - item for item in history] for history in histories])[:, ::-1]
+
+
+def score_followed(histories, futures):
+    return score(histories)
+
+
+def gradients():
+    return {"weights": WEIGHTS}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "wrong"),
+    [
+        ("", set()),
+        ("def gradients():\n    return {'weights': None}\n", {"M15"}),
+        ("def score_followed(histories, futures):\n    return score(futures)\n", {"M16"}),
+        ("def score_renumbered(histories):\n    return score(histories)\n", {"M14"}),
+    ],
+)
+def test_a_module_can_say_more_of_its_model(more: str, wrong: set[str], tmp_path: Path):
+    (tmp_path / "theirs.py").write_text(AROUND.replace("from my_gru4rec", "# from my_gru4rec") + WITH_MORE + more)
+    done = study("audit", "model", "--module", tmp_path / "theirs.py", "--json", "--quiet")
+    assert done.returncode == (6 if wrong else 0), done.stderr
+    verdicts = {check["id"][:3]: check["verdict"] for check in json.loads(done.stdout)["checks"]}
+    expected = {name: "FAIL" if name in wrong else "PASS" for name in ("M14", "M15", "M16")}
+    assert {name: verdicts[name] for name in expected} == expected

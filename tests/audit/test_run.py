@@ -12,6 +12,7 @@ from gru4rec_cli.audit.check import Result
 from gru4rec_cli.audit.run import RUN, audit_run
 from gru4rec_cli.base.files import hash_file, hash_json
 from gru4rec_cli.base.names import GREATER, SESSION
+from gru4rec_cli.study.ledger import LEDGER
 from tests.audit.faulty import by_id, wrong
 from tests.small import SMALL, study, write_config
 
@@ -66,6 +67,7 @@ def test_a_run_as_it_was_made_has_no_fault(made: Path):
     found = results(made)
     assert set(found) == set(RUN.all)
     assert not [name for name, result in found.items() if result.verdict == "FAIL"]
+    assert (found["R14-test-uses"].verdict, found["R14-test-uses"].figure) == ("PASS", 1)
     assert {"R01-artifacts", "R02-metrics-from-ranks", "R03-ranks-of-test", "R04-ranks-from-models"}.isdisjoint(
         wrong(found)
     )
@@ -199,6 +201,28 @@ def test_a_lead_below_five_percent_is_no_win(run: Path):
     found = with_metrics(run, change)["R12-clear-winner"]
     assert found.verdict == "WARN"
     assert "the lead is 2.5 %" in found.evidence
+
+
+@pytest.mark.parametrize(("settings", "verdict"), [(4, "PASS"), (5, "WARN")])
+def test_settings_that_were_changed_again_and_again_on_one_test_are_found(settings: int, verdict: str, run: Path):
+    use = json.loads((run / LEDGER).read_text())
+    uses = []
+    for number in range(settings):
+        use["models"]["gru4rec"]["settings"] = str(number)
+        uses += 2 * [json.dumps(use)]
+    (run / LEDGER).write_text("\n".join(uses) + "\n")
+    found = results(run)["R14-test-uses"]
+    assert (found.verdict, found.figure) == (verdict, settings)
+    assert found.evidence == (
+        f"the test was ranked {2 * settings} times; settings of gru4rec that were new to it: {settings} times"
+    )
+
+
+def test_without_its_ledger_no_run_is_said_to_have_used_its_test_once(run: Path):
+    (run / LEDGER).unlink()
+    found = results(run)["R14-test-uses"]
+    assert found.verdict == "NOT CHECKED"
+    assert "test_uses.jsonl does not name the evaluation of all models" in found.evidence
 
 
 def test_what_is_no_run_is_said(tmp_path: Path):

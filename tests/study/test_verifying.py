@@ -12,6 +12,7 @@ import yaml
 from gru4rec_cli.base.errors import StageError
 from gru4rec_cli.base.files import read_manifest, write_manifest
 from gru4rec_cli.study.config import load_config
+from gru4rec_cli.study.ledger import LEDGER
 from gru4rec_cli.study.verifying import State, Verification, verify
 from gru4rec_cli.study.windows import study_of
 from tests.small import SMALL, study, write_config
@@ -55,6 +56,12 @@ def test_a_finished_run_is_whole_and_verifying_writes_nothing(run: Path):
     assert snapshot(run) == before
 
 
+def files_of(run: Path) -> list[Path]:
+    """The files of a run but hidden ones, and but the ledger, which goes on while stages stay as they are."""
+    files = (path for path in run.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return [path for path in files if path.name != LEDGER]
+
+
 def damage_of(run: Path) -> dict[str, str]:
     """Return the parts that are wrong, after asserting that the command would end with exit code 4."""
     verification = verify(run)
@@ -65,7 +72,7 @@ def damage_of(run: Path) -> dict[str, str]:
 
 def test_every_file_counts_whichever_byte_is_changed(run: Path):
     """Fault 23."""
-    files = [path for path in run.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    files = files_of(run)
     assert len(files) > 30
     for path in files:
         content = path.read_bytes()
@@ -79,7 +86,7 @@ def test_every_file_counts_whichever_byte_is_changed(run: Path):
 
 def test_every_file_that_is_gone_is_missed(run: Path):
     """Fault 23: also the manifest of a model."""
-    for path in [path for path in run.rglob("*") if path.is_file() and not path.name.startswith(".")]:
+    for path in files_of(run):
         if path.name == "config.yaml":
             continue
         moved = path.rename(path.with_name(".moved"))

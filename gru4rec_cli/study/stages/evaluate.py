@@ -129,6 +129,7 @@ def _rank_all(work: StageWork, whole: Sessions, test: Sessions) -> tuple[_Ranked
             key = hash_json([data, manifest["key"], manifest["outputs"]])
             add(fit.model, fit.seed, fit.name, key, partial(_score, folder, test))
     for name, file in settings.predictions.items():
+        ranker.record_use()
         with work.progress.task(f"ranking by {name}"):
             lists = ranked.predicted[name] = rank_predictions(read_predictions(Path(file)), whole, test)
         warn_of_predictions(name, lists, min(max(settings.cutoffs), test.n_items))
