@@ -18,7 +18,7 @@ import polars as pl
 from gru4rec_cli.base.names import SESSION
 from gru4rec_cli.data.faults import LOG_FAULTS, SPLIT_FAULTS, divided, plant, plant_in_split
 
-MODELS = ("popularity", "session_popularity", "markov", "vsknn")
+MODELS = ("popularity", "session_popularity", "markov", "vsknn", "gru4rec")
 CONFIG = """
 name: inflation
 data:
@@ -28,6 +28,7 @@ data:
   time_unit: microseconds
 split: {{drop_duplicates: false, drop_repeats: false, min_item_support: 1, min_session_length: 2, unseen: drop}}
 baseline: {{models: {{popularity: {{}}, session_popularity: {{}}, markov: {{}}, vsknn: {{}}}}}}
+train: {{models: {{gru4rec: {{epochs: 5}}}}}}
 evaluate: {{resamples: 100, permutations: 100}}
 """
 

@@ -14,6 +14,7 @@ from gru4rec_cli.base.files import hash_table, read_json
 from gru4rec_cli.base.names import ITEMS_FILE, METRICS_FILE, ORACLE, RANKS_FOLDER, TEST_FILE
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary, without_unseen
 from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.study.choices import BEST_FILE, with_choices
 from gru4rec_cli.study.config import StudyConfig, load_config
 from gru4rec_cli.study.fits import study_fits
 from gru4rec_cli.study.ledger import Use, read_uses
@@ -56,7 +57,8 @@ class FinishedRun:
                 f"{path} is not evaluated: there is no {metrics}", f"gru4rec-study run --config {path / CONFIG}"
             )
         self.findings = Findings(read_json(metrics))
-        self.config: StudyConfig = load_config(path / CONFIG)
+        self.searched = path / "tune" if (path / "tune" / BEST_FILE).is_file() else None
+        self.config: StudyConfig = with_choices(load_config(path / CONFIG), self.searched)
 
     @cached_property
     def test(self) -> Sessions:

@@ -4,12 +4,15 @@ from pathlib import Path
 
 from gru4rec_cli.audit import run_numbers
 from gru4rec_cli.audit.check import Audit, CannotCheck, Choice, Measured
-from gru4rec_cli.audit.finished_run import RUN, FinishedRun
+from gru4rec_cli.audit.finished_run import RUN, FinishedRun, reading
 from gru4rec_cli.base.files import read_json
 from gru4rec_cli.base.names import FIT_FILE, ORACLE
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.reporting.findings.run import Estimate
+from gru4rec_cli.study.choices import TUNE_FILE
 from gru4rec_cli.study.ledger import settings_tried
+from gru4rec_cli.tuning.settings import DEFAULT_SUFFIX
+from gru4rec_cli.tuning.space import has_published_space
 
 __all__ = ["RUN", "audit_run", "run_numbers"]  # whose checks come first
 
@@ -147,3 +150,23 @@ def _test_uses(run: FinishedRun) -> Measured:
     return Measured(
         tried[most], f"the test was ranked {times}; settings of {most} that were new to it: {tried[most]:,} times"
     )
+
+
+@RUN.check(
+    "R15-tuning-budgets", "All models were tuned with the same budget, or none", unit="models", warn=1, fail=None,
+    remedy="tune all models in one search: leave out tune.models",
+)  # fmt: skip
+def _budgets(run: FinishedRun) -> Measured:
+    """Papers tune their own model and leave the others at defaults, or give it more trials. Counted are the models with
+    a published space that were not tuned where others were, and those with fewer trials than the others have."""
+    if run.searched is None:
+        return Measured(0, "no model was tuned by this run: all have the settings of the configuration")
+    with reading("the ledger of the search"):
+        ledger = read_json(run.searched / TUNE_FILE)["models"]
+    models = {name: facts for name, facts in run.findings.models.items() if not name.endswith(DEFAULT_SUFFIX)}
+    kinds = {name: str(facts["kind"]) for name, facts in models.items() if name not in ledger}
+    left = [name for name, kind in sorted(kinds.items()) if has_published_space(kind)]
+    most = max(model["trials"] for model in ledger.values())
+    fewer = [f"{name} ({model['trials']})" for name, model in ledger.items() if model["trials"] < most]
+    parts = [f"not tuned: {', '.join(left) or 'none'}", f"fewer than {most:,} trials: {', '.join(fewer) or 'none'}"]
+    return Measured(len(left) + len(fewer), "; ".join(parts))

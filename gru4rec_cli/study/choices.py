@@ -10,6 +10,7 @@ from gru4rec_cli.tuning.settings import DEFAULT_SUFFIX
 from gru4rec_cli.tuning.subjects import subjects
 
 BEST_FILE = "best.yaml"  # chosen settings as sections of a configuration
+TUNE_FILE = "tune.json"  # what was searched, and with what result
 
 
 def with_choices(config: StudyConfig, tune: Path | None) -> StudyConfig:

@@ -38,6 +38,7 @@ from gru4rec_cli.study.refits import (
     refit_settings,
 )
 from gru4rec_cli.study.stage import StageResults, StageWork
+from gru4rec_cli.tuning.settings import DEFAULT_SUFFIX
 
 
 @dataclass(frozen=True)
@@ -187,13 +188,13 @@ def _warn_of_early_end(fit: Fit, folder: Path, section: str) -> None:
     sign = improving_at_the_end(curve)
     if sign is None:
         return
-    what = "it is the best by validation"
+    what, name = "it is the best by validation", fit.model.removesuffix(DEFAULT_SUFFIX)
     if sign == "loss":
         what = f"its training loss is {curve[-1]['loss']:.4f}, after {curve[-2]['loss']:.4f} in the epoch before"
     warn(
         "still-improving",
         f"{fit.name} was still improving in its last epoch, {len(curve)}: {what}",
-        f"raise {section}.models.{fit.model}.epochs until this ends, with validate_on to keep the best epoch",
+        f"raise {section}.models.{name}.epochs until this ends, with validate_on to keep the best epoch",
     )
 
 

@@ -32,6 +32,11 @@ def _published() -> dict[str, Any]:
     return spaces
 
 
+def has_published_space(kind: str) -> bool:
+    """Return whether a search space is published for a kind."""
+    return kind in _published()
+
+
 def published_space(kind: str, entry: Entry) -> Space:
     """Return the published space of a kind whose other settings are those of `entry`; empty where there is none."""
     space = dict(_published().get(kind, {}))

@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from gru4rec_cli.audit.check import Result
+from gru4rec_cli.audit.check import Choice, Result
+from gru4rec_cli.audit.finished_run import FinishedRun
 from gru4rec_cli.audit.run import RUN, audit_run
 from gru4rec_cli.base.files import hash_file, hash_json
 from gru4rec_cli.base.names import GREATER, SESSION
@@ -223,6 +224,26 @@ def test_without_its_ledger_no_run_is_said_to_have_used_its_test_once(run: Path)
     found = results(run)["R14-test-uses"]
     assert found.verdict == "NOT CHECKED"
     assert "test_uses.jsonl does not name the evaluation of all models" in found.evidence
+
+
+@pytest.mark.parametrize(
+    ("searched", "figure", "evidence"),
+    [
+        ({}, 0, "no model was tuned by this run: all have the settings of the configuration"),
+        ({"gru4rec": 9}, 1, "not tuned: vsknn; fewer than 9 trials: none"),
+        ({"gru4rec": 9, "vsknn": 7}, 1, "not tuned: none; fewer than 9 trials: vsknn (7)"),
+        ({"gru4rec": 9, "vsknn": 9}, 0, "not tuned: none; fewer than 9 trials: none"),
+    ],
+)
+def test_budgets_that_differ_are_found(searched: dict[str, int], figure: int, evidence: str, run: Path):
+    finished = FinishedRun(run)
+    finished.searched = run / "tune" if searched else None
+    (run / "tune").mkdir()
+    ledger = {"models": {name: {"trials": trials} for name, trials in searched.items()}}
+    (run / "tune" / "tune.json").write_text(json.dumps(ledger))
+    found = by_id(RUN.run(finished, Choice(only=("R15-tuning-budgets",))))["R15-tuning-budgets"]
+    assert (found.figure, found.evidence) == (figure, evidence)
+    assert found.verdict == ("WARN" if figure else "PASS")
 
 
 def test_what_is_no_run_is_said(tmp_path: Path):

@@ -1,6 +1,7 @@
 """The search for settings through the command: the test part stays shut, kills cost nothing, mistakes are told."""
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -14,6 +15,7 @@ import polars as pl
 import pytest
 import yaml
 
+from gru4rec_cli.audit.run import audit_run
 from gru4rec_cli.base.progress import SILENT
 from gru4rec_cli.study.config import load_config
 from gru4rec_cli.study.stage import StageWork
@@ -72,6 +74,22 @@ def test_the_chosen_settings_are_fitted_and_evaluated_beside_the_models_own(whol
             assert chosen[key] == (row[key] if number > 1 else own[key])
     assert metrics["models"]["gru4rec_default"]["settings"]["learning_rate"] == 0.2
     assert "popularity_default" not in metrics["models"]
+
+
+def test_a_run_with_a_search_is_audited_by_the_settings_that_were_chosen(whole: Path):
+    found = {result.id: result for result in audit_run(whole).results}
+    assert not [name for name, result in found.items() if result.verdict == "FAIL"]
+    assert found["R04-ranks-from-models"].verdict == "PASS"
+    assert found["R15-tuning-budgets"].evidence == "not tuned: none; fewer than 7 trials: none"
+
+
+def test_the_times_that_the_test_part_was_used_are_counted(whole: Path, tmp_path: Path):
+    copy = tmp_path / "run"
+    shutil.copytree(whole, copy)
+    other = {**SEARCH, "baseline": {"models": {"popularity": {}, "sr": {}, "markov": {}}}}
+    done = study("run", *options(tmp_path, other))
+    assert done.returncode == 0, done.stderr
+    assert "The test part was ranked 2 times in this run directory" in " ".join(done.stdout.split())
 
 
 def test_the_value_of_a_trial_is_what_evaluating_on_validation_gives(whole: Path, tmp_path: Path):
@@ -197,6 +215,15 @@ def test_a_search_that_is_killed_again_and_again_ends_the_same(whole: Path, tmp_
     assert ledger(tmp_path / "run") == ledger(whole)
 
 
+def group_is_there(group: int) -> bool:
+    """Whether a process of a group still runs."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @pytest.mark.slow
 def test_ctrl_c_keeps_finished_trials_and_leaves_no_process(tmp_path: Path):
     given = options(tmp_path)
@@ -209,7 +236,7 @@ def test_ctrl_c_keeps_finished_trials_and_leaves_no_process(tmp_path: Path):
     end = time.monotonic() + 120
     while not list(partial.glob("sr/*.json")) and time.monotonic() < end:
         time.sleep(0.05)
-    subprocess.run(["kill", "-INT", f"-{process.pid}"], check=True)  # as a terminal does: all processes of the group
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes of the group
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted" in said
@@ -217,7 +244,7 @@ def test_ctrl_c_keeps_finished_trials_and_leaves_no_process(tmp_path: Path):
     kept = {path.name: path.read_bytes() for path in partial.glob("sr/*.json")}
     assert kept
     end = time.monotonic() + 10
-    while subprocess.run(["pgrep", "-g", str(process.pid)], stdout=subprocess.DEVNULL, check=False).returncode == 0:
+    while group_is_there(process.pid):
         assert time.monotonic() < end, "a worker goes on"
         time.sleep(0.1)
     assert study("tune", *given, "--quiet").returncode == 0

@@ -5,14 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gru4rec_cli.base.files import read_json
-from gru4rec_cli.base.names import METRICS_FILE
+from gru4rec_cli.base.files import hash_table, read_json
+from gru4rec_cli.base.names import METRICS_FILE, TEST_FILE
 from gru4rec_cli.reporting.findings.run import Findings
 from gru4rec_cli.reporting.tables.costs import costs_table
 from gru4rec_cli.reporting.tables.results import results_table, spread_table
 from gru4rec_cli.reporting.text.sentences import best_sentence
 from gru4rec_cli.reporting.text.words import ENGLISH
 from gru4rec_cli.study.costs import costs_by_model
+from gru4rec_cli.study.ledger import read_uses
 from gru4rec_cli.study.stage import StageResults
 
 IDENTITY_DIGITS = 12  # of the hash that names a run's artifacts on its pages
@@ -25,9 +26,14 @@ def metrics_results(folder: Path, inputs: Mapping[str, Path]) -> StageResults:
     costs = run_costs({**inputs, "evaluate": folder})
     table = results_table(findings)
     sentence = best_sentence(findings, ENGLISH)
-    results = replace(table, notes=(*([sentence.plain()] if sentence else []), *table.notes))
+    uses = len(read_uses(folder.parent, hash_table(inputs["split"] / TEST_FILE)))
+    used = [f"The test part was ranked {uses:,} times in this run directory, with other models or settings."]
+    first = [*([sentence.plain()] if sentence else []), *(used if uses > 1 else [])]
+    results = replace(table, notes=(*first, *table.notes))
     spread = [spread_table(findings, ENGLISH)] if findings.several_seeds else []
-    return StageResults({**document, "costs": costs}, [results, *spread, costs_table(findings, costs)])
+    return StageResults(
+        {**document, "test_uses": uses, "costs": costs}, [results, *spread, costs_table(findings, costs)]
+    )
 
 
 def run_costs(stages: Mapping[str, Path]) -> dict[str, dict[str, Any]]:

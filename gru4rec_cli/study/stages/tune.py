@@ -12,7 +12,7 @@ from gru4rec_cli.base.names import COSTS, ITEMS_FILE, TRAIN_FILE, VALID_FILE
 from gru4rec_cli.base.yaml_loader import dump_yaml
 from gru4rec_cli.models import registry
 from gru4rec_cli.reporting.tables import Table
-from gru4rec_cli.study.choices import BEST_FILE
+from gru4rec_cli.study.choices import BEST_FILE, TUNE_FILE
 from gru4rec_cli.study.config import StudyConfig
 from gru4rec_cli.study.freshness import code_hashes
 from gru4rec_cli.study.stage import StageResults, StageWork
@@ -24,7 +24,6 @@ from gru4rec_cli.tuning.subjects import Subject, subjects
 from gru4rec_cli.tuning.trial import Trial
 from gru4rec_cli.tuning.workers import open_workers
 
-TUNE_FILE = "tune.json"
 TRIALS_TABLE = "trials.csv"
 
 
