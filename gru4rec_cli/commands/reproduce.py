@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.files import write_text
 from gru4rec_cli.commands import console
 from gru4rec_cli.commands.options import (
@@ -34,6 +35,12 @@ def reproduce(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the configuration.")
     ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Estimate how long the table takes on this machine, and run nothing.")
+    ] = False,
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="Also make the faults of the source, for the figures it would find.")
+    ] = False,
     html: HtmlOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -45,24 +52,40 @@ def reproduce(
     """
     with errors(debug=debug, on_interrupt="the same command continues from here"):
         require_page(html)
-        from gru4rec_cli.reproducing import listing, run
+        from gru4rec_cli.reproducing import listing
         from gru4rec_cli.reproducing.table import load_table
 
-        if table is None and json:
-            console.show_json(listing.document())
-            return
         if table is None:
-            console.show_table(listing.table())
+            if json:
+                console.show_json(listing.document())
+            else:
+                console.show_table(listing.table())
             return
-        published = load_table(table)
+        name, published = Path(table).stem, load_table(table)
+        if estimate:
+            if overrides:
+                raise UsageError("--estimate is of the table as it is", "leave --set out")
+            from gru4rec_cli.reproducing.estimate import estimate as estimated
+
+            with console.progress(quiet=quiet) as progress:
+                time = estimated(name, published, row or (), progress)
+            if json:
+                console.show_json(time.document())
+            else:
+                console.show_table(time.shown())
+            return
         if data is None:
-            console.show_facts(listing.about(table, published), json=json)
+            about = listing.about(table, published) if json else listing.facts(table, published)
+            console.show_facts(about, json=json)
             return
-        name = Path(table).stem
+        from gru4rec_cli.reproducing import run
+
+        if as_published:
+            run.require_faults(name, published)
         place = run_dir or Path("runs") / f"reproduce-{name}"
         config = run.prepare(name, published, data, row or (), overrides or ())
         with console.progress(quiet=quiet) as progress:
-            found = run.reproduce(name, published, data, config, place, progress)
+            found = run.reproduce(name, published, data, config, place, progress, as_published=as_published)
         if html is not None:
             from gru4rec_cli.reporting.pages.html import page_html
             from gru4rec_cli.reporting.text.words import ENGLISH

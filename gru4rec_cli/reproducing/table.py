@@ -1,18 +1,19 @@
 """A published table as a file: the data, the rows with their models and settings, and the printed figures."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from gru4rec_cli.base.errors import UsageError
+from gru4rec_cli.base.errors import ConfigError, UsageError
 from gru4rec_cli.base.settings import Settings
-from gru4rec_cli.base.yaml_loader import YamlError, read_yaml
-from gru4rec_cli.evaluation.metrics import METRICS
+from gru4rec_cli.base.yaml_loader import YamlError, read_yaml_with_lines
+from gru4rec_cli.evaluation.metrics import METRIC_AT_K_PATTERN, METRICS, TieRule
 
 TABLES = Path(__file__).parent / "tables"
 
@@ -27,11 +28,18 @@ class Counts(Settings):
     items: int | None = Field(None, description="items of training")
 
 
-class Form(Settings):
-    """A form in which the data may be in a folder: its files, and the sections of a configuration that read them."""
+class Reading(Settings):
+    """The sections of a configuration that read and divide the files."""
 
-    files: tuple[str, ...] = Field(min_length=1, description="names of the files; FOLDER in `study` stands for theirs")
-    study: dict[str, Any] = Field(description="`data` and `split` of a configuration")
+    data: dict[str, Any] = Field(description="`data` of a configuration; FOLDER stands for the folder of the files")
+    split: dict[str, Any] = Field({}, description="`split` of a configuration")
+
+
+class Form(Settings):
+    """A form in which the data may be in a folder: its files, and how they are read."""
+
+    files: tuple[str, ...] = Field(min_length=1, description="names of the files")
+    study: Reading
 
 
 class Source(Settings):
@@ -42,7 +50,7 @@ class Source(Settings):
     terms: str = Field(description="terms of use, as the source states them")
     size: str = Field(description="how large it is")
     forms: tuple[Form, ...] = Field(min_length=1, description="forms in which it may be there; the first found is used")
-    counts: Counts = Field(description="what the split must come to")
+    counts: Counts = Field(Counts(), description="what the split must come to")
 
 
 class Row(Settings):
@@ -59,10 +67,27 @@ class Row(Settings):
     @classmethod
     def _are_metrics(cls, figures: dict[str, float]) -> dict[str, float]:
         for name in figures:
-            metric, _, cutoff = name.partition("@")
-            if metric not in METRICS or not cutoff.isdigit():
+            if not re.fullmatch(METRIC_AT_K_PATTERN, name):
                 raise ValueError(f"given {name!r}; allowed: {', '.join(METRICS)} with a cutoff, such as recall@20")
         return figures
+
+
+class AsPublished(Settings):
+    """Choices of the source that are faults; `--as-published` makes them, for figures below the corrected ones."""
+
+    ties: TieRule | None = Field(None, description="the tie rule of the source; conservative is the corrected one")
+    best_test_epoch: str | None = Field(
+        None,
+        pattern=METRIC_AT_K_PATTERN,
+        description="metric, such as recall@20, by which the source keeps the epoch that is best on the test",
+    )
+
+    def sentences(self) -> Iterator[str]:
+        """Yield every choice in words."""
+        if self.ties:
+            yield f"ties are {self.ties}"
+        if self.best_test_epoch:
+            yield f"of the epochs, the one is kept that is best on the test by {self.best_test_epoch}"
 
 
 class PublishedTable(Settings):
@@ -76,6 +101,7 @@ class PublishedTable(Settings):
     deviations: tuple[str, ...] = Field(
         (), description="what the source does and this program does not, or the reverse"
     )
+    as_published: AsPublished = AsPublished()
 
     @property
     def cutoffs(self) -> tuple[int, ...]:
@@ -83,9 +109,14 @@ class PublishedTable(Settings):
         return tuple(sorted({int(name.split("@")[1]) for row in self.rows.values() for name in row.figures}))
 
 
+def model_name(row: str) -> str:
+    """Return the name of a row's model in the configuration: ASCII letters, digits and - alone."""
+    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in row.lower()).strip("-")
+
+
 @cache
 def table_names() -> tuple[str, ...]:
-    """Return the names of all tables."""
+    """Return the names of all tables that are known."""
     return tuple(sorted(path.stem for path in TABLES.glob("*.yaml")))
 
 
@@ -93,22 +124,29 @@ def load_table(name: str) -> PublishedTable:
     """Return a table by its name, or from a YAML file of one's own.
 
     Raises:
-        UsageError: there is no such table, or the file is wrong.
+        UsageError: there is no such table.
+        ConfigError: the file is wrong; all problems are reported together, each with its line.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else TABLES / f"{name}.yaml"
+    own = name.endswith((".yaml", ".yml"))
+    path = Path(name) if own else TABLES / f"{name}.yaml"
     if not path.is_file():
         near = get_close_matches(name, table_names(), 1, 0.3)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UsageError(f"there is no table {name!r}", f"{hint}the tables are {', '.join(table_names())}")
     try:
-        raw: Mapping[str, Any] = read_yaml(path)
+        raw, lines = read_yaml_with_lines(path)
     except (YamlError, OSError) as error:
-        raise UsageError(f"{path}: {error}", "correct the file") from None
-    try:
-        return PublishedTable.model_validate_json(json.dumps(raw))
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()]
-        raise UsageError(
-            f"{path}: {len(problems)} problem{'s' * (len(problems) > 1)}\n  " + "\n  ".join(problems),
-            "correct the file",
-        ) from None
+        raise ConfigError([str(error)], str(path)) from None
+    if own:
+        from gru4rec_cli.reproducing.checking import require_valid
+
+        require_valid(raw, {keys: f"{path}:{line}" for keys, line in lines.items()}, str(path))
+    return PublishedTable.model_validate_json(json.dumps(raw))
+
+
+def require_rows(table: PublishedTable, chosen: Sequence[str]) -> tuple[str, ...]:
+    """Return the chosen rows, or all where none is; raises `UsageError` where one is not in the table."""
+    unknown = [row for row in chosen if row not in table.rows]
+    if unknown:
+        raise UsageError(f"there is no row {unknown[0]!r}", f"the rows are {', '.join(table.rows)}")
+    return tuple(chosen or table.rows)

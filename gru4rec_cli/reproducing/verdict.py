@@ -17,7 +17,10 @@ _TOO_WIDE = 0.1  # half of the interval, relative to the value
 
 
 class Value(NamedTuple):
-    """Our value of a metric, with its interval over sessions, and the values of all seeds."""
+    """Our value of a metric, with its interval over sessions, and the values of all seeds.
+
+    Without an interval both of its ends are the value.
+    """
 
     value: float
     low: float
@@ -50,7 +53,8 @@ def verdict(figures: Mapping[str, float], ours: Mapping[str, Value], *, random: 
         return Verdict("reproduced", "every figure is within the interval and the tolerance")
     worst = max(distances, key=lambda name: distances[name])
     value, printed = ours[worst], figures[worst]
-    said = f"{worst}: printed {printed:.4f}, found {value.value:.4f} ({100 * (printed / value.value - 1):+.0f} %)"
+    change = f" ({100 * (printed / value.value - 1):+.0f} %)" if value.value else ""
+    said = f"{worst}: printed {printed:.4f}, found {value.value:.4f}{change}"
     if value.high - value.low > 2 * _TOO_WIDE * value.value:
         return Verdict("cannot decide", f"{said}; the interval is too wide for a decision")
     few = random and len(value.seeds) < _FEWEST_SEEDS

@@ -1,13 +1,12 @@
 """The configuration: one YAML file, validated as a whole before anything runs."""
 
-import difflib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, ValidationError, field_validator
 
 from gru4rec_cli.base.errors import ConfigError, UsageError
 from gru4rec_cli.base.names import COSTS, ORACLE
@@ -21,6 +20,7 @@ from gru4rec_cli.data.split_settings import AS_GIVEN, SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
+from gru4rec_cli.study.problems import Places, nearest, place_of, problems_of, short
 from gru4rec_cli.tuning.settings import TuneSettings
 from gru4rec_cli.tuning.subjects import Entries, tune_problems
 
@@ -28,7 +28,6 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
 _LONGEST_NAME = 64 - len(".100-of-100")  # of a run with windows, whose own names end like this
 PART_COLUMN = "part"  # with split.by: column, where data.columns.part is not set
 _MOST_DOTS = 7  # in a key of --set
-Places = dict[tuple[str, ...], str]  # where a key was given, such as mine.yaml:12, by the keys that lead to it
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}"  # without dots: --set and folders use them
 _ALLOWED = f"letters, digits, _ + - are allowed, and {ORACLE!r} and {COSTS!r} are reserved"
 
@@ -138,14 +137,31 @@ def load_config(path: Path, overrides: list[str] | None = None, *, needs_models:
     """
     raw, lines = _read(path)
     places = {keys: f"{path}:{line}" for keys, line in lines.items()}
-    problems = [problem for override in overrides or [] if (problem := _apply(raw, override, places))]
-    config, invalid = _validate(raw)
+    return config_of(raw, str(path), overrides or (), places=places, needs_models=needs_models)
+
+
+def config_of(
+    raw: dict[str, Any],
+    where: str,
+    overrides: Sequence[str] = (),
+    *,
+    places: Places | None = None,
+    needs_models: bool = True,
+) -> StudyConfig:
+    """Return the configuration in plain values, see `load_config`; `raw` and `places` are changed by `overrides`.
+
+    Raises:
+        ConfigError: the configuration is wrong; it is said to be in `where`, and each key in its place.
+    """
+    places = {} if places is None else places
+    problems = [problem for override in overrides if (problem := _apply(raw, override, places))]
+    config, invalid = check_values(raw)
     problems += invalid
     rows = config and (config.baseline.models or config.train.models or config.evaluate.predictions)
     if config is not None and needs_models and not rows:
         problems.append("baseline.models, train.models: no model is named; give at least one, such as popularity: {}")
     if config is None or problems:
-        raise ConfigError(problems, str(path), [_place_of(problem, places) for problem in problems])
+        raise ConfigError(problems, where, [place_of(problem, places) for problem in problems])
     return config
 
 
@@ -175,12 +191,6 @@ def _read(path: Path) -> tuple[dict[str, Any], Lines]:
     if not isinstance(raw, dict):
         raise ConfigError(["the file must hold keys and values, such as `name: demo`"], str(path))
     return raw, lines
-
-
-def _place_of(problem: str, places: Places) -> str:
-    """Return the place of the key with which a problem begins, or of the section that lacks it; maybe empty."""
-    keys = tuple(problem.partition(": ")[0].partition(", ")[0].split("."))
-    return next((places[keys[:end]] for end in range(len(keys), 0, -1) if keys[:end] in places), "")
 
 
 def _apply(raw: dict[str, Any], override: str, places: Places) -> str:
@@ -213,14 +223,15 @@ def _apply(raw: dict[str, Any], override: str, places: Places) -> str:
     return ""
 
 
-def _validate(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
+def check_values(raw: dict[str, Any]) -> tuple[StudyConfig | None, list[str]]:
+    """Return the configuration in plain values, None where it is none, and all that is wrong with it."""
     raw = _filled(raw)
     problems: list[str] = []
     config: StudyConfig | None = None
     try:
         config = StudyConfig.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        problems += _problems_of(StudyConfig, error)
+        problems += problems_of(StudyConfig, error)
     owners: dict[str, str] = {}
     for section in ("baseline", "train"):
         content = raw.get(section)
@@ -373,9 +384,9 @@ def _model_problems(where: str, name: str, entry: object) -> list[str]:
         return []  # reported already, as a wrong type
     kind = entry.get("kind", name)
     if kind not in registry.kinds():
-        known = f"{', '.join(registry.kinds())}{_nearest(kind, registry.kinds())}"
+        known = f"{', '.join(registry.kinds())}{nearest(kind, registry.kinds())}"
         if "kind" in entry:
-            return [f"{where}.kind: given {_short(kind)}; allowed: {known}"]
+            return [f"{where}.kind: given {short(kind)}; allowed: {known}"]
         return [f"{where}: {name!r} is no kind of model, and no kind is given; known kinds: {known}"]
     try:
         settings = registry.settings_class(kind)
@@ -384,127 +395,5 @@ def _model_problems(where: str, name: str, entry: object) -> list[str]:
     try:
         settings.model_validate_json(json.dumps({k: v for k, v in entry.items() if k != "kind"}))
     except ValidationError as error:
-        return _problems_of(settings, error, where)
+        return problems_of(settings, error, where)
     return []
-
-
-def _problems_of(model: type[BaseModel], error: ValidationError, prefix: str = "") -> list[str]:
-    """Return every problem but those that follow from another: a list is not too short because its items are wrong."""
-    details = error.errors()
-    wrong_inside = {detail["loc"][:-1] for detail in details}
-    causes = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in wrong_inside]
-    expected: dict[str, list[str]] = {}  # a key that takes several types has a problem for each
-    for detail in causes:
-        if detail["type"] in _TYPES:
-            section, known = _section(model, [str(part) for part in detail["loc"]])
-            example = _example(section, known, detail["type"])
-            expected.setdefault(".".join(known), []).append(example)
-    return list(dict.fromkeys(_describe(model, detail, prefix, expected) for detail in causes))
-
-
-# What a type of error says was expected, the type of the example, and one for keys without a default of this type.
-_TYPES: dict[str, tuple[str, type, str]] = {
-    "tuple_type": ("a list such as", tuple, "[100]"),
-    "list_type": ("a list such as", tuple, "[100]"),
-    "dict_type": ("keys and values such as", dict, "{popularity: {}}"),
-    "model_type": ("keys and values such as", dict, "{key: value}"),
-    "int_type": ("a whole number such as", int, "10"),
-    "int_from_float": ("a whole number such as", int, "10"),
-    "float_type": ("a number such as", float, "0.5"),
-    "string_type": ("a text such as", str, '"text"'),
-    "bool_type": ("true or", bool, "false"),
-}
-
-
-def _example(section: type[BaseModel], keys: list[str], type_of_error: str) -> str:
-    """Return what a key takes, in words, with an example: its default, if that is of the type."""
-    words, kind, example = _TYPES[type_of_error]
-    field = section.model_fields.get(keys[-1]) if keys else None
-    default = field.default if field else None
-    if keys[-2:-1] == ["models"]:
-        example = "{kind: markov}"
-    if keys[-1:] == ["predictions"]:
-        example = "{theirs: FILE}"
-    if kind is not bool and default and isinstance(default, kind) and not isinstance(default, bool):
-        example = json.dumps(default)
-    return f"{words} {example}"
-
-
-def _named_type(given: object) -> str:
-    """Return what a value of the configuration is, in words."""
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", dict: "keys and values"}
-    return names.get(type(given), "nothing" if given is None else "a list")
-
-
-def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str, expected: dict[str, list[str]]) -> str:
-    """Return one problem: key path, what was given, what is allowed, the nearest known key."""
-    parts = [str(part) for part in detail["loc"]]
-    section, known = _section(model, parts)
-    path = ".".join(p for p in [prefix, *known] if p) or "(top level)"
-    if detail["type"] == "extra_forbidden":
-        keys = list(section.model_fields) + (["kind"] if issubclass(section, ModelSettings) else [])
-        return f"{path}: unknown key{_nearest(parts[-1], keys)}; known here: {', '.join(keys) or 'none'}"
-    if detail["type"] == "missing":
-        return f"{path}: missing; {_about(section, known)}".rstrip("; ")
-    given = _short(detail["input"])
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "string_pattern_mismatch":
-        message = "letters, digits, _ . + - are allowed, 64 at most, a letter or digit first"
-    if detail["type"] in _TYPES:
-        types = " or ".join(dict.fromkeys(expected[".".join(known)]))
-        message = f"expected {types}, found {_named_type(detail['input'])}"
-    if detail["type"] == "literal_error":
-        message += _nearest(detail["input"], re.findall("'([^']*)'", message))
-    if detail["type"] == "value_error":
-        key, separator, rest = message.partition(": ")  # a check of the section as a whole names its key
-        inside = _nested_at(model, parts)
-        return f"{path}.{key}: {rest}" if separator and inside and key in inside.model_fields else f"{path}: {message}"
-    return f"{path}: given {given}; {message[0].lower()}{message[1:]}; {_about(section, known)}".rstrip("; ")
-
-
-def _section(model: type[BaseModel], parts: list[str]) -> tuple[type[BaseModel], list[str]]:
-    """Return the settings class of the last key of `parts`, and the parts that are keys (not union branches)."""
-    section, keys = model, list[str]()
-    for index, part in enumerate(parts):
-        keys.append(part)
-        field = section.model_fields.get(part)
-        nested = _nested(field.annotation) if field else None
-        if nested is None:
-            if field is not None:
-                rest = parts[index + 1 :]
-                keys += rest if get_origin(field.annotation) is dict else [part for part in rest if part.isdigit()]
-                break
-        elif index < len(parts) - 1:
-            section = nested
-    return section, keys
-
-
-def _nested_at(model: type[BaseModel], parts: list[str]) -> type[BaseModel] | None:
-    """Return the settings class that `parts` lead to, if they lead to one."""
-    inside: type[BaseModel] | None = model
-    for part in parts:
-        field = inside.model_fields.get(part) if inside else None
-        inside = _nested(field.annotation) if field else None
-    return inside
-
-
-def _nested(annotation: object) -> type[BaseModel] | None:
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
-
-
-def _about(section: type[BaseModel], keys: list[str]) -> str:
-    field = section.model_fields.get(keys[-1]) if keys else None
-    return (field.description or "") if field else ""
-
-
-def _short(given: object) -> str:
-    text = json.dumps(given, default=str, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _nearest(given: object, known: list[str]) -> str:
-    close = difflib.get_close_matches(str(given), known, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""

@@ -88,6 +88,9 @@ def test_a_row_is_reproduced_or_not_and_rivals_stand_below(data: Path, tmp_path:
     code, right = reproduced(data, tmp_path, with_figure(found))
     assert code == 0
     assert right["rows"][0]["verdict"] == "reproduced"
+    code, alone = reproduced(data, tmp_path, with_figure(1.2 * found), "--set", "evaluate.resamples=0")
+    assert code == 6
+    assert alone["rows"][0]["verdict"] == "not reproduced"  # without an interval, too
     code, other = reproduced(data, tmp_path, with_figure(found, items=7))
     assert code == 0
     assert other["rows"][0]["verdict"] == "not comparable"
@@ -115,7 +118,26 @@ def test_the_page_and_the_terminal_say_the_same(data: Path, tmp_path: Path):
         (["reproduce", "gru4rec-rsc15", "--data", "."], 3, "yoochoose-clicks.dat"),
         (["reproduce", "broken.yaml"], 2, "broken.yaml"),
         (["reproduce", "own.yaml", "--data", ".", "--row", "X"], 2, "there is no row 'X'"),
-        (["reproduce", "wrong.yaml"], 2, "rows.A.figures: Value error, given 'hits@20'"),
+        (["reproduce", "wrong.yaml"], 2, "rows.A.figures: given 'hits@20'"),
+        (["reproduce", "own.yaml", "--data", ".", "--set", "seds=[1]"], 2, "did you mean 'seeds'?"),
+        (
+            ["reproduce", "own.yaml", "--data", ".", "--set", "evaluate.cutoffs=[5]"],
+            2,
+            "cutoffs lacks those of the table: 20",
+        ),
+        (["reproduce", "own.yaml", "--data", ".", "--set", "train.refit=all"], 2, "compared on one test part"),
+        (
+            ["reproduce", "own.yaml", "--data", ".", "--as-published"],
+            2,
+            "names no choice of its source that is a fault",
+        ),
+        (["reproduce", "own.yaml", "--estimate"], 2, "does not say how large its data is"),
+        (["reproduce", "sr-gnn-diginetica", "--estimate", "--row", "X"], 2, "there is no row 'X'"),
+        (
+            ["reproduce", "sr-gnn-diginetica", "--estimate", "--set", "seeds=[1]"],
+            2,
+            "--estimate is of the table as it is",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(arguments: list[str], code: int, said: str, data: Path, tmp_path: Path):
@@ -128,6 +150,7 @@ def test_what_is_wrong_is_said(arguments: list[str], code: int, said: str, data:
     done = study(*arguments, cwd=tmp_path)
     assert done.returncode == code
     assert said in done.stderr
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_list_says_what_each_table_needs():
@@ -144,3 +167,76 @@ def test_a_table_of_ones_own_is_not_written_over(data: Path, tmp_path: Path):
     study("reproduce", path, "--data", data, "--run-dir", tmp_path / "own", "--row", "Popular items", "--quiet")
     assert path.read_text() == yaml.safe_dump(OWN)
     assert (tmp_path / "own" / "config.yaml").exists()
+
+
+def test_missing_data_is_listed_with_all_that_is_known_of_it(tmp_path: Path):
+    (tmp_path / "train.tsv").touch()
+    done = study("reproduce", "sr-gnn-diginetica", "--data", tmp_path, "--json")
+    assert done.returncode == 3
+    said = json.loads(done.stdout)["error"]["message"]
+    source = load_table("sr-gnn-diginetica").data
+    for text in (
+        "train-item-views.csv\n",
+        "train.tsv and test.tsv (there: train.tsv)",
+        source.where,
+        source.terms,
+        source.size,
+    ):
+        assert text in said
+
+
+def test_a_script_gets_the_files_of_each_form():
+    about = json.loads(study("reproduce", "sr-gnn-diginetica", "--json").stdout)
+    assert about["files"] == [["train-item-views.csv"], ["train.tsv", "test.tsv"]]
+    assert about["rows"][0] == "POP"
+
+
+def even_clicks(folder: Path) -> None:
+    """Clicks on 30 items, each of them equally often in training: 15 sessions of two clicks, twice; and two to test."""
+    train: list[str] = []
+    for session in range(30):
+        first = 2 * (session % 15)
+        train += [f"{session},{first},{10 * session}", f"{session},{first + 1},{10 * session + 1}"]
+    (folder / "train.csv").write_text("session_id,item_id,time\n" + "\n".join(train) + "\n")
+    (folder / "test.csv").write_text("session_id,item_id,time\n90,0,1000\n90,1,1001\n91,4,1002\n91,5,1003\n")
+
+
+def test_optimistic_ties_match_a_figure_that_the_corrected_rank_does_not(tmp_path: Path):
+    """All 30 items are equally popular: of rank 30 if ties count against the model, and of rank 1 if they do not."""
+    even_clicks(tmp_path)
+    table = with_figure(1.0) | {"as_published": {"ties": "optimistic"}}
+    code, found = reproduced(tmp_path, tmp_path, table, "--as-published", "--set", "evaluate.resamples=0")
+    row, rival = found["rows"]
+    assert code == 6
+    assert (row["found"]["recall@20"]["value"], row["verdict"]) == (0.0, "not reproduced")
+    assert (row["as_published"]["found"]["recall@20"]["value"], row["as_published"]["verdict"]) == (1.0, "reproduced")
+    assert "as_published" not in rival
+    assert not (tmp_path / "run" / "as-published").exists()  # ties need no second run
+
+
+def test_the_best_epoch_on_the_test_is_that_of_the_same_training(tmp_path: Path):
+    even_clicks(tmp_path)
+    rows = {
+        "Neural": {
+            "figures": {"recall@1": 1.0},
+            "model": {
+                "kind": "gru4rec",
+                "layers": [4],
+                "epochs": 4,
+                "batch_size": 4,
+                "n_sample": 8,
+                "learning_rate": 0.3,
+            },
+        }
+    }
+    table = OWN | {"rows": rows, "as_published": {"best_test_epoch": "recall@1"}}
+    _, found = reproduced(tmp_path, tmp_path, table, "--as-published")
+    fits = [
+        folder / "train" / "neural" / "fit.json" for folder in (tmp_path / "run", tmp_path / "run/as-published/run")
+    ]
+    corrected, faulty = (json.loads(path.read_text())["curve"] for path in fits)
+    assert [epoch["loss"] for epoch in faulty] == [epoch["loss"] for epoch in corrected]
+    on_test = [epoch["valid_recall@1"] for epoch in faulty]
+    row = found["rows"][0]
+    assert row["as_published"]["found"]["recall@1"]["value"] == max(on_test)
+    assert row["found"]["recall@1"]["value"] == on_test[-1]

@@ -65,3 +65,16 @@ def test_the_first_count_that_differs_is_named():
     found = {"train_events": 10, "items": 4}
     assert first_difference({"train_events": 10, "items": None}, found) == ""
     assert first_difference({"train_events": 10, "items": 5}, found) == "4 items in place of 5"
+
+
+def test_without_an_interval_the_value_itself_decides():
+    alone = {"recall@20": Value(0.5, 0.5, 0.5)}
+    assert verdict({"recall@20": 0.504}, alone, random=False).word == "reproduced"  # .8 %
+    assert verdict({"recall@20": 0.506}, alone, random=False).word == "not reproduced"  # 1.2 %
+
+
+def test_a_value_of_zero_has_no_relative_distance():
+    nothing = {"recall@20": Value(0.0, 0.0, 0.0)}
+    assert verdict({"recall@20": 0.0}, nothing, random=False).word == "reproduced"
+    found = verdict({"recall@20": 0.5}, nothing, random=False)
+    assert found == ("not reproduced", "recall@20: printed 0.5000, found 0.0000")
