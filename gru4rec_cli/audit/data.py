@@ -79,8 +79,13 @@ class Log:
 
     @cached_property
     def copies(self) -> pl.DataFrame:
-        """A row for each distinct event, with the number of its rows."""
-        return self.ordered.group_by(_SAME).agg(pl.len().alias("rows"))
+        """A row for each distinct event, with the number of its rows; only events that share a time are counted."""
+        before = (pl.col(SESSION) == pl.col(SESSION).shift(1)) & (pl.col(TIME) == pl.col(TIME).shift(1))
+        with_before = before.fill_null(value=False)
+        tied = self.ordered.select(with_before | with_before.shift(-1, fill_value=False)).to_series()
+        alone = self.ordered.filter(~tied).with_columns(pl.lit(1, pl.UInt32).alias("rows"))
+        together = self.ordered.filter(tied).group_by(_SAME).agg(pl.len().alias("rows"))
+        return pl.concat([alone, together])
 
     def ids(self, column: str, codes: pl.Series) -> pl.Series:
         """Return the ids in SESSION or ITEM for which codes stand."""
