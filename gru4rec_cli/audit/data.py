@@ -440,3 +440,19 @@ def _once(log: Log) -> Measured:
     supports = log.ordered.group_by(ITEM).len()["len"]
     once = int((supports == 1).sum())
     return Measured.share(once, len(supports), "items have one event")
+
+
+@DATA.check(
+    "D21-sessions-of-one-event", "Many sessions have a second event", warn=0.8, fail=0.95,
+    remedy="name the column of sessions: columns.session; where there is none, make sessions from the clicks of each "
+        "user: data.sessions: {by: user, gap_minutes: 30}",
+)  # fmt: skip
+def _single(log: Log) -> Measured:
+    """A session of one event has nothing to predict, and split drops it. Where nearly all are so, the column of
+    sessions is mostly another one: ids of events, of orders, or of users who come once."""
+    if log.sessions.height < _FEWEST:
+        raise CannotCheck(f"the log has fewer than {_FEWEST} sessions")
+    single = int((log.sessions["events"] == 1).sum())
+    kept = log.height - single
+    said = f"sessions have one event; {kept:,} of {log.height:,} events are in longer ones"
+    return Measured.share(single, log.sessions.height, said)
