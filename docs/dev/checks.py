@@ -33,8 +33,10 @@ gru4rec-study audit predictions theirs.run --train train.tsv --test test.tsv --c
 ```
 
 `audit data` reads whatever `split` reads, and takes the layout from `--config` or from options as `describe` does.
-`audit split` takes two or three files, or a run directory. It also says which published split the parts are, by their
-counts, or which they nearly are and what differs. `audit run` computes the metrics of a run again from the ranks of its
+`audit split` takes two or three files, or a run directory. It also says which published split the parts are, or which
+they nearly are and what differs: by their counts and, where the file could be measured, by the number of different
+pairs of consecutive items and of first items of sessions. Other ids leave these numbers as they are; another order of
+clicks changes them. `audit run` computes the metrics of a run again from the ranks of its
 events, and the ranks from its models, whatever the hashes say. Times that are row numbers: `--time none`.
 
 | option | meaning |

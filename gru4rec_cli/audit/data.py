@@ -10,7 +10,7 @@ from gru4rec_cli.audit.check import Audit, CannotCheck, Checks, Choice, Measured
 from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
-from gru4rec_cli.data.engine import in_order
+from gru4rec_cli.data.engine import encode, in_order
 from gru4rec_cli.data.frames import read_table
 from gru4rec_cli.data.order_signal import order_signal
 from gru4rec_cli.data.quality.finding import Finding
@@ -38,7 +38,8 @@ class Log:
 
     `events` are SESSION, ITEM, TIME (microseconds) in the order of the file; `timed` says that the times are times and
     not row numbers, `in_file_order` that the rows are in the order of the file, `users` that it has a column of users;
-    `findings` is what reading found.
+    `findings` is what reading found. `ordered` has the events by session and time, with codes for ids: `ids` gives the
+    id of a code.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class Log:
         in_file_order: bool = True,
         users: bool = False,
     ) -> None:
-        self.ordered = in_order(events).select(_SAME)
-        self.out_of_order = _rows_out_of_order(events) if in_file_order else None
-        self.height = events.height
+        self.height, logs = events.height, [events]
+        del events
+        self._codes = encode(logs)
+        self.out_of_order = _rows_out_of_order(logs[0]) if in_file_order else None
+        self.ordered = in_order(logs.pop()).select(_SAME)
         self.findings, self.timed, self.users = findings, timed, users
 
     @cached_property
@@ -67,18 +70,26 @@ class Log:
 
     @cached_property
     def sessions(self) -> pl.DataFrame:
-        """A row for each session: its events, first and last time, and median pause."""
+        """A row for each session: its events, first and last time."""
         return self.ordered.group_by(SESSION).agg(
             pl.len().alias("events"),
             pl.col(TIME).min().alias("first"),
             pl.col(TIME).max().alias("last"),
-            pl.col(TIME).diff().median().alias("pause"),
         )
 
     @cached_property
     def copies(self) -> pl.DataFrame:
-        """A row for each distinct event, with the number of its rows."""
-        return self.ordered.group_by(_SAME).agg(pl.len().alias("rows"))
+        """A row for each distinct event, with the number of its rows; only events that share a time are counted."""
+        before = (pl.col(SESSION) == pl.col(SESSION).shift(1)) & (pl.col(TIME) == pl.col(TIME).shift(1))
+        with_before = before.fill_null(value=False)
+        tied = self.ordered.select(with_before | with_before.shift(-1, fill_value=False)).to_series()
+        alone = self.ordered.filter(~tied).with_columns(pl.lit(1, pl.UInt32).alias("rows"))
+        together = self.ordered.filter(tied).group_by(_SAME).agg(pl.len().alias("rows"))
+        return pl.concat([alone, together])
+
+    def ids(self, column: str, codes: pl.Series) -> pl.Series:
+        """Return the ids in SESSION or ITEM for which codes stand."""
+        return self._codes[column].decoded(codes)
 
     def require_times(self) -> None:
         """Raise `CannotCheck` where the times are row numbers."""
@@ -217,7 +228,7 @@ def _fan_out(log: Log) -> Measured:
     if asked.height < _FEWEST:
         raise CannotCheck(f"fewer than {_FEWEST} items have three events")
     repeated = asked.filter((pl.col("least") == pl.col("most")) & (pl.col("least") > 1))
-    example = f", such as {repeated.sort(ITEM)[ITEM][0]!r}" if repeated.height else ""
+    example = f", such as {log.ids(ITEM, repeated[ITEM].sort())[0]!r}" if repeated.height else ""
     return Measured.share(
         repeated.height, asked.height, f"items{example} have all their events equally often, and more than once"
     )
@@ -335,8 +346,10 @@ def _robots(log: Log) -> Measured:
     """No person clicks 20 times at a median pause of less than a second. Robots are easy to predict, and they are not
     who the recommendations are for."""
     log.require_times()
-    fast = (pl.col("events") >= _ROBOT_EVENTS) & (pl.col("pause") < _ROBOT_PAUSE) & (pl.col("last") > pl.col("first"))
-    robots = log.sessions.filter(fast)
+    long = log.sessions.filter((pl.col("events") >= _ROBOT_EVENTS) & (pl.col("last") > pl.col("first")))
+    pauses = log.ordered.join(long, on=SESSION, how="semi", maintain_order="left").group_by(SESSION)
+    fast = pauses.agg(pl.col(TIME).diff().median().alias("pause")).filter(pl.col("pause") < _ROBOT_PAUSE)
+    robots = long.join(fast, on=SESSION, how="semi")
     events = int(robots["events"].sum())
     return Measured.share(
         events,
@@ -373,9 +386,10 @@ def _missing(log: Log) -> Measured:
 def _same_column(log: Log) -> Measured:
     """Where one column is read as both, or a program has mixed them up, rows have the same session and item. Numbers
     from 1 coincide in a few rows by chance."""
-    if log.ordered.schema[SESSION] != log.ordered.schema[ITEM]:
+    sessions, items = (log.ids(column, log.ordered[column]) for column in (SESSION, ITEM))
+    if sessions.dtype != items.dtype:
         return Measured(0, "session and item ids are of different types")
-    equal = int(log.ordered.select((pl.col(SESSION) == pl.col(ITEM)).sum()).item())
+    equal = int((sessions == items).sum())
     return Measured.share(equal, log.height, "rows have the same session and item id")
 
 
@@ -390,7 +404,8 @@ def _constant(log: Log) -> Measured:
         raise CannotCheck(f"the log has fewer than {_FEWEST} events")
     tops = {column: log.ordered[column].value_counts(sort=True, name="rows").row(0) for column in (SESSION, ITEM)}
     column = max(tops, key=lambda name: tops[name][1])
-    value, rows = tops[column]
+    code, rows = tops[column]
+    value = log.ids(column, pl.Series([code], dtype=pl.UInt32))[0]
     what = "session" if column == SESSION else "item"
     return Measured(ratio(rows, log.height), f"the {what} {value!r} has {rows:,} of {log.height:,} events")
 
@@ -425,3 +440,19 @@ def _once(log: Log) -> Measured:
     supports = log.ordered.group_by(ITEM).len()["len"]
     once = int((supports == 1).sum())
     return Measured.share(once, len(supports), "items have one event")
+
+
+@DATA.check(
+    "D21-sessions-of-one-event", "Many sessions have a second event", warn=0.8, fail=0.95,
+    remedy="name the column of sessions: columns.session; where there is none, make sessions from the clicks of each "
+        "user: data.sessions: {by: user, gap_minutes: 30}",
+)  # fmt: skip
+def _single(log: Log) -> Measured:
+    """A session of one event has nothing to predict, and split drops it. Where nearly all are so, the column of
+    sessions is mostly another one: ids of events, of orders, or of users who come once."""
+    if log.sessions.height < _FEWEST:
+        raise CannotCheck(f"the log has fewer than {_FEWEST} sessions")
+    single = int((log.sessions["events"] == 1).sum())
+    kept = log.height - single
+    said = f"sessions have one event; {kept:,} of {log.height:,} events are in longer ones"
+    return Measured.share(single, log.sessions.height, said)

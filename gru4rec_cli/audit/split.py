@@ -13,7 +13,7 @@ from gru4rec_cli.audit.known import name_of_split
 from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TEST_FILE, TIME, TRAIN_FILE, VALID_FILE
 from gru4rec_cli.base.progress import SILENT, Progress
-from gru4rec_cli.data.engine import in_order
+from gru4rec_cli.data.engine import Codes, encode, in_order
 from gru4rec_cli.data.frames import read_table
 from gru4rec_cli.data.leaks import BY_TIME, find_leaks
 from gru4rec_cli.data.times import TimeUnit, iso
@@ -28,17 +28,33 @@ _NEXT = "next"
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a split: SESSION, ITEM, TIME (microseconds) by session and time, ids of one type in all of them."""
+    """The parts of a split: SESSION, ITEM, TIME (microseconds) by session and time.
+
+    Ids are of one type in all parts, or codes for them: `sessions` then says for which sessions these stand.
+    """
 
     train: pl.DataFrame
     test: pl.DataFrame
     valid: pl.DataFrame | None = None
     timed: bool = True  # times are times, not row numbers
+    sessions: Codes | None = None
+
+    @classmethod
+    def of(cls, logs: list[pl.DataFrame], *, timed: bool = True) -> "Parts":
+        """Return the parts whose events are these: training, test, and perhaps validation. The list is emptied."""
+        _make_alike(logs)
+        codes = encode(logs)
+        train, test, *valid = [in_order(logs.pop(0)).select(SESSION, ITEM, TIME) for _ in range(len(logs))]
+        return cls(train, test, valid[0] if valid else None, timed, codes[SESSION])
+
+    def name(self, session: Any) -> Any:
+        """Return the id of a session, for evidence."""
+        return session if self.sessions is None else self.sessions.decoded(pl.Series([session], dtype=pl.UInt32))[0]
 
     @cached_property
     def leaks(self) -> dict[str, Any]:
         """Return what training knows of the test; see `find_leaks`."""
-        return find_leaks(self.train, self.test, timed=self.timed)
+        return find_leaks(self.train, self.test, timed=self.timed, name=self.name)
 
     @cached_property
     def targets(self) -> pl.DataFrame:
@@ -68,17 +84,29 @@ class Parts:
 def read_parts(
     train: Path, test: Path, valid: Path | None = None, options: Options | None = None, progress: Progress = SILENT
 ) -> Parts:
-    """Read the files of a split as `split` reads given parts.
+    """Read the files of a split as `split` reads given parts; their ids are no codes.
 
     Raises:
         UsageError: options contradict each other.
         DataError: a file cannot be read.
     """
     paths = [train, test, *([valid] if valid is not None else [])]
+    logs, timed = _read(paths, options, progress)
+    _make_alike(logs)
+    first, second, *others = (in_order(log).select(SESSION, ITEM, TIME) for log in logs)
+    return Parts(first, second, others[0] if others else None, timed=timed)
+
+
+def _read(paths: list[Path], options: Options | None, progress: Progress) -> tuple[list[pl.DataFrame], bool]:
+    """Read the files of a split, and return whether their times are times."""
     logs = [read_input(path, None, options or Options(), progress) for path in paths]
-    frames = [in_order(log).select(SESSION, ITEM, TIME) for log in _of_one_type([log.events for log in logs])]
-    timed = all(log.unit is not None or not log.reading for log in logs)
-    return Parts(frames[0], frames[1], frames[2] if valid is not None else None, timed)
+    return [log.events for log in logs], all(log.unit is not None or not log.reading for log in logs)
+
+
+def _make_alike(logs: list[pl.DataFrame]) -> None:
+    """Make text of ids in all logs of a list where they are text in one of them."""
+    mixed = [name for name in (SESSION, ITEM) if len({log.schema[name] for log in logs}) > 1]
+    logs[:] = [log.with_columns(pl.col(mixed).cast(pl.String)) for log in logs]
 
 
 def audit_split(
@@ -99,7 +127,8 @@ def audit_split(
             f"{len(files)} files: a split has two or three",
             "give TRAIN TEST, TRAIN TEST VALID, or a run directory",
         )
-    parts = read_parts(files[0], files[1], files[2] if len(files) > 2 else None, options, progress)
+    logs, timed = _read(files, options, progress)
+    parts = Parts.of(logs, timed=timed)
     results = SPLIT.run(parts, choice or Choice(), progress)
     return Audit(" and ".join(map(str, paths)), results, {"known split": parts.known_name()})
 
@@ -117,15 +146,8 @@ def audit_tables(
     """Return the results on parts that are tables of pandas, Polars or PyArrow; columns as for `data.frames.clean`."""
     columns = {SESSION: session, ITEM: item, TIME: time}
     logs = [read_table(table, columns, time_unit)[0] for table in (train, test, valid) if table is not None]
-    frames = [in_order(log).select(SESSION, ITEM, TIME) for log in _of_one_type(logs)]
-    parts = Parts(frames[0], frames[1], frames[2] if valid is not None else None)
+    parts = Parts.of(logs)
     return Audit("the tables", SPLIT.run(parts, Choice()), {"known split": parts.known_name()})
-
-
-def _of_one_type(logs: list[pl.DataFrame]) -> list[pl.DataFrame]:
-    """Return logs whose ids are text in all of them where they are text in one."""
-    mixed = [name for name in (SESSION, ITEM) if len({log.schema[name] for log in logs}) > 1]
-    return [log.with_columns(pl.col(mixed).cast(pl.String)) for log in logs]
 
 
 def _files_of(folder: Path) -> list[Path]:
@@ -178,7 +200,7 @@ def _shared_ids(parts: Parts) -> Measured:
     """A session that was cut in two shows training the beginning of what the test asks for."""
     shared = parts.test.select(SESSION).unique().join(parts.train.select(SESSION).unique(), on=SESSION, how="semi")
     sessions = parts.test[SESSION].n_unique()
-    example = f", such as {shared.sort(SESSION)[SESSION][0]!r}" if shared.height else ""
+    example = f", such as {parts.name(shared[SESSION].min())!r}" if shared.height else ""
     return Measured.share(shared.height, sessions, f"test sessions have an id of training{example}")
 
 

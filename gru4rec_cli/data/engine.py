@@ -73,19 +73,14 @@ class PolarsEngine:
 
     def __init__(self, sessions_by: SessionOrder = "id") -> None:
         self._sessions_by = sessions_by
-        self._ids: dict[str, _Codes] = {}
+        self._ids: dict[str, Codes] = {}
 
     def events(self, logs: list[pl.DataFrame]) -> list[Table]:
         """Return logs (SESSION, ITEM, TIME) as events; call it once. The list is emptied on the way, to save memory.
 
         Codes are the same for the same id in every log, and in the order of the ids, or of the sessions.
         """
-        for name in (SESSION, ITEM):
-            as_they_come = name == SESSION and self._sessions_by == "file"
-            columns = [log[name] for log in logs]
-            codes = self._ids[name] = _Codes.by_place(columns) if as_they_come else _Codes.of(columns)
-            for place in range(len(logs)):
-                logs[place] = logs[place].with_columns(codes.encoded(logs[place][name]).rechunk())
+        self._ids = encode(logs, self._sessions_by)
         coded = []
         while logs:
             coded.append(lazy(in_order(logs.pop(0).rechunk())))
@@ -136,14 +131,30 @@ class PolarsEngine:
         return pl.DataFrame(columns)
 
 
-class _Codes:
+def encode(logs: list[pl.DataFrame], sessions_by: SessionOrder = "id") -> "dict[str, Codes]":
+    """Replace logs, in their list, by logs with codes for SESSION and ITEM, and return what the codes stand for.
+
+    Codes are the same for the same id in every log, and in the order of the ids, or of the sessions.
+    """
+    every: dict[str, Codes] = {}
+    for name in (SESSION, ITEM):
+        as_they_come = name == SESSION and sessions_by == "file"
+        columns = [log[name] for log in logs]
+        codes = every[name] = Codes.by_place(columns) if as_they_come else Codes.of(columns)
+        del columns
+        for place in range(len(logs)):
+            logs[place] = logs[place].with_columns(codes.encoded(logs[place][name]).rechunk())
+    return every
+
+
+class Codes:
     """UInt32 codes in the order of the ids: integers less the smallest if their range is small, else list indices."""
 
     def __init__(self, least: int, ids: pl.Series | None) -> None:
         self._least, self._ids = least, ids
 
     @classmethod
-    def of(cls, columns: list[pl.Series]) -> "_Codes":
+    def of(cls, columns: list[pl.Series]) -> "Codes":
         """Codes for all ids of these columns."""
         if columns[0].dtype.is_integer():
             bounds: list[int] = [bound for c in columns if len(c) for bound in (c.min(), c.max())]  # type: ignore[misc]
@@ -152,11 +163,12 @@ class _Codes:
         return cls(0, pl.concat([column.unique() for column in columns]).unique().sort())
 
     @classmethod
-    def by_place(cls, columns: list[pl.Series]) -> "_Codes":
+    def by_place(cls, columns: list[pl.Series]) -> "Codes":
         """Return codes in the order in which the ids first stand in these columns."""
         return cls(0, pl.concat([column.unique(maintain_order=True) for column in columns]).unique(maintain_order=True))
 
     def encoded(self, column: pl.Series) -> pl.Series:
+        """Return the codes of ids."""
         if self._ids is None:
             return (column - self._least).cast(pl.UInt32)
         places = pl.DataFrame([self._ids.alias("id")]).with_row_index("place")
@@ -164,6 +176,7 @@ class _Codes:
         return frame.join(places, on="id", how="left", maintain_order="left")["place"].alias(column.name)
 
     def decoded(self, codes: pl.Series) -> pl.Series:
+        """Return the ids of codes."""
         if self._ids is None:
             return codes.cast(pl.Int64) + self._least
         return self._ids.gather(codes).alias(codes.name)
@@ -177,7 +190,7 @@ def with_ranks(log: pl.DataFrame, equal_times: EqualTimes) -> pl.DataFrame:
     if equal_times == "file":
         return log
     if equal_times == "item":
-        return log.with_columns(_Codes.of([log[ITEM]]).encoded(log[ITEM]).fill_null(0).alias(RANK))
+        return log.with_columns(Codes.of([log[ITEM]]).encoded(log[ITEM]).fill_null(0).alias(RANK))
     return log.with_row_index(RANK).with_columns(pl.col(RANK).min().over(ITEM))
 
 

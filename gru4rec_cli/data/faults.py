@@ -240,6 +240,15 @@ def ids_of_visits(events: pl.DataFrame, generator: np.random.Generator) -> pl.Da
     return events.with_columns(pl.when(_some(events, 1 / 3, generator)).then(own).otherwise(pl.col(ITEM)).alias(ITEM))
 
 
+@_log_fault("D21-sessions-of-one-event")
+def events_as_sessions(events: pl.DataFrame, generator: np.random.Generator) -> pl.DataFrame:
+    """Give 19 rows of 20 a session id of their own, as ids of requests are."""
+    own = int(events[SESSION].max()) + 1 + pl.int_range(pl.len())  # type: ignore[arg-type]
+    return events.with_columns(
+        pl.when(_some(events, 0.95, generator)).then(own).otherwise(pl.col(SESSION)).alias(SESSION)
+    )
+
+
 Frames = tuple[pl.DataFrame, pl.DataFrame]
 
 

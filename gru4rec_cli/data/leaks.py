@@ -1,7 +1,7 @@
 """What training already knows of a test part that was given: clicks of its time, and copies of its sessions."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,15 @@ _EXACT, _ITEMS = "items and times", "items"
 _MEANING = "metrics are then too high for every model that remembers its training sessions"
 
 
-def find_leaks(train: pl.DataFrame, test: pl.DataFrame, *, timed: bool = True) -> dict[str, Any]:
+def find_leaks(
+    train: pl.DataFrame, test: pl.DataFrame, *, timed: bool = True, name: Callable[[Any], Any] = str
+) -> dict[str, Any]:
     """Return what a training part knows of a test part, ready for JSON.
 
     Args:
         train: SESSION, ITEM, TIME in visiting order; the same for `test`.
         timed: times are moments; otherwise row numbers, of each file its own, and nothing about times is looked at.
+        name: gives the id of a session in an example, where SESSION has codes.
 
     Returns:
         `later`: the share of pairs of a training and a test session in which the test session starts later (one half
@@ -45,6 +48,8 @@ def find_leaks(train: pl.DataFrame, test: pl.DataFrame, *, timed: bool = True) -
     kinds = {_EXACT: ([ITEM, TIME], 2)} if timed else {}
     kinds |= {_ITEMS: ([ITEM], LONG)}
     leaks["copies"] = {kind: _copies(train, test, *rule) for kind, rule in kinds.items()}
+    for found in leaks["copies"].values():
+        found["example"] = found["example"] and [str(name(session)) for session in found["example"]]
     return leaks
 
 
@@ -70,7 +75,7 @@ def _copies(train: pl.DataFrame, test: pl.DataFrame, columns: list[str], shortes
         "sessions": equal.height,
         "of": asked.height,
         "expected": asked.height * (twins + 1) / (known.height + 1),
-        "example": [str(equal[SESSION][0]), str(equal["twin"][0])] if equal.height else None,
+        "example": [equal[SESSION][0], equal["twin"][0]] if equal.height else None,
     }
 
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from gru4rec_cli.audit.check import Choice
-from gru4rec_cli.audit.known import name_of_split
+from gru4rec_cli.audit.known import Counts, KnownSplit, Order, name_of_split
 from gru4rec_cli.audit.split import SPLIT, audit_split, audit_tables
 from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.names import ITEM, SESSION, TIME
@@ -77,12 +77,53 @@ def sessions(targets: int, first_session: int, first_item: int, items: int) -> p
     return pl.DataFrame({SESSION: np.full(targets + 1, first_session), ITEM: first_item + rows % items, TIME: rows})
 
 
-def test_a_known_split_is_named_and_a_near_one_too():
+def test_the_counts_of_a_known_split_with_other_clicks_are_not_its_order():
     train, test = sessions(719_470, 0, 0, 43_097), sessions(60_858, 1, 0, 100)
-    assert name_of_split(train, test).startswith("the Diginetica split of the SR-GNN line, by its counts")
+    diginetica = "the Diginetica split of the SR-GNN line"
+    named = name_of_split(train, test)
+    assert named.startswith(f"{diginetica} by its counts")
+    assert "training has 43,097 different pairs of consecutive items in place of 487,995" in named
     near = name_of_split(train.head(-10), test)
-    assert near == "nearly the Diginetica split of the SR-GNN line: 719,460 training targets in place of 719,470"
+    assert near.startswith(f"nearly {diginetica}: 719,460 training targets in place of 719,470, and the order of")
     assert name_of_split(test, test).startswith("none of those that are known (60,858 training targets")
+
+
+PUBLISHED = [[1, 2, 3, 4], [2, 3, 5], [1, 2, 4]] * 20  # pairs 12 23 34 35 24, first items 1 2
+PUBLISHED_TEST = [[1, 2, 3], [1, 4]] * 20  # pairs 12 23 14, first item 1
+OURS = [KnownSplit("ours", Counts(140, 60, 5), Order(5, 2, 3, 1)), KnownSplit("another", Counts(7, 7))]
+
+
+def of_lists(lists: list[list[int]], name: str = "{}") -> pl.DataFrame:
+    table = pl.DataFrame({SESSION: range(len(lists)), ITEM: lists}).explode(ITEM)
+    return table.with_columns(pl.format(name, pl.col(ITEM) * 7 % 11))
+
+
+def test_a_known_split_is_named_whatever_its_ids():
+    """7 i mod 11 puts the items in another order: 7 3 10 6 2."""
+    named = name_of_split(of_lists(PUBLISHED, "item-{}"), of_lists(PUBLISHED_TEST, "item-{}"), OURS)
+    assert named == "ours, by its counts and the order of its clicks (140 training targets, 60 test targets, 5 items)"
+    unknown_order = [OURS[0]._replace(order=None)]
+    named = name_of_split(of_lists(PUBLISHED), of_lists(PUBLISHED_TEST), unknown_order)
+    assert named == "ours, by its counts (140 training targets, 60 test targets, 5 items)"
+
+
+def test_a_known_split_with_clicks_in_another_order_is_not_called_the_same():
+    generator = np.random.default_rng(1)
+    shuffled = [[*map(int, generator.permutation(clicks))] for clicks in PUBLISHED]
+    reversed_test = [clicks[::-1] for clicks in PUBLISHED_TEST]
+    for train, test in ((shuffled, PUBLISHED_TEST), (PUBLISHED, reversed_test)):
+        named = name_of_split(of_lists(train), of_lists(test), OURS)
+        assert named.startswith("ours by its counts (140 training targets, 60 test targets, 5 items), but the order of")
+    assert named.endswith("sessions differs: the test has 2 different first items of sessions in place of 1")
+
+
+def test_a_known_split_that_lacks_a_row_is_nearly_it():
+    lacking = of_lists([*PUBLISHED[:-1], PUBLISHED[-1][:-1]])
+    near = name_of_split(lacking, of_lists(PUBLISHED_TEST), OURS)
+    assert near == "nearly ours: 139 training targets in place of 140"
+    backwards = of_lists([clicks[::-1] for clicks in PUBLISHED[:-1]] + [[2, 1]])  # first items 4 5 2: one more
+    near = name_of_split(backwards, of_lists(PUBLISHED_TEST), OURS)
+    assert near == ("nearly ours: 139 training targets in place of 140, and the order of clicks in sessions differs")
 
 
 def test_files_and_ids_of_two_types(tmp_path: Path):
