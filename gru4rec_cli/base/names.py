@@ -37,6 +37,7 @@ METRICS_TABLE = "metrics.csv"
 RANKS_FOLDER = "ranks"
 LISTS_FOLDER = "lists"
 COSTS = "costs"  # the folder of a stage for what differs from run to run; no model may take this name
+DEFAULT_SUFFIX = "_default"  # of the name of a tuned model with its own settings
 RANKING_FILE = "ranking.json"  # in that folder: what ranking by each fit took
 
 ORACLE = "oracle"  # the row of the Bayes-optimal ranking of synthetic data; no model may take it

@@ -53,7 +53,7 @@ def reproduce(
     with errors(debug=debug, on_interrupt="the same command continues from here"):
         require_page(html)
         from gru4rec_cli.reproducing import listing
-        from gru4rec_cli.reproducing.table import load_table
+        from gru4rec_cli.reproducing.loading import load_table
 
         if table is None:
             if json:

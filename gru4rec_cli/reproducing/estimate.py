@@ -22,7 +22,8 @@ from gru4rec_cli.models.warming import warm_up
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.reporting.tables.cells import duration
 from gru4rec_cli.reporting.text.words import ENGLISH
-from gru4rec_cli.reproducing.table import Counts, PublishedTable, require_rows
+from gru4rec_cli.reproducing.loading import require_rows
+from gru4rec_cli.reproducing.table import Counts, PublishedTable
 
 _LARGEST = 500_000  # events of the clicks; models that count are fitted on all of them
 _FIRST, _GROWTH = 2_000, 4  # events of the first epoch that is timed, and how many times as many the next one has

@@ -3,7 +3,8 @@
 from typing import Any
 
 from gru4rec_cli.reporting.tables import Table
-from gru4rec_cli.reproducing.table import PublishedTable, load_table, table_names
+from gru4rec_cli.reproducing.loading import load_table, table_names
+from gru4rec_cli.reproducing.table import PublishedTable
 
 _COLUMNS = ("table", "title", "rows", "data", "size")
 

@@ -17,7 +17,7 @@ _TONES = {"reproduced": "up", "not reproduced": "down"}
 
 
 class Judged(NamedTuple):
-    """What was found for a row, by metric, and the verdict on it."""
+    """The values that were found for a row, by metric, and the verdict on it."""
 
     values: Mapping[str, Value]
     verdict: Verdict

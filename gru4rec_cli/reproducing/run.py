@@ -12,8 +12,9 @@ from gru4rec_cli.evaluation.metrics import TieRule
 from gru4rec_cli.models import registry
 from gru4rec_cli.reporting.findings.run import Findings, estimates
 from gru4rec_cli.reproducing.best_epoch import best_epoch_study
+from gru4rec_cli.reproducing.loading import require_rows
 from gru4rec_cli.reproducing.results import Judged, Reproduction, RowResult
-from gru4rec_cli.reproducing.table import Form, PublishedTable, Row, model_name, require_rows
+from gru4rec_cli.reproducing.table import Form, PublishedTable, Row, model_name
 from gru4rec_cli.reproducing.verdict import Value, first_difference, settings_difference, verdict
 from gru4rec_cli.study.config import StudyConfig
 from gru4rec_cli.study.config import config_of as study_config

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from gru4rec_cli.base.errors import StageError
+from gru4rec_cli.base.names import DEFAULT_SUFFIX
 from gru4rec_cli.base.yaml_loader import YamlError, read_yaml
 from gru4rec_cli.study.config import StudyConfig
-from gru4rec_cli.tuning.settings import DEFAULT_SUFFIX
 from gru4rec_cli.tuning.subjects import subjects
 
 BEST_FILE = "best.yaml"  # chosen settings as sections of a configuration

@@ -19,7 +19,15 @@ from gru4rec_cli.base.files import (
 )
 from gru4rec_cli.base.machine import device
 from gru4rec_cli.base.measuring import Cost, measured
-from gru4rec_cli.base.names import FIT_FILE, ITEMS_FILE, STATISTICS_FILE, TRAIN_FILE, VALID_FILE, FitName
+from gru4rec_cli.base.names import (
+    DEFAULT_SUFFIX,
+    FIT_FILE,
+    ITEMS_FILE,
+    STATISTICS_FILE,
+    TRAIN_FILE,
+    VALID_FILE,
+    FitName,
+)
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.base.warnings import warn
 from gru4rec_cli.data.sessions import Sessions, read_sessions, read_vocabulary
@@ -38,7 +46,6 @@ from gru4rec_cli.study.refits import (
     refit_settings,
 )
 from gru4rec_cli.study.stage import StageResults, StageWork
-from gru4rec_cli.tuning.settings import DEFAULT_SUFFIX
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ from pydantic import Field, field_validator, model_validator
 from gru4rec_cli.base.settings import Settings
 from gru4rec_cli.evaluation.metrics import METRIC_AT_K_PATTERN, METRICS
 
-DEFAULT_SUFFIX = "_default"  # of the name of a tuned model with its own settings
-
 
 class Budget(Settings):
     """The trials or seconds that a search may use, the same for every model."""

@@ -5,7 +5,8 @@ import importlib.util
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from gru4rec_cli.tuning.settings import DEFAULT_SUFFIX, TuneSettings
+from gru4rec_cli.base.names import DEFAULT_SUFFIX
+from gru4rec_cli.tuning.settings import TuneSettings
 from gru4rec_cli.tuning.space import Entry, Space, published_space, space_problems, validated_entry
 
 Entries = Mapping[str, Mapping[str, dict[str, Any]]]  # models as the configuration has them, by section and name

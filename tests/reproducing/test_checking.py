@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gru4rec_cli.base.errors import ConfigError
-from gru4rec_cli.reproducing.table import load_table
+from gru4rec_cli.reproducing.loading import load_table
 
 TABLE = """\
 title: A table

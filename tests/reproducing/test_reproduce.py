@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from gru4rec_cli.reproducing.loading import load_table, table_names
 from gru4rec_cli.reproducing.run import prepare
-from gru4rec_cli.reproducing.table import load_table, table_names
 from tests.audit.faulty import clean_split
 from tests.small import study
 
