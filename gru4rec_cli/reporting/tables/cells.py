@@ -134,6 +134,12 @@ def _improving_fits(models: Mapping[str, Mapping[str, Any]], kind: str, words: W
     return words.listed(named)
 
 
+def default_note(findings: Findings, words: Words) -> list[str]:
+    """Return a note on the rows of tuned models with their own settings, where there are some."""
+    rows = [words("default_row", row=row, model=model) for model, row in findings.default_rows.items()]
+    return [words("default_note", rows=words.enumerated(rows))] if rows else []
+
+
 def refit_note(models: Mapping[str, Mapping[str, Any]], words: Words) -> list[str]:
     """Return a note on the fits that were fitted again, on more than training, and for how many epochs."""
     refits = {fit: about for model in models.values() for fit, about in (model.get("refit") or {}).items()}
