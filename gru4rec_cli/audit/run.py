@@ -6,10 +6,9 @@ from gru4rec_cli.audit import run_numbers
 from gru4rec_cli.audit.check import Audit, CannotCheck, Choice, Measured
 from gru4rec_cli.audit.finished_run import RUN, FinishedRun, reading
 from gru4rec_cli.base.files import read_json
-from gru4rec_cli.base.names import DEFAULT_SUFFIX, FIT_FILE, ORACLE
+from gru4rec_cli.base.names import DEFAULT_SUFFIX, FIT_FILE, ORACLE, TUNE_FILE
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.reporting.findings.run import Estimate
-from gru4rec_cli.study.choices import TUNE_FILE
 from gru4rec_cli.study.ledger import settings_tried
 from gru4rec_cli.tuning.space import has_published_space
 

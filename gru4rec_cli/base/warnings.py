@@ -41,27 +41,28 @@ WARNINGS = {  # id → what it says, in one sentence
 class StudyWarning(UserWarning):
     """A warning that a user can act on: the message says what and where, the hint what to do."""
 
-    def __init__(self, id: str, message: str, hint: str = "") -> None:
+    def __init__(self, id: str, message: str, hint: str = "", model: str = "") -> None:
         """Raises `KeyError` for an id that is not in `WARNINGS`."""
         super().__init__(message)
         self.about = WARNINGS[id]
-        self.id, self.message, self.hint = id, message, hint
+        self.id, self.message, self.hint, self.model = id, message, hint, model
 
     def __str__(self) -> str:
         return f"{self.message} [{self.id}]" + (f"; try: {self.hint}" if self.hint else "")
 
     def as_dict(self) -> dict[str, str]:
-        """Return id, message and hint, as a manifest holds them."""
-        return {"id": self.id, "message": self.message, "hint": self.hint}
+        """Return id, message and hint, as a manifest holds them, and the model of a warning about one."""
+        about = {"model": self.model} if self.model else {}
+        return {"id": self.id, "message": self.message, "hint": self.hint, **about}
 
 
-def warn(id: str, message: str, hint: str = "") -> None:
-    """Issue a `StudyWarning` through Python's own `warnings`.
+def warn(id: str, message: str, hint: str = "", *, model: str = "") -> None:
+    """Issue a `StudyWarning` through Python's own `warnings`; `model` is the name of the model that it is about.
 
     A stage must issue it every time it runs, also where it takes over finished parts of an earlier try: what follows
     from a part is said from what that part's artifacts hold.
     """
-    warnings.warn(StudyWarning(id, message, hint), stacklevel=2)
+    warnings.warn(StudyWarning(id, message, hint, model), stacklevel=2)
 
 
 @contextmanager

@@ -6,12 +6,18 @@ from typing import Any
 
 from gru4rec_cli.base.files import MANIFEST, read_json
 from gru4rec_cli.base.names import COSTS, FIT_FILE, RANKING_FILE, FitName
+from gru4rec_cli.tuning.search import read_costs
 
 
 def fit_costs(folder: Path) -> dict[str, dict[str, float]]:
     """Return the cost of each fit of `baseline` or `train`, by the fit's name."""
     manifests = sorted(folder.glob(f"*/{MANIFEST}"))
     return {path.parent.name: read_json(path)["cost"] for path in manifests}
+
+
+def search_seconds(folder: Path, models: Iterable[str]) -> dict[str, list[float]]:
+    """Return how long each trial of a search took, in order, by model."""
+    return {name: [cost["seconds"] for cost in read_costs(folder, name)] for name in models}
 
 
 def ranking_costs(folder: Path) -> dict[str, dict[str, Any]]:

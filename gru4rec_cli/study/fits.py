@@ -202,6 +202,7 @@ def _warn_of_early_end(fit: Fit, folder: Path, section: str) -> None:
         "still-improving",
         f"{fit.name} was still improving in its last epoch, {len(curve)}: {what}",
         f"raise {section}.models.{name}.epochs until this ends, with validate_on to keep the best epoch",
+        model=fit.model,
     )
 
 

@@ -54,6 +54,16 @@ def importance(trials: Sequence[Trial], space: Space) -> dict[str, float]:
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
+def importance_by_chance(trials: Sequence[Trial], space: Space) -> dict[str, float]:
+    """Return by setting the importance that values which mean nothing have on average: (g − 1) / (n − 1) with n
+    complete trials in g groups; 0 where there are fewer than two."""
+    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+    if len(complete) < 2:
+        return dict.fromkeys(space, 0.0)
+    groups = {key: set(_groups([trial.entry.get(key) for trial in complete])) for key in space}
+    return {key: (len(found) - 1) / (len(complete) - 1) for key, found in groups.items()}
+
+
 def _groups(given: list[object]) -> list[int]:
     """Return the group of every trial: that of its value, or of its fifth where there are many different numbers."""
     distinct = sorted({repr(value) for value in given})

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from gru4rec_cli.base.files import write_manifest
-from gru4rec_cli.base.warnings import WARNINGS, warn
+from gru4rec_cli.base.warnings import WARNINGS, collected, warn
 from gru4rec_cli.reporting.pages.markdown import block_markdown, summary_markdown
 from gru4rec_cli.reporting.pages.report import Artifacts, report_sections, warning_blocks
+from gru4rec_cli.reporting.text.warned import common_form
 from gru4rec_cli.reporting.text.words import ENGLISH, words_of
 from gru4rec_cli.study.comparing import compare
 from gru4rec_cli.study.config import load_config
@@ -56,6 +57,67 @@ def test_on_the_page_a_warning_comes_before_the_key_figures(tmp_path: Path):
     source = "split/manifest.json › warnings[0]"
     sections = report_sections(artifacts(warned={"split": [SAID]}))
     assert sections[0].blocks[0].said[0].source == source  # type: ignore[union-attr]
+
+
+def improving(*fits: str) -> list[dict[str, str]]:
+    """A warning of every fit, as a stage writes them."""
+    return [
+        {
+            "id": "still-improving",
+            "message": f"{fit} was still improving",
+            "hint": f"raise train.models.{fit.partition('.')[0]}.epochs until this ends",
+            "model": fit.partition(".")[0],
+        }
+        for fit in fits
+    ]
+
+
+def lines_of(warned: dict[str, Any], language: str = "en") -> list[str]:
+    (block,) = warning_blocks(warned, words_of(language))
+    return block_markdown(block, words_of(language)).splitlines()[2:]
+
+
+def test_warnings_of_one_kind_and_stage_stand_together_with_one_remedy():
+    told = improving("a", "b", "c", "d")
+    assert lines_of({"train": [told[0], SAID, *told[1:]], "baseline": [told[0]]})[:9] == [
+        f"- **{WARNINGS['still-improving']}** (`still-improving` in docs/warnings.md; stage train)",
+        *(f"  - {name} was still improving" for name in "abcd"),
+        "  - What to do: raise train.models.NAME.epochs until this ends",
+        f"- **{WARNINGS[ID]}** (`{ID}` in docs/warnings.md; stage train)",
+        "  - half of the clicks are at &lt;b&gt;night&lt;/b&gt;",
+        "  - What to do: set data.night",
+    ]
+
+
+def test_of_more_than_four_three_are_told_and_the_models_of_the_others():
+    fits = [f"{model}.seed-{seed}" for model in ("best", "plain", "last") for seed in (1, 2)]
+    assert lines_of({"train": improving(*fits)})[1:] == [
+        "  - best.seed-1 was still improving",
+        "  - best.seed-2 was still improving",
+        "  - plain.seed-1 was still improving",
+        "  - and 3 more: plain, last",
+        "  - What to do: raise train.models.NAME.epochs until this ends",
+    ]
+    nameless = [{**SAID, "message": f"message {n}"} for n in range(6)]
+    assert lines_of({"split": nameless}, "es")[4] == "  - y 3 más"
+
+
+def test_remedies_that_differ_in_more_than_a_name_are_all_told():
+    assert common_form(["set a to 3", "set a to 3"]) == ["set a to 3"]
+    assert common_form(["set x.k", "set y.k"]) == ["set NAME.k"]
+    assert common_form(["set x.k to 3", "set y.k to 4"]) == ["set x.k to 3", "set y.k to 4"]
+    assert common_form(["set x", "leave it out"]) == ["set x", "leave it out"]
+    assert common_form([]) == []
+
+
+def test_a_warning_about_a_model_names_it_in_the_manifest():
+    with collected() as found:
+        warn(ID, "message", model="knn")
+        warn(ID, "message")
+    assert [warning.as_dict() for warning in found] == [
+        {"id": ID, "message": "message", "hint": "", "model": "knn"},
+        {"id": ID, "message": "message", "hint": ""},
+    ]
 
 
 @pytest.fixture(scope="module")

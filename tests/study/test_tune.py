@@ -92,6 +92,35 @@ def test_the_times_that_the_test_part_was_used_are_counted(whole: Path, tmp_path
     assert "The test part was ranked 2 times in this run directory" in " ".join(done.stdout.split())
 
 
+def test_the_ledger_holds_the_settings_that_a_model_has_by_default(whole: Path):
+    """gru4rec's own settings name neither learning rate nor momentum: both are .2 by default."""
+    model = json.loads((whole / "tune" / "tune.json").read_text())["models"]["gru4rec"]
+    trials = pd.read_csv(whole / "tune" / "trials.csv")
+    mine = trials[trials.model == "gru4rec"].set_index("trial")
+    own = model["default"]["settings"]
+    assert own == {"learning_rate": 0.2, "momentum": 0.2}
+    assert mine.loc[1, ["learning_rate", "momentum"]].to_dict() == own
+    chosen = mine.loc[model["chosen"]["trial"]]
+    assert model["chosen"]["changed"] == {key: chosen[key] for key in own if chosen[key] != own[key]}
+    assert model["used_up"] is False
+
+
+def test_the_report_tells_of_the_search_and_of_rows_with_own_settings(whole: Path):
+    metrics = json.loads((whole / "evaluate" / "metrics.json").read_text())["models"]
+    rows = {name: about["default_of"] for name, about in metrics.items() if "default_of" in about}
+    assert rows == {"sr_default": "sr", "gru4rec_default": "gru4rec"}
+    report = (whole / "report" / "report.md").read_text(encoding="utf-8")
+    assert "All of these models had the same budget: 7 trials." in report
+    assert {path.stem for path in (whole / "report" / "figures").glob("tuning_*.svg")} == {
+        "tuning_best",
+        "tuning_importance",
+        "tuning_space",
+    }
+    costs = (whole / "report" / "costs" / "costs.md").read_text(encoding="utf-8")
+    assert "tuning_time.png" in costs
+    assert "| gru4rec | 7 |" in costs
+
+
 def test_the_value_of_a_trial_is_what_evaluating_on_validation_gives(whole: Path, tmp_path: Path):
     """The chosen model of the study, by the ordinary commands, with validation as the test part."""
     split = whole / "split"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gru4rec_cli.tuning.choice import best_so_far, chosen, importance
+from gru4rec_cli.tuning.choice import best_so_far, chosen, importance, importance_by_chance
 from gru4rec_cli.tuning.trial import Trial, standard_error
 
 
@@ -55,6 +55,17 @@ def test_many_numbers_are_grouped_by_fifths():
     """Ten values that rise with the number in pairs: each fifth is one pair, so it explains everything."""
     given = [Trial(number, {"a": float(number)}, "complete", float(number // 2)) for number in range(10)]
     assert importance(given, {"a": {"from": 0.0, "to": 9.0}}) == pytest.approx({"a": 1.0})
+
+
+def test_by_chance_every_group_but_one_explains_a_share():
+    """Five complete trials, of which a has 3 values and b five: 2 of 4 and 4 of 4; the failed one does not count."""
+    given = [
+        Trial(number, {"a": a, "b": b}, "complete", 0.1)
+        for number, (a, b) in enumerate(zip("xxyyz", "vwxyz", strict=True))
+    ]
+    given.append(Trial(9, {"a": "w", "b": "w"}, "failed"))
+    assert importance_by_chance(given, {"a": [], "b": []}) == {"a": 0.5, "b": 1.0}
+    assert importance_by_chance(given[:1], {"a": []}) == {"a": 0.0}
 
 
 def test_the_standard_error_counts_sessions_not_events():

@@ -103,7 +103,7 @@ def _draw(canvas: Canvas, points: Sequence[Point], findings: Findings, words: Wo
             markersize=_MARKER,
             clip_on=False,
         )
-    _time_axis(axes, [max(SHORTEST, point.seconds) for point in points], words)
+    time_axis(axes, [max(SHORTEST, point.seconds) for point in points], words)
     axes.margins(y=0.12)
     if findings.oracle is not None and is_near(findings.oracle.value, findings.headlines):
         color, linestyle = look[ORACLE]["color"], look[ORACLE]["linestyle"]
@@ -114,7 +114,7 @@ def _draw(canvas: Canvas, points: Sequence[Point], findings: Findings, words: Wo
     _write_names(canvas, axes, points)
 
 
-def _time_axis(axes: Axes, seconds: Sequence[float], words: Words) -> None:
+def time_axis(axes: Axes, seconds: Sequence[float], words: Words) -> None:
     """Set a logarithmic scale of seconds, minutes and hours, with room for names on both sides."""
     axes.set_xscale("log")
     room = max(max(seconds) / min(seconds), 10.0) ** 0.18

@@ -27,7 +27,9 @@ from gru4rec_cli.reporting.figures.drawing import (
     write_figure,
 )
 from gru4rec_cli.reporting.figures.intervals import draw_intervals, draw_sensitivity
+from gru4rec_cli.reporting.figures.tuning import draw_search
 from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.findings.search import Search
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
 
 MOST_BANDS = 6  # with more models than this, intervals would cover each other
@@ -42,17 +44,19 @@ def write_figures(
     training: Mapping[str, Sequence[Mapping[str, float]]],
     lengths: Mapping[str, Sequence[Sequence[int]]],
     support: Mapping[str, Any],
+    search: Search | None = None,
     words: Words = ENGLISH,
 ) -> list[Figure]:
     """Draw what there is data for into `folder`; in the order in which a report shows them.
 
     `training` holds the epochs of every model that has a curve; `lengths` and `support` are `session_lengths` and
-    `item_support` of a split's statistics; `findings` are the metrics.
+    `item_support` of a split's statistics; `findings` are the metrics, `search` is a search for settings.
     """
     figures: list[Figure | None] = []
     with drawing():
         figures += [draw_intervals(folder, findings, words), draw_sensitivity(folder, findings, words)]
         figures += [_by_cutoff(folder, metric, findings, words) for metric in METRICS.values()]
+        figures += draw_search(folder, search, words) if search else []
         training = {model: rows for model, rows in training.items() if rows}
         if training:
             figures.append(_training(folder, training, words))

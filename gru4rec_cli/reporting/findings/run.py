@@ -188,6 +188,11 @@ class Findings:
         values = {model: self.found[key].value for model, key in keys.items() if key in self.found}
         return max(values, key=lambda model: values[model], default=None)
 
+    @cached_property
+    def default_rows(self) -> dict[str, str]:
+        """By tuned model, the name of its row with the settings of the configuration, before the search."""
+        return {about["default_of"]: name for name, about in self.models.items() if "default_of" in about}
+
     def seeds(self, model: str) -> list[str]:
         """Return the seeds with which a model was fitted, as text, in the order of the table."""
         if not len(self.frame):

@@ -64,10 +64,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Link:
-    """Leads to another page in the same language and form; `stem` is its path without what these add."""
+    """Leads to a page in the same language and form; `stem` is its path without what these add, `section` the address
+    of a part of it."""
 
     text: str
     stem: str
+    section: str = ""
 
 
 Block = Sentences | Notice | Heading | Gap | Table | Folded | Panels | Picture | Link

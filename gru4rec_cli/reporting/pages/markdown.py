@@ -53,7 +53,8 @@ def block_markdown(block: Block, words: Words, figure_folder: str = "figures") -
         case Heading():
             return f"### {escape(block.text)}\n"
         case Link():
-            return f"[{escape(block.text)}]({page_file(f'{block.stem}.md', words.language)})\n"
+            place = f"#{_address(words(block.section))}" if block.section else ""
+            return f"[{escape(block.text)}]({page_file(f'{block.stem}.md', words.language)}{place})\n"
         case Gap():
             return words("gap", what=block.what.markdown()) + "\n"
         case Table():
@@ -66,6 +67,11 @@ def block_markdown(block: Block, words: Words, figure_folder: str = "figures") -
             if block.figure is None:
                 return words("gap", what=words.say("gap_figure", stem=block.stem).markdown()) + "\n"
             return _figure(block.figure, figure_folder)
+
+
+def _address(heading: str) -> str:
+    """Return the address of a heading of letters and blanks, as GitHub makes it."""
+    return heading.lower().replace(" ", "-")
 
 
 def markdown(table: Table, words: Words = ENGLISH) -> str:

@@ -10,7 +10,9 @@ from gru4rec_cli.evaluation.metrics import METRICS
 from gru4rec_cli.reporting.figures.drawing import Figure
 from gru4rec_cli.reporting.figures.panels import difference_panel, interval_panels, left_out
 from gru4rec_cli.reporting.figures.study import curve_stem
+from gru4rec_cli.reporting.figures.tuning import BEST, IMPORTANCE, SPACE
 from gru4rec_cli.reporting.findings.run import Findings
+from gru4rec_cli.reporting.findings.search import Search
 from gru4rec_cli.reporting.pages.about import (
     environment_blocks,
     model_blocks,
@@ -43,9 +45,11 @@ from gru4rec_cli.reporting.tables.results import (
 from gru4rec_cli.reporting.tables.sensitivity import factors_table, flips_table
 from gru4rec_cli.reporting.tables.slices import GROUPS, beyond_table, has_beyond, slice_names, slice_table
 from gru4rec_cli.reporting.tables.training import training_table
+from gru4rec_cli.reporting.tables.tuning import own_or_tuned_table, search_table
 from gru4rec_cli.reporting.text.division import leak_sentences
 from gru4rec_cli.reporting.text.sentences import pair_sentences, sensitivity_sentences
 from gru4rec_cli.reporting.text.summary import caveats, summary_sentences
+from gru4rec_cli.reporting.text.tuning import tuned_sentence, tuning_sentences
 from gru4rec_cli.reporting.text.warned import Warned, warning_sentences
 from gru4rec_cli.reporting.text.words import ENGLISH, Words
 from gru4rec_cli.reporting.text.worth import worth_sentences
@@ -58,7 +62,7 @@ _MOST_OPEN = 12  # rows of a list of details that stands open
 class Artifacts:
     """Data that a report is made from; if something is missing, the report names the gap.
 
-    `warned` holds the warnings by stage;
+    `warned` holds the warnings by stage, `search` a search for settings, where there was one;
     `provenance` holds `run`, `id`, `inputs` (stage: {artifact: hash}) and `versions` (package: version).
     """
 
@@ -69,6 +73,7 @@ class Artifacts:
     figures: Sequence[Figure]
     provenance: Mapping[str, Any]
     warned: Warned = field(default_factory=dict)
+    search: Search | None = None
 
     @cached_property
     def findings(self) -> Findings:
@@ -92,6 +97,7 @@ def report_sections(artifacts: Artifacts, words: Words = ENGLISH) -> list[Sectio
         ("sensitivity", _sensitivity(artifacts, words)),
         ("slices", _slices(findings, words)),
         ("beyond", [beyond_table(findings, words)] if has_beyond(findings) else [Gap(words.say("gap_beyond"))]),
+        *([("tuning", _tuning(artifacts, artifacts.search, words))] if artifacts.search else []),
         ("training", _training(artifacts, words)),
         ("data", _data(artifacts, words)),
         ("protocol_section", [Sentences(tuple(protocol_sentences(findings.protocol, words)))]),
@@ -127,6 +133,7 @@ def _main_results(artifacts: Artifacts, words: Words) -> list[Block]:
     return [
         Sentences((*leaks, *said)),
         *answer,
+        *_tuned(artifacts.search, words),
         Link(words("costs_link"), COSTS_PAGE),
         results_table(findings, words),
         Heading(words("caveats")),
@@ -134,10 +141,19 @@ def _main_results(artifacts: Artifacts, words: Words) -> list[Block]:
     ]
 
 
+def _tuned(search: Search | None, words: Words) -> list[Block]:
+    """Return that settings were searched for, and where to read of it."""
+    if search is None:
+        return []
+    return [Sentences((tuned_sentence(search, words),)), Link(words("tuning_link"), "report", section="tuning")]
+
+
 def paper_tables(artifacts: Artifacts, words: Words) -> dict[str, Table]:
     """Return the tables that a paper would take over, by file name."""
     findings = artifacts.findings
     tables = {"results": results_table(findings, words), "pairs": from_best_table(findings, words)}
+    if artifacts.search:
+        tables["tuning"] = search_table(artifacts.search, words)
     return {name: table for name, table in tables.items() if table.rows}
 
 
@@ -209,6 +225,18 @@ def _slices(findings: Findings, words: Words) -> list[Block]:
     groups = [group for group in GROUPS if slice_names(findings, group)]
     missing = [Gap(words.say("gap_slices", group=words(f"group_{group}"))) for group in GROUPS if group not in groups]
     return [*(slice_table(findings, group, words) for group in groups), *missing]
+
+
+def _tuning(artifacts: Artifacts, search: Search, words: Words) -> list[Block]:
+    """Return the budgets, the search, what it is worth on the test part, and where the best points are."""
+    worth = own_or_tuned_table(search, artifacts.findings, words)
+    return [
+        Sentences(tuple(tuning_sentences(search, artifacts.findings, words))),
+        search_table(search, words),
+        worth if worth.rows else Sentences((words.say("no_default_rows"),)),
+        *(artifacts.picture(stem) for stem in (BEST, IMPORTANCE, SPACE)),
+        Link(words("tuning_costs_link"), COSTS_PAGE),
+    ]
 
 
 def _training(artifacts: Artifacts, words: Words) -> list[Block]:

@@ -12,6 +12,7 @@ from gru4rec_cli.reporting.text.words import ENGLISH, Words
 
 NO_COST = "–"
 FEWEST_EVENTS = 100  # that a value is marked as the best by: one of few events is chance
+_MANY_MODELS = 3  # from so many on, all of them are counted and not named
 _SHORTEST = 0.05  # seconds; below it a time would be shown as none
 
 
@@ -112,11 +113,31 @@ def interval_note(found: Mapping[Key, Estimate], confidence: float, words: Words
 
 def improving_note(models: Mapping[str, Mapping[str, Any]], words: Words) -> list[str]:
     """Return a note on the fits whose last epoch still improved the model, by the sign of it."""
-    signs = {fit: sign for about in models.values() for fit, sign in (about.get("improving") or {}).items()}
-    return [
-        words(f"improving_{kind}", fits=words.listed([fit for fit, sign in signs.items() if sign == kind]))
-        for kind in dict.fromkeys(signs.values())
-    ]
+    kinds = dict.fromkeys(sign for about in models.values() for sign in (about.get("improving") or {}).values())
+    return [words(f"improving_{kind}", fits=_improving_fits(models, kind, words)) for kind in kinds]
+
+
+def _improving_fits(models: Mapping[str, Mapping[str, Any]], kind: str, words: Words) -> str:
+    """Return the names of the fits with this sign; a model's name for all of its seeds, and for all trained models one
+    text, if there are many."""
+    named: list[str] = []
+    whole: list[str] = []
+    for model, about in models.items():
+        fits = [fit for fit, sign in (about.get("improving") or {}).items() if sign == kind]
+        if fits and len(fits) == len(about.get("seeds") or ()):
+            whole.append(model)
+            fits = [model]
+        named += fits
+    trained = [model for model, about in models.items() if about.get("stage") == "train"]
+    if len(trained) >= _MANY_MODELS and whole == named == trained:
+        return words("all_trained_models", count=words.count(len(trained)))
+    return words.listed(named)
+
+
+def default_note(findings: Findings, words: Words) -> list[str]:
+    """Return a note on the rows of tuned models with their own settings, where there are some."""
+    rows = [words("default_row", row=row, model=model) for model, row in findings.default_rows.items()]
+    return [words("default_note", rows=words.enumerated(rows))] if rows else []
 
 
 def refit_note(models: Mapping[str, Mapping[str, Any]], words: Words) -> list[str]:

@@ -47,9 +47,9 @@ def differences_table(findings: Findings, words: Words, shown: Sequence[Mapping[
     """Return every pair and metric: the difference, its interval, the p-value after Holm's correction, and the
     verdict. With `shown`, only these of them."""
     entries = findings.differences or [] if shown is None else shown
-    rows = tuple(_difference_row(findings, entry, words) for entry in entries)
+    rows = tuple(difference_row(findings, entry, words) for entry in entries)
     columns = ("metric", "higher", "lower", "difference", "relative", "interval", "p_holm", "verdict")
-    notes = (*_difference_notes(findings, entries, words), *missing_note(rows, words))
+    notes = (*difference_notes(findings, entries, words), *missing_note(rows, words))
     return Table(
         words("differences_title"),
         tuple(words(column) for column in columns),
@@ -60,7 +60,7 @@ def differences_table(findings: Findings, words: Words, shown: Sequence[Mapping[
     )
 
 
-def _difference_notes(
+def difference_notes(
     findings: Findings, entries: Sequence[Mapping[str, Any]], words: Words, about: str = "difference_note"
 ) -> tuple[str, ...]:
     """Return how intervals and p-values were made."""
@@ -78,14 +78,14 @@ def from_best_table(findings: Findings, words: Words) -> Table:
     best = next(iter(findings.ranked), "")
     pairs = [(other, findings.difference(best, other)) for other in findings.ranked if other != best]
     entries = [(other, entry) for other, entry in pairs if entry is not None]
-    rows = tuple((other, *_from_first(_difference_row(findings, _turned(e, best), words))) for other, e in entries)
+    rows = tuple((other, *_from_first(difference_row(findings, turned(e, best), words))) for other, e in entries)
     columns = ("model", "difference_from_best", "relative", "interval", "p_holm", "verdict")
     return Table(
         words("from_best_title", best=best, metric=findings.label),
         tuple(words(column) for column in columns),
         rows,
         numeric=frozenset({1, 2, 3, 4}),
-        notes=_difference_notes(findings, [entry for _, entry in entries], words, about="from_best_note"),
+        notes=difference_notes(findings, [entry for _, entry in entries], words, about="from_best_note"),
         source=source_path("differences"),
     )
 
@@ -95,7 +95,7 @@ def _from_first(cells: tuple[str, ...]) -> tuple[str, ...]:
     return cells[3:]
 
 
-def _turned(entry: Mapping[str, Any], first: str) -> Mapping[str, Any]:
+def turned(entry: Mapping[str, Any], first: str) -> Mapping[str, Any]:
     """Return the comparison with `first` first. The relative difference refers to the other and is not known then."""
     if entry.get("first") == first:
         return entry
@@ -111,7 +111,8 @@ def _turned(entry: Mapping[str, Any], first: str) -> Mapping[str, Any]:
     }
 
 
-def _difference_row(findings: Findings, entry: Mapping[str, Any], words: Words) -> tuple[str, ...]:
+def difference_row(findings: Findings, entry: Mapping[str, Any], words: Words) -> tuple[str, ...]:
+    """Return the cells of a pair: metric, both models, difference, relative, interval, p, verdict."""
     source = _source(entry)
 
     def number(value: float | None, text: str) -> str:

@@ -10,6 +10,7 @@ from gru4rec_cli.reporting.findings.run import (
 from gru4rec_cli.reporting.tables import Cell, Table
 from gru4rec_cli.reporting.tables.cells import (
     best_cells,
+    default_note,
     few_note,
     improving_note,
     interval_cell,
@@ -57,6 +58,7 @@ def results_table(findings: Findings, words: Words = ENGLISH) -> Table:
         numeric=frozenset(range(1, len(columns))),
         notes=(
             *division_notes(findings.division, words),
+            *default_note(findings, words),
             *improving_note(findings.models, words),
             *refit_note(findings.models, words),
             *notes,

@@ -37,6 +37,7 @@ from gru4rec_cli.evaluation.slices import WHOLE, target_facts
 from gru4rec_cli.evaluation.summary import ALL_SEEDS, Row, Summary
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.neural.ending import improving_at_the_end
+from gru4rec_cli.study.choices import default_rows
 from gru4rec_cli.study.fits import is_random, study_fits
 from gru4rec_cli.study.freshness import code_hashes
 from gru4rec_cli.study.ranks import Ranker
@@ -239,6 +240,7 @@ def _left_out(whole: Sessions, test: Sessions) -> dict[str, int]:
 
 def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
     models: dict[str, Any] = {}
+    own = default_rows(work.config)
     for section in ("baseline", "train"):
         for name, entry in work.config.fitted(section).items():
             fits = [fit.name for fit in study_fits(work.config, section) if fit.model == name]
@@ -253,6 +255,7 @@ def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
                 "random": is_random(entry.kind),
                 "improving": _improving(work.inputs[section], fits),
                 **({"refit": refits} if refits else {}),
+                **({"default_of": own[name]} if name in own else {}),
             }
     for name, lists in ranked.predicted.items():
         file = work.config.evaluate.predictions[name]

@@ -1,5 +1,6 @@
 """`report`: pages and figures of what the other stages computed and took; it computes no result of its own."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from gru4rec_cli.base.files import MANIFEST, hash_json, read_json, read_manifest
 from gru4rec_cli.reporting.figures.costs import draw_costs
 from gru4rec_cli.reporting.figures.drawing import Figure
 from gru4rec_cli.reporting.figures.study import write_figures
+from gru4rec_cli.reporting.figures.tuning import draw_search_time
 from gru4rec_cli.reporting.findings.run import Findings
-from gru4rec_cli.reporting.pages.costs import costs_sections
+from gru4rec_cli.reporting.findings.search import Search
+from gru4rec_cli.reporting.pages.blocks import Block
+from gru4rec_cli.reporting.pages.costs import costs_sections, search_time_blocks
 from gru4rec_cli.reporting.pages.html import inline_svg, page_html
 from gru4rec_cli.reporting.pages.latex import latex_page
 from gru4rec_cli.reporting.pages.markdown import sections_markdown, summary_markdown
@@ -20,6 +24,7 @@ from gru4rec_cli.reporting.pages.report import COSTS_PAGE, Artifacts, paper_tabl
 from gru4rec_cli.reporting.tables.costs import costs_table
 from gru4rec_cli.reporting.text.summary import key_figures
 from gru4rec_cli.reporting.text.words import ENGLISH, Words, page_file, words_of
+from gru4rec_cli.study.costs import search_seconds
 from gru4rec_cli.study.run_directory import RunDirectory
 from gru4rec_cli.study.stage import StageResults, StageWork
 from gru4rec_cli.study.stages.showing import IDENTITY_DIGITS, first_page, metrics_results, run_costs
@@ -59,18 +64,24 @@ def _write(work: StageWork, metrics: Mapping[str, Any], words: Words) -> None:
     pages |= {f"{tables}/{name}.tex": latex_page([table]) for name, table in paper_tables(artifacts, words).items()}
     for file, page in pages.items():
         (work.folder / file).write_text(page, encoding="utf-8")
-    _write_costs(work, artifacts.findings, words)
+    _write_costs(work, artifacts, words)
 
 
-def _write_costs(work: StageWork, findings: Findings, words: Words) -> None:
-    """Write what the run took, where it counts for no hash: a page, markdown, a table for a paper, the figure."""
-    costs, title = run_costs(work.inputs), work.config.report.title or work.config.name
+def _write_costs(work: StageWork, artifacts: Artifacts, words: Words) -> None:
+    """Write what the run took, where it counts for no hash: a page, markdown, a table for a paper, figures."""
+    findings, costs, title = artifacts.findings, run_costs(work.inputs), artifacts.name
     beside = "." if words.language == ENGLISH.language else words.language
     folder = work.folder / names.COSTS / beside
     folder.mkdir(parents=True, exist_ok=True)
     figure = draw_costs(folder, findings, costs, words)
-    sections = costs_sections(findings, costs, figure, words)
-    drawings, others = _inline(folder, [figure] if figure else []), _others(work, f"{names.COSTS}.html", words)
+    figures = [figure] if figure else []
+    tuning: list[Block] = []
+    if artifacts.search:
+        seconds = search_seconds(work.inputs["tune"], artifacts.search.models)
+        figures.append(draw_search_time(folder, artifacts.search, seconds, words))
+        tuning = search_time_blocks(artifacts.search, seconds, figures[-1], words)
+    sections = costs_sections(findings, costs, figure, words, tuning)
+    drawings, others = _inline(folder, figures), _others(work, f"{names.COSTS}.html", words)
     pages = {
         "html": page_html(title, sections, words, drawings=drawings, others=others),
         "md": sections_markdown(title, sections, words, beside),
@@ -95,6 +106,7 @@ def _artifacts(work: StageWork, metrics: Mapping[str, Any], words: Words, figure
     """Return what the report is made from; the figures are drawn into their folder."""
     fits = {name: read_json(folder / names.FIT_FILE) for name, folder in _fit_folders(work).items()}
     statistics = read_json(work.inputs["split"] / names.STATISTICS_FILE)
+    search = _search(work.inputs.get("tune"))
     figures.mkdir(parents=True)
     with work.progress.task("drawing figures"):
         drawn = write_figures(
@@ -103,6 +115,7 @@ def _artifacts(work: StageWork, metrics: Mapping[str, Any], words: Words, figure
             lengths=statistics.get("session_lengths") or {},
             support=statistics.get("item_support") or {},
             findings=Findings(metrics),
+            search=search,
             words=words,
         )
     return Artifacts(
@@ -113,7 +126,16 @@ def _artifacts(work: StageWork, metrics: Mapping[str, Any], words: Words, figure
         figures=drawn,
         provenance=_provenance(work),
         warned=RunDirectory(work.inputs["evaluate"].parent).warnings(COMPUTING),
+        search=search,
     )
+
+
+def _search(folder: Path | None) -> Search | None:
+    """Return what a search for settings did, where there was one."""
+    if folder is None:
+        return None
+    with (folder / names.TRIALS_TABLE).open(encoding="utf-8", newline="") as file:
+        return Search.of(read_json(folder / names.TUNE_FILE), csv.DictReader(file))
 
 
 def _fit_folders(work: StageWork) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 """`tune`: search for settings of every model on the validation sessions; the test part is not opened."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,11 @@ import pandas as pd
 
 from gru4rec_cli.base.errors import CheckError, UsageError
 from gru4rec_cli.base.files import hash_file, hash_json, hash_table, read_json, remove, write_json, write_text
-from gru4rec_cli.base.names import COSTS, ITEMS_FILE, TRAIN_FILE, VALID_FILE
+from gru4rec_cli.base.names import COSTS, ITEMS_FILE, TRAIN_FILE, TRIALS_TABLE, TUNE_FILE, VALID_FILE
 from gru4rec_cli.base.yaml_loader import dump_yaml
 from gru4rec_cli.models import registry
 from gru4rec_cli.reporting.tables import Table
-from gru4rec_cli.study.choices import BEST_FILE, TUNE_FILE
+from gru4rec_cli.study.choices import BEST_FILE
 from gru4rec_cli.study.config import StudyConfig
 from gru4rec_cli.study.freshness import code_hashes
 from gru4rec_cli.study.stage import StageResults, StageWork
@@ -23,8 +24,6 @@ from gru4rec_cli.tuning.space import settings_of
 from gru4rec_cli.tuning.subjects import Subject, subjects
 from gru4rec_cli.tuning.trial import Trial
 from gru4rec_cli.tuning.workers import open_workers
-
-TRIALS_TABLE = "trials.csv"
 
 
 def run(work: StageWork) -> None:
@@ -46,7 +45,13 @@ def run(work: StageWork) -> None:
     for leftover in [*work.folder.iterdir(), *(work.folder / COSTS).glob("*")]:
         if leftover.is_dir() and leftover.name not in {*found, COSTS}:
             remove(leftover)
-    models = {name: _ledger(subject, trials, settings) for name, (subject, trials) in found.items()}
+    models = {
+        name: {
+            **_ledger(subject, _resolved(subject, trials), settings),
+            "used_up": _used_up(work.folder, name, settings),
+        }
+        for name, (subject, trials) in found.items()
+    }
     best: dict[str, Any] = {}
     for name, (subject, trials) in found.items():
         picked = choice.chosen(trials, settings.choose)
@@ -76,11 +81,7 @@ def _ledger(subject: Subject, trials: list[Trial], settings: TuneSettings) -> di
     """Return what a search did, without times, which differ from run to run."""
     by_rule = {rule: choice.chosen(trials, rule) for rule in ("best", "one-standard-error")}
     picked = by_rule[settings.choose]
-    changed = (
-        {}
-        if picked is None
-        else {k: picked.entry.get(k) for k in subject.space if picked.entry.get(k) != subject.entry.get(k)}
-    )
+    changed = {} if picked is None else {k: v for k, v in picked.entry.items() if v != trials[0].entry[k]}
     return {
         "section": subject.section,
         "kind": subject.kind,
@@ -88,12 +89,30 @@ def _ledger(subject: Subject, trials: list[Trial], settings: TuneSettings) -> di
         "trials": len(trials),
         "states": {state: sum(trial.state == state for trial in trials) for state in ("complete", "pruned", "failed")},
         "epochs": sum(trial.epochs or 0 for trial in trials) or None,
-        "default": _value_of(trials[0]),
+        "default": {**_value_of(trials[0]), "settings": trials[0].entry},
         "best": {rule: None if found is None else found.number for rule, found in by_rule.items()},
         "chosen": None if picked is None else {"trial": picked.number, **_value_of(picked), "changed": changed},
         "importance": choice.importance(trials, subject.space),
+        "importance_by_chance": choice.importance_by_chance(trials, subject.space),
         "best_so_far": choice.best_so_far(trials),
     }
+
+
+def _resolved(subject: Subject, trials: list[Trial]) -> list[Trial]:
+    """Return trials with the settings of the space alone; what an entry leaves out is the model's default."""
+    resolved = []
+    for each in trials:
+        settings = settings_of(subject.kind, each.entry).model_dump(mode="json")
+        resolved.append(replace(each, entry={key: settings[key] for key in subject.space}))
+    return resolved
+
+
+def _used_up(folder: Path, name: str, settings: TuneSettings) -> bool:
+    """Return whether the space of a model had fewer points than the budget allows."""
+    costs, budget = read_costs(folder, name), settings.budget
+    if budget.trials is not None:
+        return len(costs) < budget.trials
+    return sum(cost["seconds"] for cost in costs) < (budget.seconds or 0.0)
 
 
 def _value_of(trial: Trial) -> dict[str, Any]:
@@ -104,10 +123,10 @@ def _rows(found: Mapping[str, tuple[Subject, list[Trial]]]) -> pd.DataFrame:
     """Return a row for each trial; columns of settings are those of any space."""
     rows = []
     for name, (subject, trials) in found.items():
-        for each in trials:
+        for each in _resolved(subject, trials):
             head = {"model": name, "trial": each.number, "state": each.state, "value": each.value}
             head |= {"standard_error": each.error, "epochs": each.epochs, "message": each.message}
-            rows.append(head | {key: each.entry.get(key) for key in subject.space})
+            rows.append(head | each.entry)
     return pd.DataFrame(rows)
 
 
