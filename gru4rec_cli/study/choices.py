@@ -12,15 +12,6 @@ from gru4rec_cli.tuning.subjects import subjects
 BEST_FILE = "best.yaml"  # chosen settings as sections of a configuration
 
 
-def default_rows(config: StudyConfig) -> dict[str, str]:
-    """Return the tuned model of every row with a model's own settings, of a configuration with the choices in it."""
-    if config.tune is None or not config.tune.defaults:
-        return {}
-    entries = config.tunable()
-    tuned = [(subject.name, entries[subject.section]) for subject in subjects(config.tune, entries)]
-    return {name + DEFAULT_SUFFIX: name for name, models in tuned if name + DEFAULT_SUFFIX in models}
-
-
 def with_choices(config: StudyConfig, tune: Path | None) -> StudyConfig:
     """Return a configuration with the settings that the finished stage `tune` chose.
 

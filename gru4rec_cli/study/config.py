@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from gru4rec_cli.base.errors import ConfigError, UsageError
-from gru4rec_cli.base.names import COSTS, ORACLE
+from gru4rec_cli.base.names import COSTS, DEFAULT_SUFFIX, ORACLE
 from gru4rec_cli.base.settings import ModelSettings, Settings
 from gru4rec_cli.base.yaml_loader import Lines, YamlError, load_yaml, read_yaml_with_lines
 from gru4rec_cli.data.events import SYNTHETIC, DataSettings
@@ -22,7 +22,7 @@ from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
 from gru4rec_cli.study.problems import Places, nearest, place_of, problems_of, short
 from gru4rec_cli.tuning.settings import TuneSettings
-from gru4rec_cli.tuning.subjects import Entries, tune_problems
+from gru4rec_cli.tuning.subjects import Entries, subjects, tune_problems
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
 _LONGEST_NAME = 64 - len(".100-of-100")  # of a run with windows, whose own names end like this
@@ -105,6 +105,12 @@ class StudyConfig(Settings):
     def tunable(self) -> Entries:
         """Return the models of both sections as they are written, by section and name."""
         return {section: dict(getattr(self, section).models) for section in ("baseline", "train")}
+
+    def default_rows(self) -> dict[str, str]:
+        """Return the tuned model by its row with its own settings, of a configuration with the choices in it."""
+        tuned = subjects(self.tune, self.tunable()) if self.tune and self.tune.defaults else []
+        rows = {subject.name + DEFAULT_SUFFIX: subject.name for subject in tuned}
+        return {row: name for row, name in rows.items() if row in self.baseline.models or row in self.train.models}
 
 
 class ModelEntry:

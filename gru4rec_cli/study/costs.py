@@ -6,7 +6,6 @@ from typing import Any
 
 from gru4rec_cli.base.files import MANIFEST, read_json
 from gru4rec_cli.base.names import COSTS, FIT_FILE, RANKING_FILE, FitName
-from gru4rec_cli.tuning.search import read_costs
 
 
 def fit_costs(folder: Path) -> dict[str, dict[str, float]]:
@@ -17,7 +16,8 @@ def fit_costs(folder: Path) -> dict[str, dict[str, float]]:
 
 def search_seconds(folder: Path, models: Iterable[str]) -> dict[str, list[float]]:
     """Return how long each trial of a search took, in order, by model."""
-    return {name: [cost["seconds"] for cost in read_costs(folder, name)] for name in models}
+    files = {name: sorted((folder / COSTS / name).glob("*.json")) for name in models}
+    return {name: [read_json(path)["seconds"] for path in found] for name, found in files.items()}
 
 
 def ranking_costs(folder: Path) -> dict[str, dict[str, Any]]:

@@ -37,7 +37,6 @@ from gru4rec_cli.evaluation.slices import WHOLE, target_facts
 from gru4rec_cli.evaluation.summary import ALL_SEEDS, Row, Summary
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.neural.ending import improving_at_the_end
-from gru4rec_cli.study.choices import default_rows
 from gru4rec_cli.study.fits import is_random, study_fits
 from gru4rec_cli.study.freshness import code_hashes
 from gru4rec_cli.study.ranks import Ranker
@@ -240,7 +239,7 @@ def _left_out(whole: Sessions, test: Sessions) -> dict[str, int]:
 
 def _models(work: StageWork, ranked: _Ranked) -> dict[str, Any]:
     models: dict[str, Any] = {}
-    own = default_rows(work.config)
+    own = work.config.default_rows()
     for section in ("baseline", "train"):
         for name, entry in work.config.fitted(section).items():
             fits = [fit.name for fit in study_fits(work.config, section) if fit.model == name]
