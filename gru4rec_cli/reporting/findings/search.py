@@ -22,7 +22,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Search:
-    """What was searched with which budget, and what was chosen (`tune.json`); every trial by model (`trials.csv`)."""
+    """The ledger of a search: budget, spaces and choices (`tune.json`), and every trial by model (`trials.csv`)."""
 
     document: Mapping[str, Any]
     points: Mapping[str, tuple[Point, ...]]
@@ -39,7 +39,7 @@ class Search:
 
     @property
     def models(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the ledger says of every tuned model."""
+        """Return what the ledger says of every tuned model."""
         found: Mapping[str, Mapping[str, Any]] = self.document["models"]
         return found
 
