@@ -12,7 +12,7 @@ from gru4rec_cli.evaluation.metrics import METRIC_AT_K_PATTERN, METRICS
 class Budget(Settings):
     """The trials or seconds that a search may use, the same for every model."""
 
-    trials: int | None = Field(None, ge=1, le=10_000, description="settings that are tried; the model's own come first")
+    trials: int | None = Field(None, ge=1, le=9_999, description="settings that are tried; the model's own come first")
     seconds: float | None = Field(
         None, gt=0, description="time of all trials together; one that has begun ends; the choice differs by machine"
     )
