@@ -8,7 +8,7 @@ from typing import Any
 
 from gru4rec_cli.base.errors import CheckError, StageError, UsageError
 from gru4rec_cli.base.files import by_table, hash_json, read_json, write_text
-from gru4rec_cli.base.names import METRICS_FILE
+from gru4rec_cli.base.names import METRICS_FILE, TUNE_FILE
 from gru4rec_cli.reporting.findings.run import Findings
 from gru4rec_cli.reporting.pages.comparison import comparison_sections
 from gru4rec_cli.reporting.pages.html import page_html
@@ -118,7 +118,7 @@ def _load_run(path: Path, label: str) -> RunResults:
     if manifests["evaluate"]["inputs"].get("split") != hash_json(manifests["split"]["outputs"]):
         message = f"{path}: evaluate was made from another split than the one that is there"
         raise StageError(message, _command(path, "evaluate"))
-    for section in _FITTED:
+    for section in ("tune", *_FITTED):
         _require_whole(directory, section)
     costs = costs_by_model([path / section for section in _FITTED], path / "evaluate")
     device, versions = (manifests["evaluate"].get(key) or {} for key in ("device", "versions"))
@@ -131,7 +131,15 @@ def _load_run(path: Path, label: str) -> RunResults:
         machine=", ".join(str(device[key]) for key in ("processor", "system") if device.get(key)),
         version=str(versions.get("gru4rec-study", "")),
         warned=directory.warnings(COMPUTING),
+        trials=_trials(path / "tune"),
     )
+
+
+def _trials(tune: Path) -> dict[str, int]:
+    """Return how many settings were tried of each model that was tuned."""
+    if not (tune / TUNE_FILE).exists():
+        return {}
+    return {name: model["trials"] for name, model in read_json(tune / TUNE_FILE)["models"].items()}
 
 
 def _finished(directory: RunDirectory, stage: str) -> Manifest:

@@ -5,6 +5,7 @@ import csv
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,19 @@ def results(label: str, document: dict[str, Any], **hashes: str) -> RunResults:
     given = {f"{name}.parquet": digest for name, digest in hashes.items()}
     costs = {"gru4rec": {"seconds": 90.0, "peak_memory_bytes": 2.0**30}}
     return RunResults(label, f"runs/{label}", Findings(document), {**HASHES, **given}, costs)
+
+
+def test_budgets_that_differ_are_told_and_equal_ones_are_not():
+    own, searched = results("own", metrics(markov=0.3)), results("searched", metrics(vsknn=0.4))
+
+    def told(*runs: RunResults) -> list[str]:
+        (group,) = grouped(list(runs))
+        return [note for note in runs_table(group).notes if "budgets" in note]
+
+    (note,) = told(own, replace(searched, trials={"vsknn": 30, "sr": 25}))
+    assert note.endswith("own: 0 trials for each model. searched: 25 and 30 trials for each model.")
+    assert told(own, searched) == []
+    assert told(replace(own, trials={"sr": 30}), replace(searched, trials={"vsknn": 30})) == []
 
 
 def make_run(path: Path, document: dict[str, Any], test: str = "clicks") -> Path:

@@ -47,6 +47,7 @@ def runs_table(group: Group, words: Words = ENGLISH, heading: str = "") -> Table
         *few_note(found.values(), words),
         *missing_note(rows, words),
         *_training_note(group, words),
+        *_budget_note(group, words),
     ]
     notes += [words("costs_note_runs"), *_refit_notes(group, words), *_worth_notes(group, words)]
     notes += _warning_notes(group, words)
@@ -100,6 +101,18 @@ def _training_note(group: Group, words: Words) -> list[str]:
     alone."""
     hashes = {run.hashes.get(TRAIN_FILE) for run in group.runs}
     return [words("runs_training_differs", runs=words.listed(group.labels))] if len(hashes) > 1 else []
+
+
+def _budget_note(group: Group, words: Words) -> list[str]:
+    """Return a note where the runs searched for settings with different budgets: more trials make a model better."""
+    budgets = {run.label: sorted(set(run.trials.values())) for run in group.runs}
+    if len({tuple(found) for found in budgets.values()}) == 1:
+        return []
+    told = []
+    for label, found in budgets.items():
+        trials = words.listed([f"{count:,}" for count in found] or ["0"])
+        told.append(words("run_says", run=label, told=words("trials_of_run", trials=trials)))
+    return [words("runs_budgets_differ", told=" ".join(told))]
 
 
 def _refit_notes(group: Group, words: Words) -> list[str]:

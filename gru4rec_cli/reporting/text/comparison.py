@@ -20,7 +20,8 @@ _FREE = {"seed", "seeds", "resamples", "permutations", "test", "slices", "events
 class RunResults:
     """Results of one run that are compared.
 
-    `hashes` are those of its split's files, `costs` what fitting took by model, `warned` the warnings by stage.
+    `hashes` are those of its split's files, `costs` what fitting took by model, `warned` the warnings by stage,
+    `trials` how many settings were tried of each model that was tuned.
     """
 
     label: str
@@ -31,6 +32,7 @@ class RunResults:
     machine: str = ""
     version: str = ""
     warned: Warned = field(default_factory=dict)
+    trials: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
