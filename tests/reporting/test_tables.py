@@ -9,6 +9,7 @@ from gru4rec_cli.reporting.findings.run import Findings
 from gru4rec_cli.reporting.pages.markdown import markdown
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.reporting.tables.data import data_table, removals_table
+from gru4rec_cli.reporting.tables.pairs import turned
 from gru4rec_cli.reporting.tables.results import all_cutoffs_table, results_table, ties_table
 from gru4rec_cli.reporting.text.words import ENGLISH, escape_markdown
 
@@ -287,3 +288,13 @@ def test_a_hostile_model_name_stays_in_its_cell():
 @pytest.mark.parametrize(("value", "text"), [(0.43214, ".4321"), (0.0, ".0000"), (1.0, "1.000"), (0.99996, "1.000")])
 def test_shares_take_five_characters(value, text):
     assert ENGLISH.share(value) == text
+
+
+def test_a_pair_the_other_way_round_has_the_other_relative_difference():
+    """.25 against .2 is a quarter more; .2 against .25 a fifth less."""
+    pair = {"first": "a", "second": "b", "value": 0.05, "low": 0.01, "high": 0.09, "relative": 0.25}
+    turned_pair = turned(pair, "b")
+    assert turned_pair["relative"] == pytest.approx(-0.2)
+    assert (turned_pair["value"], turned_pair["low"], turned_pair["high"]) == (-0.05, -0.09, -0.01)
+    assert turned(turned_pair, "a")["relative"] == pytest.approx(0.25)
+    assert turned({**pair, "relative": None}, "b")["relative"] is None

@@ -96,10 +96,11 @@ def _from_first(cells: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def turned(entry: Mapping[str, Any], first: str) -> Mapping[str, Any]:
-    """Return the comparison with `first` first. The relative difference refers to the other and is not known then."""
+    """Return the comparison with `first` first; its relative difference then refers to the other one's value."""
     if entry.get("first") == first:
         return entry
     value, low, high = (None if entry.get(key) is None else -entry[key] for key in ("value", "high", "low"))
+    relative = entry.get("relative")  # (a - b) / b = r, so (b - a) / a = -r / (1 + r)
     return {
         **entry,
         "first": first,
@@ -107,7 +108,7 @@ def turned(entry: Mapping[str, Any], first: str) -> Mapping[str, Any]:
         "value": value,
         "low": low,
         "high": high,
-        "relative": None,
+        "relative": None if relative is None or relative <= -1 else -relative / (1 + relative),
     }
 
 
