@@ -104,7 +104,7 @@ SAME_LEVEL = "significant; same level (below 5 %)"
 
 
 def test_own_settings_and_chosen_ones_are_compared_on_the_test():
-    """The artifact has own minus chosen, −.02 [−.025, −.015], relative −.04; turned round it is +.02, relative +.0417."""
+    """The artifact has own minus chosen, −.02 [−.025, −.015], relative −.04; turned round: +.02, relative +.0417."""
     table = own_or_tuned_table(search(), findings(), ENGLISH)
     recall, mrr, _ = table.rows
     assert recall == ("knn", "Recall@20", ".4000", ".4200", "+.0200", "[+.0150;+.0250]", ".0300", SAME_LEVEL)
