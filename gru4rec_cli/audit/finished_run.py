@@ -57,8 +57,9 @@ class FinishedRun:
                 f"{path} is not evaluated: there is no {metrics}", f"gru4rec-study run --config {path / CONFIG}"
             )
         self.findings = Findings(read_json(metrics))
-        self.searched = path / "tune" if (path / "tune" / BEST_FILE).is_file() else None
-        self.config: StudyConfig = with_choices(load_config(path / CONFIG), self.searched)
+        config = load_config(path / CONFIG)
+        self.searched = path / "tune" if config.tune and (path / "tune" / BEST_FILE).is_file() else None
+        self.config: StudyConfig = with_choices(config, self.searched)
 
     @cached_property
     def test(self) -> Sessions:

@@ -6,7 +6,7 @@ from gru4rec_cli.audit import run_numbers
 from gru4rec_cli.audit.check import Audit, CannotCheck, Choice, Measured
 from gru4rec_cli.audit.finished_run import RUN, FinishedRun, reading
 from gru4rec_cli.base.files import read_json
-from gru4rec_cli.base.names import DEFAULT_SUFFIX, FIT_FILE, ORACLE, TUNE_FILE
+from gru4rec_cli.base.names import FIT_FILE, ORACLE, TUNE_FILE
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.reporting.findings.run import Estimate
 from gru4rec_cli.study.ledger import settings_tried
@@ -156,15 +156,15 @@ def _test_uses(run: FinishedRun) -> Measured:
 )  # fmt: skip
 def _budgets(run: FinishedRun) -> Measured:
     """Papers tune their own model and leave the others at defaults, or give it more trials. Counted are the models with
-    a published space that were not tuned where others were, and those with fewer trials than the others have."""
+    a published space that were not tuned where others were. Those of one search have the same budget."""
     if run.searched is None:
         return Measured(0, "no model was tuned by this run: all have the settings of the configuration")
     with reading("the ledger of the search"):
-        ledger = read_json(run.searched / TUNE_FILE)["models"]
-    models = {name: facts for name, facts in run.findings.models.items() if not name.endswith(DEFAULT_SUFFIX)}
-    kinds = {name: str(facts["kind"]) for name, facts in models.items() if name not in ledger}
-    left = [name for name, kind in sorted(kinds.items()) if has_published_space(kind)]
-    most = max(model["trials"] for model in ledger.values())
-    fewer = [f"{name} ({model['trials']})" for name, model in ledger.items() if model["trials"] < most]
-    parts = [f"not tuned: {', '.join(left) or 'none'}", f"fewer than {most:,} trials: {', '.join(fewer) or 'none'}"]
-    return Measured(len(left) + len(fewer), "; ".join(parts))
+        ledger = read_json(run.searched / TUNE_FILE)
+    own = run.config.default_rows()
+    kinds = {name: str(facts["kind"]) for name, facts in run.findings.models.items()}
+    others = sorted(kinds.keys() - ledger["models"].keys() - own.keys())
+    left = [name for name in others if has_published_space(kinds[name])]
+    trials = ledger["budget"].get("trials")
+    budget = f"{ledger['budget'].get('seconds', 0):g} seconds" if trials is None else f"{trials:,} trials"
+    return Measured(len(left), f"all that were tuned had {budget}; not tuned: {', '.join(left) or 'none'}")

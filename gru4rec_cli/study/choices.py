@@ -24,14 +24,17 @@ def with_choices(config: StudyConfig, tune: Path | None) -> StudyConfig:
         return config
     try:
         best: dict[str, Any] = read_yaml(tune / BEST_FILE)
-    except (OSError, YamlError) as error:
-        raise StageError(f"{tune / BEST_FILE} is damaged", "run tune again with --force") from error
-    tuned = {subject.name: subject for subject in subjects(config.tune, config.tunable())}
+        tuned = {subject.name: subject for subject in subjects(config.tune, config.tunable())}
+        chosen = {name: best[subject.section]["models"][name] for name, subject in tuned.items()}
+    except (OSError, YamlError, KeyError, TypeError) as error:
+        raise StageError(
+            f"{tune / BEST_FILE} is damaged, or not of this configuration", "run tune again with --force"
+        ) from error
     changed = {}
     for section, models in config.tunable().items():
         entries: dict[str, Any] = {}
         for name, entry in models.items():
-            entries[name] = best[section]["models"][name] if name in tuned else entry
+            entries[name] = chosen.get(name, entry)
             if name in tuned and config.tune.defaults:
                 entries[name + DEFAULT_SUFFIX] = {"kind": tuned[name].kind, **tuned[name].entry}
         changed[section] = getattr(config, section).model_copy(update={"models": entries})

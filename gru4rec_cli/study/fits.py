@@ -20,7 +20,6 @@ from gru4rec_cli.base.files import (
 from gru4rec_cli.base.machine import device
 from gru4rec_cli.base.measuring import Cost, measured
 from gru4rec_cli.base.names import (
-    DEFAULT_SUFFIX,
     FIT_FILE,
     ITEMS_FILE,
     STATISTICS_FILE,
@@ -123,7 +122,8 @@ def fit_models(work: StageWork, section: str) -> None:
         if leftover.is_dir() and leftover.name not in {fit.name for fit in fits}:
             shutil.rmtree(leftover)
     for fit in fits:
-        _warn_of_early_end(fit, work.folder / fit.name, section)
+        named = work.config.default_rows().get(fit.model, fit.model)  # in the configuration as it is written
+        _warn_of_early_end(fit, work.folder / fit.name, f"{section}.models.{named}")
 
 
 def _fit(work: StageWork, fit: Fit, key: str, place: str, data: _FitData) -> None:
@@ -189,19 +189,19 @@ def _total(costs: list[Cost]) -> dict[str, float]:
     return total.as_dict()
 
 
-def _warn_of_early_end(fit: Fit, folder: Path, section: str) -> None:
-    """Warn where the last epoch still improved the model."""
+def _warn_of_early_end(fit: Fit, folder: Path, key: str) -> None:
+    """Warn where the last epoch still improved the model, which `key` configures."""
     curve = read_json(folder / FIT_FILE)["curve"]
     sign = improving_at_the_end(curve)
     if sign is None:
         return
-    what, name = "it is the best by validation", fit.model.removesuffix(DEFAULT_SUFFIX)
+    what = "it is the best by validation"
     if sign == "loss":
         what = f"its training loss is {curve[-1]['loss']:.4f}, after {curve[-2]['loss']:.4f} in the epoch before"
     warn(
         "still-improving",
         f"{fit.name} was still improving in its last epoch, {len(curve)}: {what}",
-        f"raise {section}.models.{name}.epochs until this ends, with validate_on to keep the best epoch",
+        f"raise {key}.epochs until this ends, with validate_on to keep the best epoch",
         model=fit.model,
     )
 

@@ -4,13 +4,14 @@ import statistics
 import sys
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from gru4rec_cli.base.errors import StageError
-from gru4rec_cli.base.files import hash_json, read_json, write_json
+from gru4rec_cli.base.files import hash_json, read_json, remove, write_json
 from gru4rec_cli.base.names import COSTS
 from gru4rec_cli.base.progress import Progress
 from gru4rec_cli.tuning.settings import TuneSettings
@@ -61,6 +62,7 @@ class Search:
                 for kept in self._carried_out(chain([job], islice(jobs, self._round() - 1)), workers):
                     self.kept[kept.trial.number] = kept
                     task.advance(1, **self._status())
+        self._remove_others()
         return [self.kept[number].trial for number in sorted(self.kept)]
 
     def _round(self) -> int:
@@ -126,7 +128,13 @@ class Search:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 job = running.pop(future)
-                yield self._keep(job, Kept(*future.result()))
+                try:
+                    yield self._keep(job, Kept(*future.result()))
+                except BrokenProcessPool as error:
+                    raise StageError(
+                        "a process that carried out a trial was killed, perhaps for want of memory",
+                        "the same command continues; use fewer --jobs",
+                    ) from error
 
     def _keep(self, job: Job, kept: Kept) -> Kept:
         """Write a finished trial: its cost first, so that a trial that is there has one."""
@@ -137,6 +145,8 @@ class Search:
                 {"key": self._job_key(job), **asdict(kept.trial)},
             ),
         ):
+            if path.parent.is_file():
+                remove(path.parent)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_json(path, content)
         return kept
@@ -148,13 +158,20 @@ class Search:
                 continue
             try:
                 content = read_json(_trial_file(folder, self.subject.name, job.number))
-                cost = read_json(_cost_file(folder, self.subject.name, job.number))
-            except StageError:
-                continue  # not there, or cut short
-            if content.pop("key", None) == self._job_key(job):
-                kept = Kept(Trial(**content), cost)
+                kept = Kept(_trial(content), read_json(_cost_file(folder, self.subject.name, job.number)))
+                whole = content["key"] == self._job_key(job) and kept.cost["seconds"] >= 0
+            except (StageError, TypeError, KeyError, AttributeError):
+                continue  # not there, or damaged
+            if whole:
                 return kept if folder == self.folder else self._keep(job, kept)
         return None
+
+    def _remove_others(self) -> None:
+        """Remove trials of an earlier try that this search does not have."""
+        for folder in (self.folder / self.subject.name, self.folder / COSTS / self.subject.name):
+            for path in folder.glob("*.json"):
+                if not path.stem.isdigit() or int(path.stem) not in self.kept:
+                    remove(path)
 
     def _job_key(self, job: Job) -> str:
         return hash_json([self.key, asdict(job)])
@@ -166,12 +183,11 @@ class Search:
 
 def read_trials(folder: Path, name: str) -> list[Trial]:
     """Return the trials of a model in a finished stage, in order."""
-    found = []
-    for path in sorted((folder / name).glob("*.json")):
-        content = read_json(path)
-        content.pop("key")
-        found.append(Trial(**content))
-    return found
+    return [_trial(read_json(path)) for path in sorted((folder / name).glob("*.json"))]
+
+
+def _trial(content: dict[str, Any]) -> Trial:
+    return Trial(**{key: value for key, value in content.items() if key != "key"})
 
 
 def read_costs(folder: Path, name: str) -> list[dict[str, float]]:

@@ -22,6 +22,8 @@ Entry = dict[str, Any]  # settings of a model as in the configuration, without i
 
 _PUBLISHED = Path(__file__).with_name("spaces.yaml")
 _INTERVAL = {"from", "to", "step", "scale"}
+_MOST_STEPS = 1_000_000  # of an interval
+_FIXED = ("validate_on", "patience", "device")  # settings that a search cannot have in a space
 _TRIES = 1000  # draws for one point, before the space is called empty or used up
 _PATIENCE = 3  # epochs without a better value after which a trial ends, where the settings do not say
 
@@ -57,7 +59,7 @@ def space_problems(kind: str, entry: Entry, space: object) -> list[tuple[str, st
     """Return what is wrong with a space that was given for a model, as (key or nothing, message)."""
     if not isinstance(space, dict) or not space:
         return [("", "expected values by setting, such as {learning_rate: [0.05, 0.1]}, or null: the published space")]
-    fields = registry.settings_class(kind).model_fields
+    fields = [name for name in registry.settings_class(kind).model_fields if name not in _FIXED]
     problems: list[tuple[str, str]] = []
     for key, values in space.items():
         if key not in fields:
@@ -68,7 +70,7 @@ def space_problems(kind: str, entry: Entry, space: object) -> list[tuple[str, st
             problems.append((key, message))
     if problems:
         return problems
-    if next(iter(points(kind, entry, space, 0, "", first=2)), None) is None:
+    if next(points(kind, entry, space, 0, "", first=2), None) is None:
         reason = _reason(kind, {**entry, **_draw(space, np.random.default_rng(0))})
         return [
             ("", f"none of {_TRIES:,} combinations of these values is allowed or differs from the settings{reason}")
@@ -81,6 +83,8 @@ def _values_problem(kind: str, key: str, values: object) -> str:
     if isinstance(values, list):
         if not values:
             return "an empty list; give at least one value"
+        if any(value in values[:place] for place, value in enumerate(values)):
+            return f"a value is there twice: {json.dumps(values)}"
         tried = values
     elif isinstance(values, dict):
         if message := _interval_problem(values):
@@ -115,8 +119,10 @@ def _interval_problem(interval: dict[Any, Any]) -> str:
         return f"scale: given {scale!r}; allowed: linear, log"
     if scale == "log" and (low <= 0 or step is not None):
         return "scale: log needs from above 0, and takes no step"
-    if step is not None and step <= 0:
-        return "step must be above 0"
+    if step is not None and not 0 < step <= high - low:
+        return f"step must be above 0, and at most the length of the interval, {high - low:g}"
+    if step is not None and (high - low) / step > _MOST_STEPS:
+        return f"the interval has more than {_MOST_STEPS:,} steps; leave step out"
     return ""
 
 
@@ -131,16 +137,18 @@ def _reason(kind: str, entry: Entry) -> str:
 def points(kind: str, entry: Entry, space: Space, seed: int, name: str, *, first: int = 1) -> Iterator[Entry]:
     """Yield the settings of trial 1, 2, …: those of `entry`, then random points of the space, none twice.
 
-    What trial i is follows from the seed, the model's name and i alone. Ends where the space has no more points.
+    All have every default filled in. What trial i is follows from the seed, the model's name and i, unless an earlier
+    trial has the same settings. Ends where the space has no more points.
     """
+    entry = settings_of(kind, entry).model_dump(mode="json")
     seen = [entry]
     if first == 1:
         yield entry
     for number in count(max(first, 2)):
         generator = trial_generator(seed, name, number)
         for _ in range(_TRIES):
-            point = {**entry, **_draw(space, generator)}
-            if point not in seen and is_allowed(kind, point):
+            point = allowed(kind, {**entry, **_draw(space, generator)})
+            if point is not None and point not in seen:
                 break
         else:
             return
@@ -153,13 +161,12 @@ def trial_generator(seed: int, name: str, number: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([seed, crc32(name.encode()), number]))
 
 
-def is_allowed(kind: str, entry: Entry) -> bool:
-    """Return whether these settings go together."""
+def allowed(kind: str, entry: Entry) -> Entry | None:
+    """Return settings with every default filled in, or None where they do not go together."""
     try:
-        settings_of(kind, entry)
+        return settings_of(kind, entry).model_dump(mode="json")
     except ValidationError:
-        return False
-    return True
+        return None
 
 
 def settings_of(kind: str, entry: Entry) -> ModelSettings:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from gru4rec_cli.base.names import DEFAULT_SUFFIX
 from gru4rec_cli.tuning.settings import TuneSettings
-from gru4rec_cli.tuning.space import Entry, Space, published_space, space_problems, validated_entry
+from gru4rec_cli.tuning.space import Entry, Space, published_space, settings_of, space_problems, validated_entry
 
 Entries = Mapping[str, Mapping[str, dict[str, Any]]]  # models as the configuration has them, by section and name
 
@@ -18,7 +18,7 @@ class Subject(NamedTuple):
     name: str
     section: str  # baseline or train
     kind: str
-    entry: Entry  # its own settings, with the metric that chooses the epoch
+    entry: Entry  # its own settings, every default filled in, with the metric that chooses the epoch
     space: Space
 
 
@@ -27,7 +27,7 @@ def subjects(tune: TuneSettings, entries: Entries) -> list[Subject]:
     found = []
     for section, name, kind, own in _models(entries):
         if tune.models is None or name in tune.models:
-            entry = validated_entry(kind, own, tune.metric)
+            entry = settings_of(kind, validated_entry(kind, own, tune.metric)).model_dump(mode="json")
             space = (tune.models or {}).get(name) or published_space(kind, own)
             found += [Subject(name, section, kind, entry, space)] if space else []
     return found
@@ -39,6 +39,8 @@ def tune_problems(tune: TuneSettings, entries: Entries, other_names: list[str]) 
     if tune.search == "tpe" and importlib.util.find_spec("optuna") is None:
         problems.append('tune.search: tpe needs Optuna: pip install "gru4rec-study[tune]"; or use random')
     models = {name: (kind, own) for _, name, kind, own in _models(entries)}
+    if tune.models == {}:
+        problems.append("tune.models: names no model; leave it out to tune all that have a published space")
     for name, space in (tune.models or {}).items():
         where = f"tune.models.{name}"
         if name not in models:
@@ -50,7 +52,7 @@ def tune_problems(tune: TuneSettings, entries: Entries, other_names: list[str]) 
             if not published_space(kind, own):
                 problems.append(f"{where}: no space is published for {kind}; give values by setting")
             continue
-        for key, message in space_problems(kind, own, space):
+        for key, message in space_problems(kind, validated_entry(kind, own, tune.metric), space):
             problems.append(f"{where}{'.' if key else ''}{key}: {message}")
     for name, (_, own) in models.items():
         given = own.get("validate_on")

@@ -8,12 +8,11 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from gru4rec_cli.tuning.space import Entry, Space, is_allowed, trial_generator
+from gru4rec_cli.tuning.space import Entry, Space, allowed, trial_generator
 from gru4rec_cli.tuning.subjects import Subject
 from gru4rec_cli.tuning.trial import Trial
 
 _TRIES = 100  # suggestions for one point, before the space is called used up
-_BEFORE = 5  # trials before suggestions follow from earlier ones; those are random
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -28,19 +27,22 @@ def suggested(
     its own. Pruned and failed trials are told as such.
     """
     generator = trial_generator(seed, subject.name, number)
-    distributions = {key: _distribution(subject.space[key]) for key in sorted(subject.space)}
-    told = [frozen for trial in earlier if (frozen := _told(trial, subject.space, distributions))]
-    for _ in range(_TRIES):
-        with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
+    with warnings.catch_warnings(
+        action="ignore"
+    ):  # of experimental options, and of ends that are no multiple of a step
+        distributions = {key: _distribution(subject.space[key]) for key in sorted(subject.space)}
+        told = [frozen for trial in earlier if (frozen := _told(trial, subject.space, distributions))]
+        for _ in range(_TRIES):
             sampler = optuna.samplers.TPESampler(
-                seed=int(generator.integers(2**31)), n_startup_trials=_BEFORE, multivariate=True
+                seed=int(generator.integers(2**31)), n_startup_trials=1, multivariate=True
             )
-        study = optuna.create_study(direction="maximize", sampler=sampler)
-        study.add_trials(told)
-        params = study.ask(distributions).params
-        point = subject.entry | {key: _value(subject.space[key], params[key]) for key in subject.space}
-        if point not in seen and is_allowed(subject.kind, point):
-            return point
+            study = optuna.create_study(direction="maximize", sampler=sampler)
+            study.add_trials(told)
+            params = study.ask(distributions).params
+            values = {key: _value(subject.space[key], params[key]) for key in subject.space}
+            point = allowed(subject.kind, subject.entry | values)
+            if point is not None and point not in seen:
+                return point
     return None
 
 
@@ -64,22 +66,19 @@ def _told(trial: Trial, space: Space, distributions: dict[str, BaseDistribution]
     """Return a trial as Optuna keeps it, or None where its settings are not of the space, as a model's own may be."""
     params = {}
     for key, values in space.items():
-        if key not in trial.entry:
-            return None
         given = trial.entry[key]
         if isinstance(values, list):
             if given not in values:
                 return None
             params[key] = values.index(given)
-        elif values["from"] <= given <= values["to"]:
+        elif given is not None and values["from"] <= given <= values["to"]:
             params[key] = given
         else:
             return None
-    with warnings.catch_warnings(action="ignore"):  # a value beside the steps of its interval
-        return create_trial(
-            state=_STATES[trial.state],
-            value=trial.value if trial.state == "complete" else None,
-            params=params,
-            distributions=distributions,
-            intermediate_values=dict(enumerate(trial.values)),
-        )
+    return create_trial(
+        state=_STATES[trial.state],
+        value=trial.value if trial.state == "complete" else None,
+        params=params,
+        distributions=distributions,
+        intermediate_values=dict(enumerate(trial.values)),
+    )

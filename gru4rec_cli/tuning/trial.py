@@ -61,11 +61,11 @@ def run_trial(
             raise FitStopped
 
     trial = Trial(job.number, job.entry, "failed", values=values)
+    model = registry.model_class(job.kind)(settings_of(job.kind, job.entry))
+    context = FitContext(valid, progress, seed=job.seed, watch=watch)
+    warm_up(model, train, context)
     with measured() as cost:
         try:
-            model = registry.model_class(job.kind)(settings_of(job.kind, job.entry))
-            context = FitContext(valid, progress, seed=job.seed, watch=watch)
-            warm_up(model, train, context)
             report = model.fit(train, context)
             gains, sessions = _gains(model.score(valid), valid, job.metric)
             value, error = float(gains.mean()), standard_error(gains, sessions)
@@ -73,11 +73,18 @@ def run_trial(
             trial = Trial(job.number, job.entry, "complete", value, error, epochs, values)
         except FitStopped:
             trial = Trial(job.number, job.entry, "pruned", max(values), None, len(values), values)
-        except StudyError as failure:
-            trial = Trial(
-                job.number, job.entry, "failed", epochs=len(values) or None, values=values, message=failure.message
-            )
+        except (StudyError, MemoryError, RuntimeError) as failure:
+            if not isinstance(failure, StudyError) and not _is_lack_of_memory(failure):
+                raise
+            message = failure.message if isinstance(failure, StudyError) else "there is not enough memory"
+            epochs = len(values) or None
+            trial = Trial(job.number, job.entry, "failed", epochs=epochs, values=values, message=message)
     return trial, cost.as_dict()
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    """Return whether an error says so; torch raises RuntimeError then."""
+    return isinstance(error, MemoryError) or "memory" in str(error)
 
 
 def _gains(blocks: Any, valid: Sessions, metric: str) -> tuple[Float64Array, Any]:

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gru4rec_cli.base.errors import StageError
 from gru4rec_cli.base.threads import limit_threads, thread_count, tuning_jobs
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.tuning.reading import read_train_and_valid
@@ -59,11 +58,10 @@ class _Processes:
     def submit(self, job: Job) -> Future[_Result]:
         try:
             return self._pool.submit(_in_worker, job)
-        except BrokenProcessPool as error:
-            raise StageError(
-                "a process that carried out a trial was killed, perhaps for want of memory",
-                "the same command continues; use fewer --jobs",
-            ) from error
+        except BrokenProcessPool as error:  # told where the result is asked for
+            broken: Future[_Result] = Future()
+            broken.set_exception(error)
+            return broken
 
 
 def _begin_worker(split: Path, known_only: bool, parent: int) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -227,19 +228,20 @@ def test_without_its_ledger_no_run_is_said_to_have_used_its_test_once(run: Path)
 
 
 @pytest.mark.parametrize(
-    ("searched", "figure", "evidence"),
+    ("searched", "budget", "figure", "evidence"),
     [
-        ({}, 0, "no model was tuned by this run: all have the settings of the configuration"),
-        ({"gru4rec": 9}, 1, "not tuned: vsknn; fewer than 9 trials: none"),
-        ({"gru4rec": 9, "vsknn": 7}, 1, "not tuned: none; fewer than 9 trials: vsknn (7)"),
-        ({"gru4rec": 9, "vsknn": 9}, 0, "not tuned: none; fewer than 9 trials: none"),
+        ([], {}, 0, "no model was tuned by this run: all have the settings of the configuration"),
+        (["gru4rec"], {"trials": 9}, 1, "all that were tuned had 9 trials; not tuned: vsknn"),
+        (["gru4rec", "vsknn"], {"seconds": 60.0}, 0, "all that were tuned had 60 seconds; not tuned: none"),
     ],
 )
-def test_budgets_that_differ_are_found(searched: dict[str, int], figure: int, evidence: str, run: Path):
+def test_models_that_were_left_out_of_a_search_are_found(
+    searched: list[str], budget: dict[str, Any], figure: int, evidence: str, run: Path
+):
     finished = FinishedRun(run)
     finished.searched = run / "tune" if searched else None
     (run / "tune").mkdir()
-    ledger = {"models": {name: {"trials": trials} for name, trials in searched.items()}}
+    ledger = {"budget": budget, "models": {name: {} for name in searched}}
     (run / "tune" / "tune.json").write_text(json.dumps(ledger))
     found = by_id(RUN.run(finished, Choice(only=("R15-tuning-budgets",))))["R15-tuning-budgets"]
     assert (found.figure, found.evidence) == (figure, evidence)

@@ -4,6 +4,8 @@ from typing import Any
 
 from gru4rec_cli.reporting.findings.search import Search
 
+LEDGER = ("model", "trial", "state", "value")  # columns of trials.csv that are no settings
+
 
 def ledger(**changes: Any) -> dict[str, Any]:
     """A search over a counting model, whose space had four points, and a neural one, of which a trial was pruned and
@@ -77,10 +79,16 @@ def trials() -> list[dict[str, str]]:
         ("failed", "1.0", ""),
         ("complete", "0.01", "0.3"),
     ]
-    return rows + [
+    rows += [
         {**empty, "model": "gru4rec", "trial": str(n), "state": state, "value": value, "learning_rate": rate}
         for n, (state, rate, value) in enumerate([*gru4rec, ("pruned", "0.9", "0.1")], start=1)
     ]
+    return [in_table(row) for row in rows]
+
+
+def in_table(row: dict[str, str]) -> dict[str, str]:
+    """A row with the names of columns that the table has."""
+    return {name if name in LEDGER else f"settings.{name}": cell for name, cell in row.items()}
 
 
 def search(**changes: Any) -> Search:
@@ -116,4 +124,4 @@ def seven() -> Search:
         chosen=chosen,
         importance=dict.fromkeys(space, 0.4),
     )
-    return Search.of(ledger(models={"big": big}), rows)
+    return Search.of(ledger(models={"big": big}), [in_table(row) for row in rows])

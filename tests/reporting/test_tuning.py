@@ -230,7 +230,7 @@ def test_seven_settings_stand_in_two_lines(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_setting_that_is_no_number_in_an_interval_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     rows = trials()
-    rows[4]["learning_rate"] = ""
+    rows[4]["settings.learning_rate"] = ""
     found: list[Any] = []
     monkeypatch.setattr(figures, "write_figure", lambda folder, canvas, figure, words: found.append(canvas))
     with drawing():

@@ -67,11 +67,11 @@ def test_the_chosen_settings_are_fitted_and_evaluated_beside_the_models_own(whol
         complete = mine[mine.state == "complete"]
         number = found["models"][name]["chosen"]["trial"]
         assert complete.value.max() == complete.value[complete.trial == number].item()
-        chosen, own = best[section]["models"][name], metrics["models"][f"{name}_default"]["settings"]
+        chosen = best[section]["models"][name]
         assert metrics["models"][name]["settings"] == {key: value for key, value in chosen.items() if key != "kind"}
         row = mine[mine.trial == number].iloc[0]
         for key in SEARCH["tune"]["models"][name]:
-            assert chosen[key] == (row[key] if number > 1 else own[key])
+            assert chosen[key] == row[f"settings.{key}"]
     assert metrics["models"]["gru4rec_default"]["settings"]["learning_rate"] == 0.2
     assert "popularity_default" not in metrics["models"]
 
@@ -80,7 +80,7 @@ def test_a_run_with_a_search_is_audited_by_the_settings_that_were_chosen(whole: 
     found = {result.id: result for result in audit_run(whole).results}
     assert not [name for name, result in found.items() if result.verdict == "FAIL"]
     assert found["R04-ranks-from-models"].verdict == "PASS"
-    assert found["R15-tuning-budgets"].evidence == "not tuned: none; fewer than 7 trials: none"
+    assert found["R15-tuning-budgets"].evidence == "all that were tuned had 7 trials; not tuned: none"
 
 
 def test_the_times_that_the_test_part_was_used_are_counted(whole: Path, tmp_path: Path):
@@ -99,8 +99,8 @@ def test_the_ledger_holds_the_settings_that_a_model_has_by_default(whole: Path):
     mine = trials[trials.model == "gru4rec"].set_index("trial")
     own = model["default"]["settings"]
     assert own == {"learning_rate": 0.2, "momentum": 0.2}
-    assert mine.loc[1, ["learning_rate", "momentum"]].to_dict() == own
-    chosen = mine.loc[model["chosen"]["trial"]]
+    assert mine.loc[1, ["settings.learning_rate", "settings.momentum"]].to_list() == [0.2, 0.2]
+    chosen = {key: mine.loc[model["chosen"]["trial"], f"settings.{key}"] for key in own}
     assert model["chosen"]["changed"] == {key: chosen[key] for key in own if chosen[key] != own[key]}
     assert model["used_up"] is False
 
@@ -274,6 +274,27 @@ def test_ctrl_c_keeps_finished_trials_and_leaves_no_process(tmp_path: Path):
         time.sleep(0.1)
     assert study("tune", *given, "--quiet").returncode == 0
     assert all((tmp_path / "run" / "tune" / "sr" / name).read_bytes() == content for name, content in kept.items())
+
+
+def test_defaults_decide_which_rows_there_are(whole: Path, tmp_path: Path):
+    copy = tmp_path / "run"
+    shutil.copytree(whole, copy)
+    without = {**SEARCH, "tune": {**SEARCH["tune"], "defaults": False}}
+    for config, rows in ((without, set()), (SEARCH, {"sr_default", "gru4rec_default"})):
+        done = study("run", *options(tmp_path, config), "--quiet")
+        assert done.returncode == 0, done.stderr
+        models = json.loads((copy / "evaluate" / "metrics.json").read_text())["models"]
+        assert {name for name in models if name.endswith("_default")} == rows
+
+
+def test_choices_that_were_edited_are_damage_for_the_audit(whole: Path, tmp_path: Path):
+    copy = tmp_path / "run"
+    shutil.copytree(whole, copy)
+    best = copy / "tune" / "best.yaml"
+    best.write_text(best.read_text().replace("models:", "modelz:"))
+    done = study("audit", "run", copy)
+    assert done.returncode == 4, done.stderr
+    assert "best.yaml is damaged, or not of this configuration" in done.stderr
 
 
 def test_all_mistakes_are_told_together_before_anything_runs(tmp_path: Path):

@@ -2,19 +2,23 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gru4rec_cli.base.errors import StageError
 from gru4rec_cli.base.progress import SILENT
 from gru4rec_cli.tuning.search import FIRST, Search, read_costs, read_trials
 from gru4rec_cli.tuning.settings import TuneSettings
+from gru4rec_cli.tuning.space import settings_of
 from gru4rec_cli.tuning.subjects import Subject
 from gru4rec_cli.tuning.trial import Job, Trial
 
 SPACE = {"learning_rate": {"from": 0.01, "to": 0.1}}
-SUBJECT = Subject("m", "train", "stamp", {"learning_rate": 0.05}, SPACE)
+OWN = settings_of("stamp", {"learning_rate": 0.05}).model_dump(mode="json")
+SUBJECT = Subject("m", "train", "stamp", OWN, SPACE)
 Outcome = Callable[[Job], Trial]
 
 
@@ -53,7 +57,7 @@ def search(folder: Path, previous: Path | None = None, key: str = "key", **setti
 def test_the_models_own_settings_are_the_first_trial_and_the_budget_is_kept(tmp_path: Path):
     workers = Fake()
     trials = search(tmp_path, budget={"trials": 9}).run(workers, SILENT)
-    assert trials[0].entry == {"learning_rate": 0.05}
+    assert trials[0].entry == OWN
     assert [trial.number for trial in trials] == list(range(1, 10))
     assert read_trials(tmp_path, "m") == trials
     assert read_costs(tmp_path, "m") == [{"seconds": 1.0}] * 9
@@ -115,6 +119,34 @@ def test_trials_of_the_stage_as_it_last_was_are_taken_over(tmp_path: Path):
     assert search(tmp_path / "new", tmp_path / "old", budget={"trials": 8}).run(workers, SILENT) == trials
     assert workers.jobs == []
     assert read_trials(tmp_path / "new", "m") == trials
+
+
+@pytest.mark.parametrize("damage", ["[1]", "{}", "null", '{"key": "key"}'])
+def test_trials_of_another_form_are_made_again(tmp_path: Path, damage: str):
+    trials = search(tmp_path, budget={"trials": 6}).run(Fake(), SILENT)
+    (tmp_path / "m" / "0002.json").write_text(damage)
+    (tmp_path / "costs" / "m" / "0004.json").write_text(damage)
+    again = Fake()
+    assert search(tmp_path, budget={"trials": 6}).run(again, SILENT) == trials
+    assert [job.number for job in again.jobs] == [2, 4]
+
+
+def test_trials_of_a_larger_try_are_removed(tmp_path: Path):
+    search(tmp_path, budget={"trials": 9}).run(Fake(), SILENT)
+    trials = search(tmp_path, budget={"trials": 6}).run(Fake(), SILENT)
+    assert read_trials(tmp_path, "m") == trials
+    assert len(read_costs(tmp_path, "m")) == 6
+
+
+def test_a_worker_that_is_killed_is_told(tmp_path: Path):
+    class Killed(Fake):
+        def submit(self, job: Job) -> Future[Any]:
+            broken: Future[Any] = Future()
+            broken.set_exception(BrokenProcessPool())
+            return broken
+
+    with pytest.raises(StageError, match="a process that carried out a trial was killed"):
+        search(tmp_path, budget={"trials": 6}).run(Killed(), SILENT)
 
 
 def test_other_data_or_code_makes_all_trials_again(tmp_path: Path):

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from gru4rec_cli.models import registry
 from gru4rec_cli.tuning.space import _published as published
 from gru4rec_cli.tuning.space import (
-    is_allowed,
     points,
     published_space,
     settings_of,
@@ -35,9 +34,15 @@ def values_of(interval: dict[str, Any], count: int = 300) -> list[float]:
 
 def test_the_first_point_is_the_models_own_and_none_comes_twice():
     found = first(100, "sr", {"steps": 3, "weighting": "div"}, SR)
-    assert found[0] == {"steps": 3, "weighting": "div"}
+    assert found[0] == {"steps": 3, "weighting": "div", "pruning": None}  # with defaults
     assert len(found) == 3 * 2  # the space has no more
     assert len({(point["steps"], point["weighting"]) for point in found}) == 6
+
+
+def test_a_point_that_equals_the_defaults_is_the_models_own():
+    """The default of `k` is 100: with another value there are two points, and alone it is no space."""
+    assert [point["k"] for point in first(10, "vsknn", {}, {"k": [100, 500]})] == [100, 500]
+    assert "none of 1,000 combinations" in space_problems("vsknn", {}, {"k": [100]})[0][1]
 
 
 def test_a_point_follows_from_seed_name_and_number():
@@ -79,7 +84,6 @@ def test_only_settings_that_go_together_are_drawn():
     space = {"hidden_size": [8, 9, 10], "heads": [2, 3, 4]}
     found = first(100, "sasrec", {}, space)[1:]
     assert {(point["hidden_size"], point["heads"]) for point in found} == {(8, 2), (8, 4), (9, 3), (10, 2)}
-    assert all(is_allowed("sasrec", point) for point in found)
 
 
 def test_every_published_space_is_one_of_its_kind():
@@ -117,6 +121,9 @@ def test_a_model_with_epochs_is_validated_and_another_one_is_not():
         ({"steps": {"from": 5, "to": 5}}, "steps", "from (5) must be below to (5)"),
         ({"steps": {"from": 1, "to": "x"}}, "steps", "from, to and step are numbers"),
         ({"steps": {"from": 1, "to": 5, "step": 0}}, "steps", "step must be above 0"),
+        ({"steps": {"from": 1, "to": 5, "step": 9}}, "steps", "at most the length of the interval, 4"),
+        ({"steps": {"from": 1, "to": 2, "step": 1e-22}}, "steps", "more than 1,000,000 steps; leave step out"),
+        ({"steps": [2, 3, 2]}, "steps", "a value is there twice: [2, 3, 2]"),
         ({"steps": {"from": 1, "to": 5, "scale": "ln"}}, "steps", "scale: given 'ln'; allowed: linear, log"),
         ({"steps": {"from": 1, "to": 5, "step": 1, "scale": "log"}}, "steps", "takes no step"),
         ({"steps": [10]}, "", "none of 1,000 combinations of these values is allowed or differs"),

@@ -32,7 +32,7 @@ class Search:
         """Return the search of a ledger and of the rows of the table of trials, whose cells are text."""
         points: dict[str, list[Point]] = {name: [] for name in document["models"]}
         for row in rows:
-            settings = {key: row[key] for key in document["models"][row["model"]]["space"]}
+            settings = {key: row[f"settings.{key}"] for key in document["models"][row["model"]]["space"]}
             value = float(row["value"]) if row["value"] else None
             points[row["model"]].append(Point(int(row["trial"]), row["state"], value, settings))
         return cls(document, {name: tuple(found) for name, found in points.items()})

@@ -1,7 +1,6 @@
 """`tune`: search for settings of every model on the validation sessions; the test part is not opened."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def run(work: StageWork) -> None:
             remove(leftover)
     models = {
         name: {
-            **_ledger(subject, _resolved(subject, trials), settings),
+            **_ledger(subject, trials, settings),
             "used_up": _used_up(work.folder, name, settings),
         }
         for name, (subject, trials) in found.items()
@@ -56,9 +55,8 @@ def run(work: StageWork) -> None:
     for name, (subject, trials) in found.items():
         picked = choice.chosen(trials, settings.choose)
         if picked is None:
-            raise CheckError(
-                f"tune: no trial of {name} is complete: {trials[-1].message}", "change its space, or its settings"
-            )
+            reason = next((each.message for each in trials if each.message), "all were pruned")
+            raise CheckError(f"tune: no trial of {name} is complete: {reason}", "change its space, or its settings")
         resolved = settings_of(subject.kind, picked.entry).model_dump(mode="json")
         best.setdefault(subject.section, {"models": {}})["models"][name] = {"kind": subject.kind, **resolved}
     _rows(found).to_csv(work.folder / TRIALS_TABLE, index=False)
@@ -67,7 +65,7 @@ def run(work: StageWork) -> None:
         "budget": settings.budget.model_dump(exclude_none=True),
         "search": settings.search,
     }
-    about |= {"choose": settings.choose, "prune": settings.prune, "seed": config.seed}
+    about |= {"choose": settings.choose, "prune": settings.prune, "seed": config.seed, "defaults": settings.defaults}
     write_json(work.folder / TUNE_FILE, {**about, "models": models})
     write_text(work.folder / BEST_FILE, dump_yaml(best))
 
@@ -81,7 +79,8 @@ def _ledger(subject: Subject, trials: list[Trial], settings: TuneSettings) -> di
     """Return what a search did, without times, which differ from run to run."""
     by_rule = {rule: choice.chosen(trials, rule) for rule in ("best", "one-standard-error")}
     picked = by_rule[settings.choose]
-    changed = {} if picked is None else {k: v for k, v in picked.entry.items() if v != trials[0].entry[k]}
+    own = {key: trials[0].entry[key] for key in subject.space}
+    changed = {} if picked is None else {k: picked.entry[k] for k in own if picked.entry[k] != own[k]}
     return {
         "section": subject.section,
         "kind": subject.kind,
@@ -89,22 +88,13 @@ def _ledger(subject: Subject, trials: list[Trial], settings: TuneSettings) -> di
         "trials": len(trials),
         "states": {state: sum(trial.state == state for trial in trials) for state in ("complete", "pruned", "failed")},
         "epochs": sum(trial.epochs or 0 for trial in trials) or None,
-        "default": {**_value_of(trials[0]), "settings": trials[0].entry},
+        "default": {**_value_of(trials[0]), "settings": own},
         "best": {rule: None if found is None else found.number for rule, found in by_rule.items()},
         "chosen": None if picked is None else {"trial": picked.number, **_value_of(picked), "changed": changed},
         "importance": choice.importance(trials, subject.space),
         "importance_by_chance": choice.importance_by_chance(trials, subject.space),
         "best_so_far": choice.best_so_far(trials),
     }
-
-
-def _resolved(subject: Subject, trials: list[Trial]) -> list[Trial]:
-    """Return trials with the settings of the space alone; what an entry leaves out is the model's default."""
-    resolved = []
-    for each in trials:
-        settings = settings_of(subject.kind, each.entry).model_dump(mode="json")
-        resolved.append(replace(each, entry={key: settings[key] for key in subject.space}))
-    return resolved
 
 
 def _used_up(folder: Path, name: str, settings: TuneSettings) -> bool:
@@ -120,13 +110,13 @@ def _value_of(trial: Trial) -> dict[str, Any]:
 
 
 def _rows(found: Mapping[str, tuple[Subject, list[Trial]]]) -> pd.DataFrame:
-    """Return a row for each trial; columns of settings are those of any space."""
+    """Return a row for each trial; columns `settings.NAME` are those of any space."""
     rows = []
     for name, (subject, trials) in found.items():
-        for each in _resolved(subject, trials):
+        for each in trials:
             head = {"model": name, "trial": each.number, "state": each.state, "value": each.value}
             head |= {"standard_error": each.error, "epochs": each.epochs, "message": each.message}
-            rows.append(head | each.entry)
+            rows.append(head | {f"settings.{key}": each.entry[key] for key in subject.space})
     return pd.DataFrame(rows)
 
 
