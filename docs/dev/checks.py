@@ -106,6 +106,15 @@ FAULTS
 | Diginetica in order | `audit data TRAIN.tsv --time none` | nothing; 11 checks need times, which it has not |
 | the same, both | `audit split TRAIN.tsv TEST.tsv --time none` | nothing; it is named as the split of the SR-GNN line |
 | nowplaying | `audit data nowplaying1m.tsv.gz` | `D09`: 68 of 536 days have no event |
+
+## How long it takes
+
+Ten million synthetic events as Parquet, 2 cores with other work beside it, wall time and the most memory of the process:
+
+| command | ids are integers | ids are texts of 60 to 80 characters |
+|---|---:|---:|
+| `audit data FILE` | 18 s, 1.6 GB | 31 s, 2.4 GB |
+| `audit split TRAIN TEST` | 20 s, 1.9 GB | 33 s, 2.1 GB |
 """
 
 

@@ -12,7 +12,7 @@ from gru4rec_cli.base.names import ITEM, SESSION, TIME
 from gru4rec_cli.data.faults import divided
 from gru4rec_cli.data.synthetic import SynthSettings, generate
 
-BYTES_PER_EVENT = 300  # ten million events in 3 GB
+BYTES_PER_EVENT, FIXED = 250, 128_000_000  # ten million events in less than 3 GB; threads keep some memory each
 AUDIT = """
 import json, sys
 from pathlib import Path
@@ -53,4 +53,4 @@ def test_an_event_takes_no_more_memory_than_leaves_ten_millions_room_in_3_gb(tmp
         paths += [written(part, tmp_path / f"{size}{n}.parquet", text=text) for n, part in enumerate(parts)]
     done = subprocess.run([sys.executable, "-c", AUDIT, *map(str, paths)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) <= BYTES_PER_EVENT * events.height
+    assert json.loads(done.stdout) <= BYTES_PER_EVENT * events.height + FIXED

@@ -20,6 +20,7 @@ from gru4rec_cli.models.base import FitContext
 from gru4rec_cli.models.official import convert
 from gru4rec_cli.study.comparing import compare
 from gru4rec_cli.study.config import load_config
+from gru4rec_cli.study.ledger import LEDGER
 from gru4rec_cli.study.verifying import verify
 from gru4rec_cli.study.windows import study_of
 from tests.fuzz.seeds import TIMES, ends_with, generator
@@ -88,6 +89,7 @@ def test_random_damage_to_a_run_is_told(finished: Path):
     rng, clock = generator("artifacts"), count(1)
     config = load_config(finished / "config.yaml")
     files = sorted(path for path in finished.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files.remove(finished / LEDGER)  # which grows, and so has no hash: readers pass over damaged lines
     ends = Counter[tuple[str, int | None]]()
     for number in range(COUNT):
         path = rng.choice([*files, *(file for file in files if file.name == "manifest.json")])
