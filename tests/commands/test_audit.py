@@ -28,7 +28,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_clean_log_ends_with_0_and_a_log_with_copies_with_6(files: Path):
     done = study("audit", "data", files / "clean.csv", *COLUMNS, "--quiet")
     assert done.returncode == 0, done.stderr
-    assert "20 checks: 0 failed, 0 warned" in done.stdout
+    assert "21 checks: 0 failed, 0 warned" in done.stdout
     done = study("audit", "data", files / "copies.csv", *COLUMNS, "--quiet")
     assert done.returncode == 6
     assert "D04-duplicates" in done.stderr
