@@ -109,7 +109,7 @@ FAULTS
 
 ## How long it takes
 
-Ten million synthetic events as Parquet, 2 cores with other work beside it, wall time and the most memory of the process:
+Ten million synthetic events as Parquet, 2 cores with other work beside it; wall time and peak memory:
 
 | command | ids are integers | ids are texts of 60 to 80 characters |
 |---|---:|---:|
