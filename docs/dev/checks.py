@@ -106,9 +106,9 @@ FAULTS
 | Diginetica in order | `audit data TRAIN.tsv --time none` | nothing; 11 checks need times, which it has not |
 | the same, both | `audit split TRAIN.tsv TEST.tsv --time none` | nothing; it is named as the split of the SR-GNN line |
 | nowplaying | `audit data nowplaying1m.tsv.gz` | `D09`: 68 of 536 days have no event |
-| Diginetica, `core`, `sasrec` and `gru4rec` with three seeds ([results.md](results.md)) | `audit run RUN` | `R11`: the last epoch of `sasrec` was its best; `R12`: `core` leads by 3.8 %, less than 5 % |
+| Diginetica, three seeds ([results.md](results.md)) | `audit run RUN` | `R11`: `sasrec` ended early; `R12`: a lead of 3.8 % |
 | nowplaying, `core` or `gru4rec` ([results.md](results.md)) | `audit model RUN --model NAME` | nothing |
-| the same, `vsknn` | `audit model RUN --model vsknn` | `M09`: after 30 % of the histories, some of the best 20 items have equal scores |
+| the same, `vsknn` | `audit model RUN --model vsknn` | `M09`: after 30 % of the histories, best items tie |
 
 ## How long it takes
 
