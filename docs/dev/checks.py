@@ -106,7 +106,7 @@ FAULTS
 | Diginetica in order | `audit data TRAIN.tsv --time none` | nothing; 11 checks need times, which it has not |
 | the same, both | `audit split TRAIN.tsv TEST.tsv --time none` | nothing; it is named as the split of the SR-GNN line |
 | nowplaying | `audit data nowplaying1m.tsv.gz` | `D09`: 68 of 536 days have no event |
-| Diginetica, three seeds ([results.md](results.md)) | `audit run RUN` | `R11`: `sasrec` ended early; `R12`: a lead of 3.8 % |
+| Diginetica ([results.md](results.md)) | `audit run RUN` | `R11`: `sasrec` ended early; `R12`: a lead of 3.8 % |
 | nowplaying, `core` or `gru4rec` ([results.md](results.md)) | `audit model RUN --model NAME` | nothing |
 | the same, `vsknn` | `audit model RUN --model vsknn` | `M09`: after 30 % of the histories, best items tie |
 
