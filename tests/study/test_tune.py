@@ -99,7 +99,7 @@ def test_the_ledger_holds_the_settings_that_a_model_has_by_default(whole: Path):
     mine = trials[trials.model == "gru4rec"].set_index("trial")
     own = model["default"]["settings"]
     assert own == {"learning_rate": 0.2, "momentum": 0.2}
-    assert mine.loc[1, ["settings.learning_rate", "settings.momentum"]].to_list() == [0.2, 0.2]
+    assert [mine.loc[1, f"settings.{key}"] for key in own] == [0.2, 0.2]
     chosen = {key: mine.loc[model["chosen"]["trial"], f"settings.{key}"] for key in own}
     assert model["chosen"]["changed"] == {key: chosen[key] for key in own if chosen[key] != own[key]}
     assert model["used_up"] is False
@@ -220,22 +220,21 @@ def test_permuted_test_targets_leave_the_choice_as_it_is(whole: Path, tmp_path: 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_search_that_is_killed_again_and_again_ends_the_same(whole: Path, tmp_path: Path):
-    """By turns in one process and in two."""
+    """By turns in one process and in two, each a moment after a trial that was not there before."""
     given = options(tmp_path)
     for name in ("synth", "split"):
         assert study(name, *given, "--quiet").returncode == 0
-    waits, kills, done = random.Random(1), 0, False
-    while not done and kills < 20:
-        program = command("tune", *given, "--jobs", str(1 + kills % 2), "--quiet")
+    partial, waits, kills = tmp_path / "run" / ".tune.partial", random.Random(1), 0
+    for number in range(6):
+        before = len(list(partial.glob("*/*.json")))
+        program = command("tune", *given, "--jobs", str(1 + number % 2), "--quiet")
         process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(timeout=waits.uniform(2.0, 6.0))
-            done = True
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-    assert kills >= 2
+        while process.poll() is None and len(list(partial.glob("*/*.json"))) == before:
+            time.sleep(0.01)
+        time.sleep(waits.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills >= 3
     assert study("tune", *given, "--quiet", fresh=True).returncode == 0
     assert ledger(tmp_path / "run") == ledger(whole)
 
