@@ -1,6 +1,7 @@
 """What can go wrong for a user, each kind with the exit code that scripts may rely on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from itertools import zip_longest
 from typing import Any
 
@@ -83,3 +84,9 @@ EXIT_CODES = {
     6: "a check did not hold",
     INTERRUPTED: "interrupted",
 }
+
+
+def nearest(given: object, known: Iterable[str]) -> str:
+    """Return a question for the known name that is nearest, or an empty text."""
+    close = get_close_matches(str(given), list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""

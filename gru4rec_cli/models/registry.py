@@ -52,6 +52,15 @@ def settings_class(kind: str) -> type[ModelSettings]:
     return cast(type[ModelSettings], _module(kind).Settings)
 
 
+def settings_of(kind: str, given: dict[str, Any]) -> ModelSettings:
+    """Return the settings of a kind from those that are given as plain values, every default filled in.
+
+    Raises:
+        ValidationError: they are wrong, or do not go together.
+    """
+    return settings_class(kind).model_validate_json(json.dumps(given))
+
+
 def model_class(kind: str) -> "type[Recommender]":
     """Return the model of a kind; for a neural one this loads torch."""
     return cast("type[Recommender]", _module(kind).Model)

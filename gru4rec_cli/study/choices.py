@@ -7,7 +7,7 @@ from gru4rec_cli.base.errors import StageError
 from gru4rec_cli.base.names import DEFAULT_SUFFIX
 from gru4rec_cli.base.yaml_loader import YamlError, read_yaml
 from gru4rec_cli.study.config import StudyConfig
-from gru4rec_cli.tuning.subjects import subjects
+from gru4rec_cli.tuning.tuned import tuned_models
 
 BEST_FILE = "best.yaml"  # chosen settings as sections of a configuration
 
@@ -24,8 +24,8 @@ def with_choices(config: StudyConfig, tune: Path | None) -> StudyConfig:
         return config
     try:
         best: dict[str, Any] = read_yaml(tune / BEST_FILE)
-        tuned = {subject.name: subject for subject in subjects(config.tune, config.tunable())}
-        chosen = {name: best[subject.section]["models"][name] for name, subject in tuned.items()}
+        tuned = {model.name: model for model in tuned_models(config.tune, config.tunable())}
+        chosen = {name: best[model.section]["models"][name] for name, model in tuned.items()}
     except (OSError, YamlError, KeyError, TypeError) as error:
         raise StageError(
             f"{tune / BEST_FILE} is damaged, or not of this configuration", "run tune again with --force"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from gru4rec_cli.base.errors import ConfigError, UsageError
+from gru4rec_cli.base.errors import ConfigError, UsageError, nearest
 from gru4rec_cli.base.names import COSTS, DEFAULT_SUFFIX, ORACLE
 from gru4rec_cli.base.settings import ModelSettings, Settings
 from gru4rec_cli.base.yaml_loader import Lines, YamlError, load_yaml, read_yaml_with_lines
@@ -20,9 +20,9 @@ from gru4rec_cli.data.split_settings import AS_GIVEN, SplitSettings
 from gru4rec_cli.data.synthetic import SynthSettings
 from gru4rec_cli.evaluation.settings import EvaluateSettings
 from gru4rec_cli.models import registry
-from gru4rec_cli.study.problems import Places, nearest, place_of, problems_of, short
+from gru4rec_cli.study.problems import Places, place_of, problems_of, short
 from gru4rec_cli.tuning.settings import TuneSettings
-from gru4rec_cli.tuning.subjects import Entries, subjects, tune_problems
+from gru4rec_cli.tuning.tuned import Entries, tune_problems, tuned_models
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
 _LONGEST_NAME = 64 - len(".100-of-100")  # of a run with windows, whose own names end like this
@@ -108,8 +108,8 @@ class StudyConfig(Settings):
 
     def default_rows(self) -> dict[str, str]:
         """Return the tuned model by its row with its own settings, of a configuration with the choices in it."""
-        tuned = subjects(self.tune, self.tunable()) if self.tune and self.tune.defaults else []
-        rows = {subject.name + DEFAULT_SUFFIX: subject.name for subject in tuned}
+        tuned = tuned_models(self.tune, self.tunable()) if self.tune and self.tune.defaults else []
+        rows = {model.name + DEFAULT_SUFFIX: model.name for model in tuned}
         return {row: name for row, name in rows.items() if row in self.baseline.models or row in self.train.models}
 
 
@@ -125,7 +125,7 @@ class ModelEntry:
         """Return the entry of a model in the configuration; the kind is by default the name."""
         kind = entry.get("kind", name)
         given = {key: value for key, value in entry.items() if key != "kind"}
-        return cls(kind, registry.settings_class(kind).model_validate_json(json.dumps(given)))
+        return cls(kind, registry.settings_of(kind, given))
 
     def as_config(self) -> dict[str, Any]:
         """Return the entry with every default written out."""

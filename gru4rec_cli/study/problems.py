@@ -1,6 +1,5 @@
 """What is wrong with a configuration, in words: the key, what was given, what is allowed, the nearest known key."""
 
-import difflib
 import json
 import re
 from collections.abc import Iterable
@@ -9,6 +8,7 @@ from typing import get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from gru4rec_cli.base.errors import nearest
 from gru4rec_cli.base.settings import ModelSettings
 
 Places = dict[tuple[str, ...], str]  # where a key was given, such as mine.yaml:12, by the keys that lead to it
@@ -141,9 +141,3 @@ def short(given: object) -> str:
     """Return a value as JSON, cut where it is long."""
     text = json.dumps(given, default=str, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def nearest(given: object, known: list[str]) -> str:
-    """Return a question for the known name that is nearest, or an empty text."""
-    close = difflib.get_close_matches(str(given), known, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""

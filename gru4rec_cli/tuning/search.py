@@ -4,7 +4,6 @@ import statistics
 import sys
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -16,8 +15,8 @@ from gru4rec_cli.base.names import COSTS
 from gru4rec_cli.base.progress import Progress
 from gru4rec_cli.tuning.settings import TuneSettings
 from gru4rec_cli.tuning.space import Entry, points
-from gru4rec_cli.tuning.subjects import Subject
 from gru4rec_cli.tuning.trial import Job, Trial
+from gru4rec_cli.tuning.tuned import TunedModel
 
 FIRST = 5  # trials that are never pruned; the median of their values prunes the others
 _DIGITS = 4  # of a trial's number in its file's name
@@ -43,13 +42,13 @@ class Search:
     """Tries points of a model's space until the budget is used."""
 
     def __init__(
-        self, subject: Subject, settings: TuneSettings, seed: int, key: str, folder: Path, previous: Path | None
+        self, tuned: TunedModel, settings: TuneSettings, seed: int, key: str, folder: Path, previous: Path | None
     ) -> None:
         """Keep trials in `folder`; those in it and in `previous`, a stage as it last was, are not made again.
 
         `key` is a hash of what decides the value of a point besides the point: the data and the code.
         """
-        self.subject, self.settings, self.seed, self.key = subject, settings, seed, key
+        self.tuned, self.settings, self.seed, self.key = tuned, settings, seed, key
         self.folder, self.previous = folder, previous
         self.kept: dict[int, Kept] = {}
 
@@ -57,7 +56,7 @@ class Search:
         """Return all trials, in order. What they are does not depend on the number of workers, unless the budget is a
         time."""
         jobs = self._jobs()
-        with progress.task(f"tuning {self.subject.name}", total=self.settings.budget.trials, unit="trials") as task:
+        with progress.task(f"tuning {self.tuned.name}", total=self.settings.budget.trials, unit="trials") as task:
             while (job := next(jobs, None)) is not None:
                 for kept in self._carried_out(chain([job], islice(jobs, self._round() - 1)), workers):
                     self.kept[kept.trial.number] = kept
@@ -71,25 +70,25 @@ class Search:
 
     def _points(self) -> Iterator[Entry]:
         """Yield the settings of trial 1, 2, …"""
-        subject = self.subject
+        tuned = self.tuned
         if self.settings.search == "random":
-            yield from points(subject.kind, subject.entry, subject.space, self.seed, subject.name)
+            yield from points(tuned.kind, tuned.entry, tuned.space, self.seed, tuned.name)
             return
         from gru4rec_cli.tuning.tpe import suggested
 
-        seen = [subject.entry]
-        yield subject.entry
+        seen = [tuned.entry]
+        yield tuned.entry
         while True:
             rounds = len(seen) // FIRST
             earlier = [self.kept[number].trial for number in range(1, rounds * FIRST + 1)]
-            point = suggested(subject, self.seed, len(seen) + 1, earlier, seen)
+            point = suggested(tuned, self.seed, len(seen) + 1, earlier, seen)
             if point is None:
                 return
             seen.append(point)
             yield point
 
     def _jobs(self) -> Iterator[Job]:
-        subject, budget = self.subject, self.settings.budget
+        tuned, budget = self.tuned, self.settings.budget
         for number, entry in enumerate(self._points(), start=1):
             if budget.trials is not None and number > budget.trials:
                 return
@@ -99,7 +98,7 @@ class Search:
             ):
                 return
             limits = self._limits() if number > FIRST else ()
-            yield Job(number, subject.kind, entry, self.seed, self.settings.metric, limits)
+            yield Job(number, tuned.kind, entry, self.seed, self.settings.metric, limits)
 
     def _limits(self) -> tuple[float, ...]:
         """Return by epoch the median of the best values so far of the first trials; one that ended keeps its best."""
@@ -128,20 +127,14 @@ class Search:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 job = running.pop(future)
-                try:
-                    yield self._keep(job, Kept(*future.result()))
-                except BrokenProcessPool as error:
-                    raise StageError(
-                        "a process that carried out a trial was killed, perhaps for want of memory",
-                        "the same command continues; use fewer --jobs",
-                    ) from error
+                yield self._keep(job, Kept(*future.result()))
 
     def _keep(self, job: Job, kept: Kept) -> Kept:
         """Write a finished trial: its cost first, so that a trial that is there has one."""
         for path, content in (
-            (_cost_file(self.folder, self.subject.name, job.number), kept.cost),
+            (_cost_file(self.folder, self.tuned.name, job.number), kept.cost),
             (
-                _trial_file(self.folder, self.subject.name, job.number),
+                _trial_file(self.folder, self.tuned.name, job.number),
                 {"key": self._job_key(job), **asdict(kept.trial)},
             ),
         ):
@@ -157,8 +150,8 @@ class Search:
             if folder is None:
                 continue
             try:
-                content = read_json(_trial_file(folder, self.subject.name, job.number))
-                kept = Kept(_trial(content), read_json(_cost_file(folder, self.subject.name, job.number)))
+                content = read_json(_trial_file(folder, self.tuned.name, job.number))
+                kept = Kept(_trial(content), read_json(_cost_file(folder, self.tuned.name, job.number)))
                 whole = content["key"] == self._job_key(job) and kept.cost["seconds"] >= 0
             except (StageError, TypeError, KeyError, AttributeError):
                 continue  # not there, or damaged
@@ -168,7 +161,7 @@ class Search:
 
     def _remove_others(self) -> None:
         """Remove trials of an earlier try that this search does not have."""
-        for folder in (self.folder / self.subject.name, self.folder / COSTS / self.subject.name):
+        for folder in (self.folder / self.tuned.name, self.folder / COSTS / self.tuned.name):
             for path in folder.glob("*.json"):
                 if not path.stem.isdigit() or int(path.stem) not in self.kept:
                     remove(path)

@@ -1,6 +1,5 @@
 """Search spaces: which values a setting may have, and the points of a model that a search tries."""
 
-import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -13,9 +12,10 @@ from zlib import crc32
 import numpy as np
 from pydantic import ValidationError
 
-from gru4rec_cli.base.settings import ModelSettings
+from gru4rec_cli.base.errors import nearest
 from gru4rec_cli.base.yaml_loader import read_yaml
 from gru4rec_cli.models import registry
+from gru4rec_cli.models.registry import settings_of
 
 Space = dict[str, Any]  # values by setting: a list, or an interval as in the configuration
 Entry = dict[str, Any]  # settings of a model as in the configuration, without its kind
@@ -42,7 +42,7 @@ def has_published_space(kind: str) -> bool:
 def published_space(kind: str, entry: Entry) -> Space:
     """Return the published space of a kind whose other settings are those of `entry`; empty where there is none."""
     space = dict(_published().get(kind, {}))
-    settings = registry.settings_class(kind).model_validate_json(json.dumps(entry))
+    settings = settings_of(kind, entry)
     for key, by_value in space.pop("when", {}).items():
         space |= by_value.get(getattr(settings, key), {})
     return space
@@ -63,9 +63,8 @@ def space_problems(kind: str, entry: Entry, space: object) -> list[tuple[str, st
     problems: list[tuple[str, str]] = []
     for key, values in space.items():
         if key not in fields:
-            close = difflib.get_close_matches(str(key), fields, n=1)
-            nearest = f", did you mean {close[0]!r}?" if close else ""
-            problems.append((str(key), f"{kind} has no such setting{nearest}; known: {', '.join(fields)}"))
+            known = f"{nearest(key, fields)}; known: {', '.join(fields)}"
+            problems.append((str(key), f"{kind} has no such setting{known}"))
         elif message := _values_problem(kind, key, values):
             problems.append((key, message))
     if problems:
@@ -128,7 +127,7 @@ def _interval_problem(interval: dict[Any, Any]) -> str:
 
 def _reason(kind: str, entry: Entry) -> str:
     try:
-        registry.settings_class(kind).model_validate_json(json.dumps(entry))
+        settings_of(kind, entry)
     except ValidationError as error:
         return f"; for example: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
     return ""
@@ -167,11 +166,6 @@ def allowed(kind: str, entry: Entry) -> Entry | None:
         return settings_of(kind, entry).model_dump(mode="json")
     except ValidationError:
         return None
-
-
-def settings_of(kind: str, entry: Entry) -> ModelSettings:
-    """Return the settings of an entry, every default filled in."""
-    return registry.settings_class(kind).model_validate_json(json.dumps(entry))
 
 
 def _draw(space: Space, generator: np.random.Generator) -> Entry:

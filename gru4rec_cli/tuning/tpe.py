@@ -9,8 +9,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from gru4rec_cli.tuning.space import Entry, Space, allowed, trial_generator
-from gru4rec_cli.tuning.subjects import Subject
 from gru4rec_cli.tuning.trial import Trial
+from gru4rec_cli.tuning.tuned import TunedModel
 
 _TRIES = 100  # suggestions for one point, before the space is called used up
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -19,19 +19,19 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def suggested(
-    subject: Subject, seed: int, number: int, earlier: Sequence[Trial], seen: Sequence[Entry]
+    tuned: TunedModel, seed: int, number: int, earlier: Sequence[Trial], seen: Sequence[Entry]
 ) -> Entry | None:
     """Return the point of a trial, one that is not in `seen`, or None where no such point is found.
 
     It follows from the seed, the model's name, the number and the earlier trials alone: every trial has a sampler of
     its own. Pruned and failed trials are told as such.
     """
-    generator = trial_generator(seed, subject.name, number)
+    generator = trial_generator(seed, tuned.name, number)
     with warnings.catch_warnings(
         action="ignore"
     ):  # of experimental options, and of ends that are no multiple of a step
-        distributions = {key: _distribution(subject.space[key]) for key in sorted(subject.space)}
-        told = [frozen for trial in earlier if (frozen := _told(trial, subject.space, distributions))]
+        distributions = {key: _distribution(tuned.space[key]) for key in sorted(tuned.space)}
+        told = [frozen for trial in earlier if (frozen := _told(trial, tuned.space, distributions))]
         for _ in range(_TRIES):
             sampler = optuna.samplers.TPESampler(
                 seed=int(generator.integers(2**31)), n_startup_trials=1, multivariate=True
@@ -39,8 +39,8 @@ def suggested(
             study = optuna.create_study(direction="maximize", sampler=sampler)
             study.add_trials(told)
             params = study.ask(distributions).params
-            values = {key: _value(subject.space[key], params[key]) for key in subject.space}
-            point = allowed(subject.kind, subject.entry | values)
+            values = {key: _value(tuned.space[key], params[key]) for key in tuned.space}
+            point = allowed(tuned.kind, tuned.entry | values)
             if point is not None and point not in seen:
                 return point
     return None

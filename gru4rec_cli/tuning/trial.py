@@ -14,8 +14,9 @@ from gru4rec_cli.evaluation.metrics import metric_values
 from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.base import FitContext, FitStopped
+from gru4rec_cli.models.registry import settings_of
 from gru4rec_cli.models.warming import warm_up
-from gru4rec_cli.tuning.space import Entry, settings_of
+from gru4rec_cli.tuning.space import Entry
 
 State = Literal["complete", "pruned", "failed"]
 

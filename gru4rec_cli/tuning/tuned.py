@@ -1,18 +1,19 @@
 """The models that a search tunes, and what is wrong with the section that asks for it."""
 
-import difflib
 import importlib.util
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from gru4rec_cli.base.errors import nearest
 from gru4rec_cli.base.names import DEFAULT_SUFFIX
+from gru4rec_cli.models.registry import settings_of
 from gru4rec_cli.tuning.settings import TuneSettings
-from gru4rec_cli.tuning.space import Entry, Space, published_space, settings_of, space_problems, validated_entry
+from gru4rec_cli.tuning.space import Entry, Space, published_space, space_problems, validated_entry
 
 Entries = Mapping[str, Mapping[str, dict[str, Any]]]  # models as the configuration has them, by section and name
 
 
-class Subject(NamedTuple):
+class TunedModel(NamedTuple):
     """A model that is tuned."""
 
     name: str
@@ -22,14 +23,14 @@ class Subject(NamedTuple):
     space: Space
 
 
-def subjects(tune: TuneSettings, entries: Entries) -> list[Subject]:
+def tuned_models(tune: TuneSettings, entries: Entries) -> list[TunedModel]:
     """Return the models that are tuned, in the order of the configuration: those named, or all that have a space."""
     found = []
     for section, name, kind, own in _models(entries):
         if tune.models is None or name in tune.models:
             entry = settings_of(kind, validated_entry(kind, own, tune.metric)).model_dump(mode="json")
             space = (tune.models or {}).get(name) or published_space(kind, own)
-            found += [Subject(name, section, kind, entry, space)] if space else []
+            found += [TunedModel(name, section, kind, entry, space)] if space else []
     return found
 
 
@@ -44,8 +45,7 @@ def tune_problems(tune: TuneSettings, entries: Entries, other_names: list[str]) 
     for name, space in (tune.models or {}).items():
         where = f"tune.models.{name}"
         if name not in models:
-            close = difflib.get_close_matches(name, models, n=1)
-            problems.append(f"{where}: no model has this name{f', did you mean {close[0]!r}?' if close else ''}")
+            problems.append(f"{where}: no model has this name{nearest(name, models)}")
             continue
         kind, own = models[name]
         if space is None:
@@ -60,14 +60,14 @@ def tune_problems(tune: TuneSettings, entries: Entries, other_names: list[str]) 
             problems.append(f"tune.metric: {tune.metric}, but {name} has validate_on: {given}; make them the same")
     if problems:
         return problems
-    tuned = subjects(tune, entries)
+    tuned = tuned_models(tune, entries)
     if not tuned:
         return ["tune: no model of baseline or train has a published space; give one in tune.models"]
     taken = {other.lower() for other in [*models, *other_names]}
     return [
-        f"tune.defaults: {subject.name}{DEFAULT_SUFFIX} is the name of another row; rename it, or set defaults: false"
-        for subject in tuned
-        if tune.defaults and f"{subject.name}{DEFAULT_SUFFIX}".lower() in taken
+        f"tune.defaults: {model.name}{DEFAULT_SUFFIX} is the name of another row; rename it, or set defaults: false"
+        for model in tuned
+        if tune.defaults and f"{model.name}{DEFAULT_SUFFIX}".lower() in taken
     ]
 
 

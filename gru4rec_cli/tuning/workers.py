@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gru4rec_cli.base.errors import StageError
 from gru4rec_cli.base.threads import limit_threads, thread_count, tuning_jobs
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.tuning.reading import read_train_and_valid
@@ -24,7 +25,11 @@ _sessions: tuple[Sessions, Sessions]  # of a worker process: training, validatio
 
 @contextmanager
 def open_workers(split: Path, *, known_only: bool) -> Iterator[Workers]:
-    """Give what carries out trials on the training and validation sessions of a finished split, and no others."""
+    """Give what carries out trials on the training and validation sessions of a finished split, and no others.
+
+    Raises:
+        StageError: one of several processes was killed.
+    """
     jobs = tuning_jobs()
     if jobs == 1:
         yield _ThisProcess(split, known_only)
@@ -35,6 +40,11 @@ def open_workers(split: Path, *, known_only: bool) -> Iterator[Workers]:
         )
         try:
             yield _Processes(pool, jobs)
+        except BrokenProcessPool as error:
+            raise StageError(
+                "a process that carried out a trial was killed, perhaps for want of memory",
+                "the same command continues; use fewer --jobs",
+            ) from error
         finally:
             _end(pool)
 
@@ -56,12 +66,7 @@ class _Processes:
         self._pool, self.count = pool, count
 
     def submit(self, job: Job) -> Future[_Result]:
-        try:
-            return self._pool.submit(_in_worker, job)
-        except BrokenProcessPool as error:  # told where the result is asked for
-            broken: Future[_Result] = Future()
-            broken.set_exception(error)
-            return broken
+        return self._pool.submit(_in_worker, job)
 
 
 def _begin_worker(split: Path, known_only: bool, parent: int) -> None:

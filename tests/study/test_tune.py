@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,26 @@ def test_a_search_that_is_killed_again_and_again_ends_the_same(whole: Path, tmp_
         kills += process.wait() == -signal.SIGKILL
     assert kills >= 3
     assert study("tune", *given, "--quiet", fresh=True).returncode == 0
+    assert ledger(tmp_path / "run") == ledger(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_a_killed_worker_is_told_and_the_same_command_goes_on(whole: Path, tmp_path: Path):
+    given = options(tmp_path)
+    for name in ("synth", "split"):
+        assert study(name, *given, "--quiet").returncode == 0
+    program = command("tune", *given, "--jobs", "2", "--quiet")
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while process.poll() is None and not list((tmp_path / "run" / ".tune.partial").glob("*/*.json")):
+        time.sleep(0.01)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    os.kill(int(workers[0]), signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 4, said
+    assert "a process that carried out a trial was killed" in said
+    assert study("tune", *given, "--quiet").returncode == 0
     assert ledger(tmp_path / "run") == ledger(whole)
 
 

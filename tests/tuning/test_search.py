@@ -2,23 +2,21 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gru4rec_cli.base.errors import StageError
 from gru4rec_cli.base.progress import SILENT
+from gru4rec_cli.models.registry import settings_of
 from gru4rec_cli.tuning.search import FIRST, Search, read_costs, read_trials
 from gru4rec_cli.tuning.settings import TuneSettings
-from gru4rec_cli.tuning.space import settings_of
-from gru4rec_cli.tuning.subjects import Subject
 from gru4rec_cli.tuning.trial import Job, Trial
+from gru4rec_cli.tuning.tuned import TunedModel
 
 SPACE = {"learning_rate": {"from": 0.01, "to": 0.1}}
 OWN = settings_of("stamp", {"learning_rate": 0.05}).model_dump(mode="json")
-SUBJECT = Subject("m", "train", "stamp", OWN, SPACE)
+SUBJECT = TunedModel("m", "train", "stamp", OWN, SPACE)
 Outcome = Callable[[Job], Trial]
 
 
@@ -136,17 +134,6 @@ def test_trials_of_a_larger_try_are_removed(tmp_path: Path):
     trials = search(tmp_path, budget={"trials": 6}).run(Fake(), SILENT)
     assert read_trials(tmp_path, "m") == trials
     assert len(read_costs(tmp_path, "m")) == 6
-
-
-def test_a_worker_that_is_killed_is_told(tmp_path: Path):
-    class Killed(Fake):
-        def submit(self, job: Job) -> Future[Any]:
-            broken: Future[Any] = Future()
-            broken.set_exception(BrokenProcessPool())
-            return broken
-
-    with pytest.raises(StageError, match="a process that carried out a trial was killed"):
-        search(tmp_path, budget={"trials": 6}).run(Killed(), SILENT)
 
 
 def test_other_data_or_code_makes_all_trials_again(tmp_path: Path):

@@ -10,11 +10,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from gru4rec_cli.models import registry
+from gru4rec_cli.models.registry import settings_of
 from gru4rec_cli.tuning.space import _published as published
 from gru4rec_cli.tuning.space import (
     points,
     published_space,
-    settings_of,
     space_problems,
     validated_entry,
 )

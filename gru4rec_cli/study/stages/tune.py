@@ -11,6 +11,7 @@ from gru4rec_cli.base.files import hash_file, hash_json, hash_table, read_json, 
 from gru4rec_cli.base.names import COSTS, ITEMS_FILE, TRAIN_FILE, TRIALS_TABLE, TUNE_FILE, VALID_FILE
 from gru4rec_cli.base.yaml_loader import dump_yaml
 from gru4rec_cli.models import registry
+from gru4rec_cli.models.registry import settings_of
 from gru4rec_cli.reporting.tables import Table
 from gru4rec_cli.study.choices import BEST_FILE
 from gru4rec_cli.study.config import StudyConfig
@@ -19,9 +20,8 @@ from gru4rec_cli.study.stage import StageResults, StageWork
 from gru4rec_cli.tuning import choice, trial
 from gru4rec_cli.tuning.search import Search, read_costs
 from gru4rec_cli.tuning.settings import TuneSettings
-from gru4rec_cli.tuning.space import settings_of
-from gru4rec_cli.tuning.subjects import Subject, subjects
 from gru4rec_cli.tuning.trial import Trial
+from gru4rec_cli.tuning.tuned import TunedModel, tuned_models
 from gru4rec_cli.tuning.workers import open_workers
 
 
@@ -34,31 +34,31 @@ def run(work: StageWork) -> None:
         )
     known_only = config.split.unseen == "keep"
     data = [hash_table(split / file) for file in (TRAIN_FILE, VALID_FILE, ITEMS_FILE)]
-    found: dict[str, tuple[Subject, list[Trial]]] = {}
+    found: dict[str, tuple[TunedModel, list[Trial]]] = {}
     with open_workers(split, known_only=known_only) as workers:
-        for subject in subjects(settings, config.tunable()):
-            code = [hash_file(path) for path in registry.source_files(subject.kind)]
+        for tuned in tuned_models(settings, config.tunable()):
+            code = [hash_file(path) for path in registry.source_files(tuned.kind)]
             key = hash_json([data, known_only, code, code_hashes(trial)])
-            search = Search(subject, settings, config.seed, key, work.folder, work.previous)
-            found[subject.name] = subject, search.run(workers, work.progress)
+            search = Search(tuned, settings, config.seed, key, work.folder, work.previous)
+            found[tuned.name] = tuned, search.run(workers, work.progress)
     for leftover in [*work.folder.iterdir(), *(work.folder / COSTS).glob("*")]:
         if leftover.is_dir() and leftover.name not in {*found, COSTS}:
             remove(leftover)
     models = {
         name: {
-            **_ledger(subject, trials, settings),
+            **_ledger(tuned, trials, settings),
             "used_up": _used_up(work.folder, name, settings),
         }
-        for name, (subject, trials) in found.items()
+        for name, (tuned, trials) in found.items()
     }
     best: dict[str, Any] = {}
-    for name, (subject, trials) in found.items():
+    for name, (tuned, trials) in found.items():
         picked = choice.chosen(trials, settings.choose)
         if picked is None:
             reason = next((each.message for each in trials if each.message), "all were pruned")
             raise CheckError(f"tune: no trial of {name} is complete: {reason}", "change its space, or its settings")
-        resolved = settings_of(subject.kind, picked.entry).model_dump(mode="json")
-        best.setdefault(subject.section, {"models": {}})["models"][name] = {"kind": subject.kind, **resolved}
+        resolved = settings_of(tuned.kind, picked.entry).model_dump(mode="json")
+        best.setdefault(tuned.section, {"models": {}})["models"][name] = {"kind": tuned.kind, **resolved}
     _rows(found).to_csv(work.folder / TRIALS_TABLE, index=False)
     about: dict[str, Any] = {
         "metric": settings.metric,
@@ -75,24 +75,24 @@ def _settings(config: StudyConfig) -> TuneSettings:
     return config.tune
 
 
-def _ledger(subject: Subject, trials: list[Trial], settings: TuneSettings) -> dict[str, Any]:
+def _ledger(tuned: TunedModel, trials: list[Trial], settings: TuneSettings) -> dict[str, Any]:
     """Return what a search did, without times, which differ from run to run."""
     by_rule = {rule: choice.chosen(trials, rule) for rule in ("best", "one-standard-error")}
     picked = by_rule[settings.choose]
-    own = {key: trials[0].entry[key] for key in subject.space}
+    own = {key: trials[0].entry[key] for key in tuned.space}
     changed = {} if picked is None else {k: picked.entry[k] for k in own if picked.entry[k] != own[k]}
     return {
-        "section": subject.section,
-        "kind": subject.kind,
-        "space": subject.space,
+        "section": tuned.section,
+        "kind": tuned.kind,
+        "space": tuned.space,
         "trials": len(trials),
         "states": {state: sum(trial.state == state for trial in trials) for state in ("complete", "pruned", "failed")},
         "epochs": sum(trial.epochs or 0 for trial in trials) or None,
         "default": {**_value_of(trials[0]), "settings": own},
         "best": {rule: None if found is None else found.number for rule, found in by_rule.items()},
         "chosen": None if picked is None else {"trial": picked.number, **_value_of(picked), "changed": changed},
-        "importance": choice.importance(trials, subject.space),
-        "importance_by_chance": choice.importance_by_chance(trials, subject.space),
+        "importance": choice.importance(trials, tuned.space),
+        "importance_by_chance": choice.importance_by_chance(trials, tuned.space),
         "best_so_far": choice.best_so_far(trials),
     }
 
@@ -109,14 +109,14 @@ def _value_of(trial: Trial) -> dict[str, Any]:
     return {"value": trial.value, "standard_error": trial.error, "state": trial.state}
 
 
-def _rows(found: Mapping[str, tuple[Subject, list[Trial]]]) -> pd.DataFrame:
+def _rows(found: Mapping[str, tuple[TunedModel, list[Trial]]]) -> pd.DataFrame:
     """Return a row for each trial; columns `settings.NAME` are those of any space."""
     rows = []
-    for name, (subject, trials) in found.items():
+    for name, (tuned, trials) in found.items():
         for each in trials:
             head = {"model": name, "trial": each.number, "state": each.state, "value": each.value}
             head |= {"standard_error": each.error, "epochs": each.epochs, "message": each.message}
-            rows.append(head | {f"settings.{key}": each.entry[key] for key in subject.space})
+            rows.append(head | {f"settings.{key}": each.entry[key] for key in tuned.space})
     return pd.DataFrame(rows)
 
 
