@@ -20,13 +20,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.spark: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev,spark,tune]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev,spark,tune,serve,onnx]'
 	touch $@
 
 demo: install
 	$(BIN)/gru4rec-study run --config configs/demo.yaml
 
-# Spark is half a gigabyte that only its tests need, beside Java 17; Optuna is for the tests of tune.search: tpe.
+# Spark is half a gigabyte that only its tests need, beside Java 17; the other extras are for the tests of what they add.
 test: $(VENV)/.spark
 	$(PYTEST)
 

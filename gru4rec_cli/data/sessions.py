@@ -1,7 +1,8 @@
 """Sessions as flat arrays, which all models and metrics use."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -109,12 +110,13 @@ class Sessions:
         longer = self.lengths > 1
         return self if longer.all() else self.select(np.flatnonzero(longer))
 
-    def select(self, sessions: Int64Array) -> "Sessions":
+    def select(self, sessions: Int64Array) -> Self:
         """Return the given sessions (indices), in the given order."""
         lengths = self.lengths[sessions]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[sessions] - offsets[:-1], lengths)
-        return Sessions(self.items[rows], offsets, self.times[rows], self.session_ids[sessions], self.vocabulary)
+        parts = {"items": self.items[rows], "times": self.times[rows], "session_ids": self.session_ids[sessions]}
+        return replace(self, offsets=offsets, **parts)
 
 
 def last_known_items(sessions: Sessions) -> Int32Array:
@@ -126,32 +128,36 @@ def last_known_items(sessions: Sessions) -> Int32Array:
     return known[sessions.input_rows()].astype(np.int32)
 
 
-class LastEvent(Sessions):
-    """One session of which only the last event is to be predicted."""
+class LastEvents(Sessions):
+    """Sessions of which only the last event of each is to be predicted. Each has two clicks or more."""
 
     @property
     def n_targets(self) -> int:
-        return 1
+        return self.n_sessions
 
     def input_rows(self) -> Int64Array:
-        return np.array([self.n_events - 2])
+        return self.offsets[1:] - 2
 
     def event_sessions(self) -> Int64Array:
-        return np.zeros(1, dtype=np.int64)
+        return np.arange(self.n_sessions)
 
     def event_positions(self) -> Int64Array:
-        return np.array([self.n_events - 1])
+        return self.lengths - 1
 
 
-def session_of_items(items: Int32Array, vocabulary: Vocabulary) -> LastEvent:
-    """Return one session of the given item indices, at times 0, 1, 2, …, whose last event is to be predicted."""
-    return LastEvent(
-        np.asarray(items, dtype=np.int32),
-        np.array([0, len(items)], dtype=np.int64),
-        np.arange(len(items), dtype=np.int64),
-        np.zeros(1, dtype=np.int64),
-        vocabulary,
-    )
+def sessions_to_continue(items: Int32Array, lengths: Int64Array, vocabulary: Vocabulary) -> LastEvents:
+    """Return sessions of which the click after the last one is to be predicted.
+
+    `items` (clicks,) are the item indices, or UNSEEN, of sessions that have `lengths` (n_sessions,) clicks each, at
+    least one. A placeholder follows each session, so that its last click is an input like those of `evaluate`.
+    """
+    offsets = np.concatenate([[0], np.cumsum(lengths + 1)]).astype(np.int64)
+    clicks = np.zeros(offsets[-1], dtype=np.int32)
+    is_click = np.ones(len(clicks), dtype=bool)
+    is_click[offsets[1:] - 1] = False
+    clicks[is_click] = items
+    times = np.arange(len(clicks), dtype=np.int64)
+    return LastEvents(clicks, offsets, times, np.arange(len(lengths)), vocabulary)
 
 
 def read_vocabulary(path: Path) -> Vocabulary:

@@ -29,7 +29,7 @@ def summarise_lists(lists: ItemLists, sessions: Sessions, cutoffs: tuple[int, ..
     """
     session = sessions.event_sessions()
     places = popularity_places(sessions.vocabulary.supports)
-    seen = repeated(lists, sessions)
+    seen = repeated(lists, sessions.items, sessions.input_rows(), sessions.event_positions())
     sums = np.empty((len(LIST_METRICS), len(cutoffs), sessions.n_sessions))
     for index, k in enumerate(cutoffs):
         top = lists[:, :k]
@@ -55,15 +55,15 @@ def popularity_places(supports: Int64Array) -> Float64Array:
     return ((last - (counts - 1) / 2) / len(supports))[which].astype(np.float64)
 
 
-def repeated(lists: ItemLists, sessions: Sessions) -> BoolArray:
-    """Return which places of the lists hold an item that the session clicked before the event, (n_targets, longest).
+def repeated(lists: ItemLists, clicks: Int32Array, inputs: Int64Array, positions: Int64Array) -> BoolArray:
+    """Return which places of the lists hold an item that the session clicked before the event, (events, longest).
 
-    One pass for every distance back in the history, over the events whose history is that long.
+    The history of an event are the last `positions` (events,) of the `clicks` up to row `inputs` (events,). One pass
+    for every distance back in the history, over the events whose history is that long.
     """
     found = np.zeros(lists.shape, dtype=bool)
-    inputs, positions = sessions.input_rows(), sessions.event_positions()
     events = np.arange(len(lists))
     for back in range(int(positions.max(initial=0))):
         events = events[positions[events] > back]
-        found[events] |= lists[events] == sessions.items[inputs[events] - back][:, None]
+        found[events] |= lists[events] == clicks[inputs[events] - back][:, None]
     return found

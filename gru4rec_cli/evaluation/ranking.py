@@ -54,7 +54,7 @@ def rank_targets(
     lists = np.empty((len(targets), min(longest, sessions.n_items)), dtype=np.int32)
     done = 0
     with progress.task(description, total=len(targets), unit="events") as task:
-        for block in _tiles(blocks):
+        for block in tiles(blocks):
             stop = block.start + len(block)
             if block.start != done or stop > len(targets) or block.n_items != sessions.n_items:
                 raise ScoreError(f"expected scores of event {done} over {sessions.n_items} items")
@@ -77,8 +77,8 @@ def event_ranks(counts: TargetRanks, sessions: Sessions, ties: TieRule) -> Float
 def count_above(block: Block, targets: Int32Array, supports: Int64Array) -> Int64Array:
     """Count, for every event of a block, the items above the target, the other items at its score, and the training
     events of both, (4, events). Raises `ScoreError` for NaN scores."""
-    tiles = ((tile, targets[tile.start - block.start :][: len(tile)]) for tile in _tiles([block]))
-    counts = np.concatenate([_count_tile(tile, tile_targets, supports) for tile, tile_targets in tiles], axis=1)
+    parts = ((tile, targets[tile.start - block.start :][: len(tile)]) for tile in tiles([block]))
+    counts = np.concatenate([_count_tile(tile, tile_targets, supports) for tile, tile_targets in parts], axis=1)
     if counts[4].any():
         raise ScoreError("some scores are not numbers (NaN); the model has diverged")
     return counts[:4]
@@ -86,10 +86,10 @@ def count_above(block: Block, targets: Int32Array, supports: Int64Array) -> Int6
 
 def best_items(block: Block, longest: int) -> Int32Array:
     """Return the `longest` best items of every event of a block, best first, equal ones in index order."""
-    return np.concatenate([_best_of_tile(tile, longest) for tile in _tiles([block])])
+    return np.concatenate([_best_of_tile(tile, longest) for tile in tiles([block])])
 
 
-def _tiles(blocks: Iterable[Block]) -> Iterator[ScoreBlock | CandidateBlock]:
+def tiles(blocks: Iterable[Block]) -> Iterator[ScoreBlock | CandidateBlock]:
     """Yield the blocks as they are, and products in parts that are computed one at a time."""
     for block in blocks:
         if isinstance(block, ProductBlock):

@@ -2,22 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
-from gru4rec_cli.base.arrays import Float32Array
+from gru4rec_cli.base.arrays import Float32Array, Int32Array
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.base.settings import ModelSettings
-from gru4rec_cli.data.sessions import UNSEEN, LastEvent, Sessions, Vocabulary, session_of_items
-from gru4rec_cli.evaluation.ranking import best_items
-from gru4rec_cli.evaluation.scores import Block, ItemOrder, ProductBlock, ScoreBlock
+from gru4rec_cli.data.sessions import UNSEEN, LastEvents, Sessions, Vocabulary, sessions_to_continue
+from gru4rec_cli.evaluation.recommending import ALL_ITEMS, Choice, recommendations
+from gru4rec_cli.evaluation.scores import Block, ItemOrder
 
 FALLBACK = "equal scores by training popularity; items without a score follow below all scored ones, by the same"
 
@@ -87,6 +87,27 @@ class Recommender(Protocol):
         """The model that `save` wrote."""
 
 
+@runtime_checkable
+class Incremental(Protocol):
+    """A `Recommender` that reads a session click by click: what it keeps of one are `state_size` numbers.
+
+    A session starts with zeros. Scores are those of `score` after the same clicks, bit for bit.
+    """
+
+    @property
+    def state_size(self) -> int:
+        """How many numbers a state is."""
+
+    def advance(self, states: Float32Array, items: Int32Array) -> Float32Array:
+        """Return the states (sessions, state_size) after one more click of each on `items` (sessions,), item indices.
+
+        UNSEEN leaves a state as it is.
+        """
+
+    def score_states(self, states: Float32Array) -> Block:
+        """Return the scores of all items for every one of the states (sessions, state_size)."""
+
+
 class Scorer(Protocol):
     """The part of a `Recommender` that recommending takes."""
 
@@ -131,16 +152,18 @@ class ArrayModel(ABC, Generic[AnySettings]):
 
 
 def recommend_by_score(
-    model: "Scorer", history: Sequence[int], k: int, n_items: int
+    model: "Scorer", history: Sequence[int], k: int, n_items: int, choice: Choice = ALL_ITEMS
 ) -> tuple[npt.NDArray[np.int64], Float32Array]:
-    """The top `k` of the scores that `model.score` gives after `history`; equal scores in index order.
+    """Return the top `k` of the scores that `model.score` gives after `history`; equal scores in index order.
 
     Raises ValueError for an empty history, for an index outside the range and for `k` below 1.
     """
     if not _is_whole(k) or k < 1:
         raise ValueError(f"k is {k!r}; it is the number of items to recommend, a whole number from 1 on")
-    *_, block = model.score(_history_session(history, n_items))
-    return best_after_last(block, int(k))
+    session = _history_session(history, n_items)
+    (best,) = recommendations(model.score(session), session, int(k), choice)
+    items, scores = best.items[0], best.scores[0]
+    return items[items >= 0].astype(np.int64), scores[items >= 0]
 
 
 def check_training(train: Sessions) -> None:
@@ -168,8 +191,7 @@ def check_vocabulary(sessions: Sessions, n_items: int) -> None:
         )
 
 
-def _history_session(history: Sequence[int], n_items: int) -> LastEvent:
-    """A history as a session. A placeholder follows, so that its last click is an input like those of `evaluate`."""
+def _history_session(history: Sequence[int], n_items: int) -> LastEvents:
     if len(history) == 0:
         raise ValueError("the history is empty; at least one click is needed to recommend from")
     for item in history:
@@ -178,26 +200,12 @@ def _history_session(history: Sequence[int], n_items: int) -> LastEvent:
                 f"the history holds {item!r}; item indices are whole numbers, 0 to {n_items - 1}, or {UNSEEN} for an "
                 "item that the model does not know"
             )
-    return session_of_items(np.array([*history, 0], dtype=np.int32), Vocabulary.of(np.arange(n_items)))
+    clicks = np.array(history, dtype=np.int32)
+    return sessions_to_continue(clicks, np.array([len(clicks)]), Vocabulary.of(np.arange(n_items)))
 
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def best_after_last(block: Block, k: int) -> tuple[npt.NDArray[np.int64], Float32Array]:
-    """The top `k` of a block's last event, and their scores."""
-    k = min(k, block.n_items)
-    if isinstance(block, ProductBlock):
-        (block,) = replace(block, queries=block.queries[-1:]).tiles()
-    if isinstance(block, ScoreBlock):
-        last_scores = ScoreBlock(0, block.scores[-1:])
-        best = best_items(last_scores, k)[0].astype(np.int64)
-        return best, last_scores.dense()[0, best]
-    last = replace(block, rows=block.rows[-1:])
-    best = best_items(last, k)[0].astype(np.int64)
-    candidates = dict(zip(*(values.tolist() for values in last.candidates(0)), strict=True))
-    return best, np.array([candidates.get(int(i), block.order.shares[i] - 1.0) for i in best], dtype=np.float32)
 
 
 def save_arrays(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from gru4rec_cli.base.arrays import AnyArray, Float32Array
+from gru4rec_cli.base.arrays import AnyArray, Float32Array, Int64Array
 from gru4rec_cli.base.errors import StageError
 from gru4rec_cli.base.names import ITEM, ITEMS_FILE
 from gru4rec_cli.base.settings import ModelSettings
 from gru4rec_cli.data.sessions import UNSEEN, Sessions
+from gru4rec_cli.evaluation.recommending import Choice
 from gru4rec_cli.evaluation.scores import Block
-from gru4rec_cli.models.base import Recommender
+from gru4rec_cli.models.base import Recommender, recommend_by_score
 
 _AGAIN = "fit the model again, or import it again"
 _NAMED = 3  # unknown ids that an error names
@@ -31,15 +32,23 @@ class FittedModel:
     model: Recommender
     ids: AnyArray  # (V,) int64, or str objects: the item ids by index
 
-    def recommend(self, history: Iterable[Hashable], k: int = 20) -> tuple[AnyArray, Float32Array]:
+    def recommend(
+        self,
+        history: Iterable[Hashable],
+        k: int = 20,
+        *,
+        exclude_seen: bool = False,
+        candidates: Iterable[Hashable] | None = None,
+        exclude: Iterable[Hashable] = (),
+    ) -> tuple[AnyArray, Float32Array]:
         """Return the ids of the `k` best items after clicks on `history`, best first, and their scores, (k,) each.
 
         `history` are item ids in the order of the clicks, of the type that the training data had: whole numbers or
         text. Clicks on items that the training data did not hold are passed over, as in `evaluate`. If there are fewer
         than `k` items, all of them are returned.
 
-        Items of the history are not left out: they are ranked like all others, as in `evaluate`. If they should not be
-        shown, ask for `len(set(history))` more and drop them.
+        Items of the history are not left out, as in `evaluate`, unless `exclude_seen` is true. With `candidates`, only
+        these items may be recommended; those of `exclude` may not. Ids that the model does not know are passed over.
 
         Raises:
             ValueError: the history is empty, none of its items is known, or `k` is not a whole number from 1 on.
@@ -50,8 +59,32 @@ class FittedModel:
         indices = [self.index(click) for click in clicks]
         if clicks and all(index == UNSEEN for index in indices):
             raise ValueError(self._nothing_known(clicks))
-        items, scores = self.model.recommend(indices, k)
+        choice = self.choice(candidates, exclude, exclude_seen=exclude_seen)
+        if choice.allowed is None and choice.seen:
+            items, scores = self.model.recommend(indices, k)
+        else:
+            items, scores = recommend_by_score(self.model, indices, k, len(self.ids), choice)
         return self.ids[items], scores
+
+    def choice(
+        self, candidates: Iterable[Hashable] | None = None, exclude: Iterable[Hashable] = (), *, exclude_seen: bool
+    ) -> Choice:
+        """Return which items may be recommended: the known ones of `candidates`, or all for None, but those of
+        `exclude`."""
+        excluded = self.indices(exclude)
+        if candidates is None and not len(excluded):
+            return Choice(seen=not exclude_seen)
+        allowed = np.full(len(self.ids), candidates is None)
+        if candidates is not None:
+            allowed[self.indices(candidates)] = True
+        allowed[excluded] = False
+        return Choice(allowed, seen=not exclude_seen)
+
+    def indices(self, items: Iterable[Hashable]) -> Int64Array:
+        """Return the indices of those of some item ids that the training data held."""
+        found: Int64Array = np.array([self.index(item) for item in items], dtype=np.int64)
+        known: Int64Array = found[found != UNSEEN]
+        return known
 
     def index(self, item: Hashable) -> int:
         """Return the index of an item id, or UNSEEN if the training data did not hold it."""

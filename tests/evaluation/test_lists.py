@@ -33,7 +33,11 @@ def test_repeats_by_hand():
     sessions = sessions_of([[0, 1, 2], [3, 0]], n_items=5)
     lists = np.array([[0, 1, 2], [0, 1, 4], [0, 3, 1]], dtype=np.int32)
     # Histories: 0; 0 1; 3. What the next session, or the target, holds does not count.
-    assert repeated(lists, sessions).tolist() == [[True, False, False], [True, True, False], [False, True, False]]
+    assert repeated(lists, sessions.items, sessions.input_rows(), sessions.event_positions()).tolist() == [
+        [True, False, False],
+        [True, True, False],
+        [False, True, False],
+    ]
 
 
 def test_repeats_are_those_of_the_definition():
@@ -44,7 +48,10 @@ def test_repeats_are_those_of_the_definition():
     for event, row in enumerate(sessions.input_rows()):
         history = set(sessions.items[row + 1 - sessions.event_positions()[event] : row + 1].tolist())
         expected.append([item in history for item in lists[event].tolist()])
-    assert repeated(lists.astype(np.int32), sessions).tolist() == expected
+    assert (
+        repeated(lists.astype(np.int32), sessions.items, sessions.input_rows(), sessions.event_positions()).tolist()
+        == expected
+    )
     assert np.any(expected)
 
 

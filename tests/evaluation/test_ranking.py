@@ -22,7 +22,6 @@ from gru4rec_cli.evaluation.scores import (
     ScoredLists,
     block_ranges,
 )
-from gru4rec_cli.models.base import best_after_last
 from tests.worlds import random_sessions, sessions_of
 
 
@@ -223,14 +222,6 @@ def test_nan_products_are_an_error_and_never_a_rank():
     block.queries[1, 0] = np.nan
     with pytest.raises(ScoreError, match=r"not numbers \(NaN\)"):
         rank_targets(iter([block]), sessions_of([[0, 1, 2]]))
-
-
-def test_the_last_event_of_a_product_has_the_best_of_its_dense_scores():
-    block = product_of(40, 90, distinct=False)
-    found, scores = best_after_last(block, 9)
-    last = block.dense()[-1]
-    assert found.tolist() == np.argsort(-last, kind="stable")[:9].tolist()
-    assert scores.tolist() == last[found].tolist()
 
 
 @settings(deadline=None)

@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gru4rec_cli.base.threads import torch_threads
+from gru4rec_cli.base.arrays import Float32Array, Int32Array
+from gru4rec_cli.base.threads import one_torch_thread, torch_threads
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, Network, check_parameters, input_table, zero_states
+from gru4rec_cli.evaluation.scores import ProductBlock
+from gru4rec_cli.models.gru4rec.network import BIAS, ITEMS, Network, check_parameters, input_table
 from gru4rec_cli.models.gru4rec.settings import Settings
 from gru4rec_cli.models.gru4rec.training import Training, kind_of_step
 from gru4rec_cli.models.neural.devices import find_device
@@ -44,34 +46,65 @@ class Model(NeuralModel[Settings]):
         check_parameters(model.parameters, settings)
         return model
 
-    @torch.no_grad()
     def states(self, sessions: Sessions) -> Tensor:
         """Return the last layer's state after every event's history, (n_targets, D_last), in event order.
 
-        Sessions are walked in parallel, longest first, so that those still going on are the first slots. An UNSEEN
-        click leaves the state as it is. The bits of a state follow from its history alone: see `scoring.MIN_ROWS`.
+        The bits of a state follow from its history alone: see `scoring.MIN_ROWS`.
         """
         with torch_threads(1):
-            return self._states(sessions)
+            return self._scored(self._walk(sessions))
 
-    def _states(self, sessions: Sessions) -> Tensor:
-        steps = sessions.lengths - 1  # (sessions,) events of each
+    @property
+    def state_size(self) -> int:
+        """The units of all layers."""
+        return sum(self.settings.layers)
+
+    def advance(self, states: Float32Array, items: Int32Array) -> Float32Array:
+        """Return the states of all layers after one more click; see `Incremental`."""
+        with one_torch_thread():
+            return np.asarray(self._advance(torch.from_numpy(states).to(self._device), items).cpu())
+
+    def score_states(self, states: Float32Array) -> ProductBlock:
+        """Return the scores of all items; see `Incremental`."""
+        queries = self._scored(torch.from_numpy(states).to(self._device))
+        return ProductBlock(0, queries, self.parameters[ITEMS], self.parameters[BIAS])
+
+    @torch.no_grad()
+    def _walk(self, sessions: Sessions) -> Tensor:
+        """Return the states of all layers after every event's history, (n_targets, ΣD).
+
+        Sessions are walked in parallel, longest first, so that those still going on are the first ones.
+        """
+        steps = sessions.lengths - 1  # (sessions,) clicks of each that are read
         order = np.argsort(-steps, kind="stable")
-        events = np.concatenate([[0], np.cumsum(steps)])  # number of each session's first event
-        table = self.parameters[input_table(self.settings)]
-        device = table.device
-        states = [state.to(device) for state in zero_states(len(order) + MIN_ROWS, self.settings)]
-        network = Network(self.parameters, self.settings)
-        found = torch.empty(int(events[-1]), self.settings.layers[-1], device=device)
+        event_of = np.full(sessions.n_events, -1)  # the event whose history ends with a click
+        event_of[sessions.input_rows()] = np.arange(sessions.n_targets)
+        states = torch.zeros(len(order), self.state_size, device=self._device)
+        found = torch.empty(sessions.n_targets, self.state_size, device=self._device)
         for position in range(int(steps.max(initial=0))):
             active = order[: np.count_nonzero(steps > position)]
-            width = len(active) + MIN_ROWS
-            clicks = np.zeros(width, dtype=np.int64)
-            clicks[: len(active)] = sessions.items[sessions.offsets[active] + position]
-            seen = torch.from_numpy(clicks >= 0).to(device)[:, None]
-            inputs = table.index_select(0, torch.from_numpy(np.maximum(clicks, 0)).to(device))
-            before = [state[:width] for state in states]
-            after = network.advance(inputs, before)
-            states = [torch.where(seen, new, old) for new, old in zip(after, before, strict=True)]
-            found[torch.from_numpy(events[active] + position).to(device)] = states[-1][: len(active)]
+            rows = sessions.offsets[active] + position
+            states = self._advance(states[: len(active)], sessions.items[rows])
+            events = event_of[rows]
+            asked = np.flatnonzero(events >= 0)
+            found[torch.from_numpy(events[asked]).to(self._device)] = states[torch.from_numpy(asked).to(self._device)]
         return found
+
+    @torch.no_grad()
+    def _advance(self, states: Tensor, items: Int32Array) -> Tensor:
+        """Return the states of all layers, (sessions, ΣD), after one more click; an UNSEEN one changes nothing."""
+        clicks = torch.from_numpy(np.pad(items.astype(np.int64), (0, MIN_ROWS))).to(self._device)
+        before = torch.split(torch.nn.functional.pad(states, (0, 0, 0, MIN_ROWS)), list(self.settings.layers), dim=1)
+        inputs = self.parameters[input_table(self.settings)].index_select(0, clicks.clamp(min=0))
+        after = Network(self.parameters, self.settings).advance(inputs, [layer.contiguous() for layer in before])
+        seen = (clicks >= 0)[:, None]
+        new = [torch.where(seen, *layer) for layer in zip(after, before, strict=True)]
+        return torch.cat(new, dim=1)[: len(states)]
+
+    def _scored(self, states: Tensor) -> Tensor:
+        """Return the part of the states that is multiplied with the items: the last layer's."""
+        return states[:, -self.settings.layers[-1] :].contiguous()
+
+    @property
+    def _device(self) -> torch.device:
+        return self.parameters[ITEMS].device

@@ -29,7 +29,6 @@ def score_states(
     start = 0
     with torch.no_grad():
         for group in _groups(sessions):
-            # A session of which only the last event is asked for stays one.
             queries = states(sessions if len(group) == sessions.n_sessions else sessions.select(group))
             yield ProductBlock(start, queries, items, bias)
             start += len(queries)

@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar, Self
 
+import numpy as np
+
 from gru4rec_cli.base.arrays import AnyArray, Float32Array, Float64Array, Int64Array
 from gru4rec_cli.base.errors import CheckError
 from gru4rec_cli.base.progress import SILENT, Progress, Task
@@ -137,8 +139,14 @@ class Model:
         if sessions.n_targets == 0:
             return
         _, rows = next(block_ranges(_MANY, sessions.n_items))
+        # The worker numbers all clicks but the last of each session; of some sessions only the last event is asked for.
+        asked, done = sessions.input_rows() - sessions.event_sessions(), 0
         for header, arrays in self._scoring().ask("score", _events(sessions), block_rows=rows):
-            yield ScoreBlock(header["start"], arrays["scores"])
+            first, scores = header["start"], arrays["scores"]
+            chosen = asked[np.searchsorted(asked, first) : np.searchsorted(asked, first + len(scores))] - first
+            if len(chosen):
+                yield ScoreBlock(done, scores if len(chosen) == len(scores) else scores[chosen])
+            done += len(chosen)
 
     def batch_eval(
         self, sessions: Sessions, cutoffs: Sequence[int], mode: str, batch_size: int = 512
