@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -164,6 +165,36 @@ def test_nothing_is_run_twice_and_more_trials_continue(whole: Path, tmp_path: Pa
     second = ledger(copy)
     assert all(second[name] == content for name, content in first.items() if name.startswith(("sr/", "gru4rec/")))
     assert len(before) == 7
+
+
+def few_events(run: Path) -> list[dict[str, str]]:
+    """The warnings of few validation events that the stage has kept."""
+    warnings = json.loads((run / "tune" / "manifest.json").read_text())["warnings"]
+    return [each for each in warnings if each["id"] == "few-validation-events"]
+
+
+def test_a_validation_part_on_which_chance_decides_is_told(tmp_path: Path):
+    """The number that is said to be enough is, with the value that was found; with that share nothing is said."""
+    one = {"models": {"sr": {"steps": [2, 30]}}, "budget": {"trials": 2}, "metric": "recall@5"}
+    config = {**SEARCH, "baseline": {"models": {"sr": {}}}, "train": {"models": {}}, "tune": one}
+    config["split"] = {"valid": 0.01}
+    for name in ("synth", "split", "tune"):
+        done = study(name, *options(tmp_path, config), "--quiet")
+        assert done.returncode == 0, done.stderr
+    valid = pl.read_parquet(tmp_path / "run" / "split" / "valid.parquet")
+    n_events = valid.height - valid.select(pl.col(valid.columns[0]).n_unique()).item()
+    (found,) = few_events(tmp_path / "run")
+    assert f"chosen on {n_events} validation events; recall@5 of sr is known best there" in found["message"]
+    assert f"warning: {found['message']} [few-validation-events]" in done.stderr
+    best = json.loads((tmp_path / "run" / "tune" / "tune.json").read_text())["models"]["sr"]["chosen"]
+    needed = n_events * (best["standard_error"] / best["value"] / 0.1) ** 2
+    (said,) = re.findall(r"^raise split.valid, to about ([0-9,]+) validation events$", found["hint"])
+    assert needed <= int(said.replace(",", "")) <= 1.1 * needed
+    config["split"] = {"valid": 0.4}
+    for name in ("split", "tune"):
+        done = study(name, *options(tmp_path, config), "--quiet")
+        assert done.returncode == 0, done.stderr
+    assert few_events(tmp_path / "run") == []
 
 
 @pytest.mark.slow
