@@ -10,14 +10,13 @@ import numpy as np
 from gru4rec_cli.base.arrays import Float64Array
 from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.evaluation.metrics import METRIC_AT_K_PATTERN, METRICS, TieRule, metric_values, target_ranks
+from gru4rec_cli.evaluation.metrics import METRICS, TieRule, metric_at_k, metric_values, target_ranks
 from gru4rec_cli.evaluation.predictions import PredictedRanks
 from gru4rec_cli.evaluation.sampled import items_above, uniform_table
 from gru4rec_cli.evaluation.uncertainty import SessionBootstrap, percentile_interval, session_blocks
 
 NEGATIVES = 100
 _RESAMPLES, _CONFIDENCE, _SEED = 1000, 0.95, 42  # as a study has them by default
-_LARGEST = 1_000_000  # cutoff, as in `evaluate.cutoffs`
 _SAME = 1e-12  # means that differ by less are the same
 _LAST = "the last event of each session alone"
 
@@ -35,19 +34,18 @@ class Claim(NamedTuple):
         """Read `recall@20=0.52`.
 
         Raises:
-            UsageError: it is not METRIC@K=VALUE with a value from 0 to 1.
+            UsageError: it is not METRIC@K=VALUE with a cutoff that can be set and a value from 0 to 1.
         """
         name, _, number = (part.strip() for part in text.partition("="))
         digits = re.fullmatch(r"[01]?(?:\.(\d*))?", number)
-        if not re.match(METRIC_AT_K_PATTERN, name) or not digits or not re.search(r"\d", number) or float(number) > 1:
-            raise UsageError(
-                f"--claim {text}: not METRIC@K=VALUE with a value from 0 to 1",
-                f"write for example --claim recall@20=0.52; the metrics are {', '.join(METRICS)}",
-            )
-        metric, _, k = name.partition("@")
-        if int(k) > _LARGEST:
-            raise UsageError(f"--claim {text}: the cutoff is above {_LARGEST:,}", "claim a smaller one")
-        return cls(metric, int(k), float(number), 0.5 * 10.0 ** -len(digits[1] or ""))
+        example = f"write for example --claim recall@20=0.52; the metrics are {', '.join(METRICS)}"
+        if not digits or not re.search(r"\d", number) or float(number) > 1:
+            raise UsageError(f"--claim {text}: not METRIC@K=VALUE with a value from 0 to 1", example)
+        try:
+            metric, k = metric_at_k(name)
+        except ValueError as error:
+            raise UsageError(f"--claim {text}: {error}", example) from error
+        return cls(metric, k, float(number), 0.5 * 10.0 ** -len(digits[1] or ""))
 
     @property
     def label(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 WARNINGS = {  # id → what it says, in one sentence
+    "few-validation-events": "The validation part is small: which settings a search finds best is mostly chance.",
     "ids-in-two-forms": "Ids differ only in how they are written: one thing is read as two.",
     "ids-rounded": "Ids are written as rounded numbers, and different ones may have become one.",
     "large-share": "One user has far more of the events than all others.",

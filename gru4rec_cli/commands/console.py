@@ -111,27 +111,30 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
     if quiet:
         yield SILENT
         return
-    with _messages():
-        if not sys.stderr.isatty():
-            lines = LineProgress(show_status)
-            with compiling_shown(lines):
-                yield lines
-            return
-        with new_bars(_console(stderr=True)) as bars:
-            shown = BarProgress(bars)
-            with compiling_shown(shown):
-                yield shown
+    if not sys.stderr.isatty():
+        lines = LineProgress(show_status)
+        with _messages(lines), compiling_shown(lines):
+            yield lines
+        return
+    with new_bars(_console(stderr=True)) as bars:
+        shown = BarProgress(bars)
+        with _messages(shown), compiling_shown(shown):
+            yield shown
 
 
-class _StatusHandler(logging.Handler):
+class _NoteHandler(logging.Handler):
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
     def emit(self, record: logging.LogRecord) -> None:
-        show_status(record.getMessage())
+        self._progress.note(printable(record.getMessage()))
 
 
 @contextmanager
-def _messages() -> Iterator[None]:
+def _messages(progress: Progress) -> Iterator[None]:
     """Show what the library logs."""
-    logger, handler = logging.getLogger("gru4rec_cli"), _StatusHandler()
+    logger, handler = logging.getLogger("gru4rec_cli"), _NoteHandler(progress)
     level = logger.level
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)

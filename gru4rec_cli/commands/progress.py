@@ -95,8 +95,13 @@ class BarProgress:
             self._bars.remove_task(identity)
 
     def note(self, text: str) -> None:
-        """Leave a line above the bars."""
-        self._bars.console.print(Text(text))
+        """Leave a line above the bars.
+
+        Rich computes what is to be erased before it writes. Without its lock, its thread draws bars in between, and
+        lines stay or are lost.
+        """
+        with self._bars.live._lock:
+            self._bars.console.print(Text(text))
 
     def compiling(self, loop: str) -> None:
         """Show that a loop is compiled; see `base.compile_clock.Listener`."""

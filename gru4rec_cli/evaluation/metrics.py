@@ -1,5 +1,6 @@
 """The table of metrics, and their values from the counts of greater and equal scores: one relevant item an event."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -34,7 +35,27 @@ METRICS = {
     )
 }
 HEADLINE = next(iter(METRICS))  # the first of them orders the models
-METRIC_AT_K_PATTERN = rf"^({'|'.join(METRICS)})@[1-9][0-9]*$"  # such as recall@20
+LARGEST_CUTOFF = 1_000_000  # that can be set; one above the number of items means all items
+_SHOWN = 30  # characters of a text that is refused
+_METRIC_AT_K = re.compile(rf"({'|'.join(METRICS)})@([1-9][0-9]*)")
+
+
+def metric_at_k(text: str) -> tuple[str, int]:
+    """Return the metric and the cutoff that a text such as `recall@20` names.
+
+    Raises:
+        ValueError: it is not a metric with a cutoff from 1 to LARGEST_CUTOFF.
+    """
+    found = _METRIC_AT_K.fullmatch(text)
+    if not found:
+        raise ValueError(f"given {text!r}; allowed: {', '.join(METRICS)} with a cutoff, such as recall@20")
+    digits = found[2]
+    if len(digits) > len(str(LARGEST_CUTOFF)) or int(digits) > LARGEST_CUTOFF:
+        shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+        raise ValueError(
+            f"given {shown!r}; the largest cutoff is {LARGEST_CUTOFF:,}; one above the number of items means all items"
+        )
+    return found[1], int(digits)
 
 
 def ranks(greater: IntegerArray, equal: IntegerArray, ties: TieRule) -> Float64Array:

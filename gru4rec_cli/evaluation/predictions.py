@@ -10,12 +10,13 @@ from gru4rec_cli.base.errors import DataError
 from gru4rec_cli.base.names import ITEM, SESSION
 from gru4rec_cli.base.warnings import warn
 from gru4rec_cli.data.sessions import UNSEEN, Sessions
+from gru4rec_cli.evaluation.metrics import LARGEST_CUTOFF
 from gru4rec_cli.evaluation.prediction_files import PLACE, VALUE, Predictions
 
 DESCRIPTION = "ranked lists that another tool wrote"
 
 # Items above a target that is not in its list: unknown, so as many as the largest cutoff that can be set.
-OUTSIDE = 1_000_000
+OUTSIDE = LARGEST_CUTOFF
 
 _EVENT, _TARGET, _KNOWN = "event", "target", "known"
 

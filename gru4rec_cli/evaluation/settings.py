@@ -5,13 +5,13 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from gru4rec_cli.base.settings import Settings
-from gru4rec_cli.evaluation.metrics import TieRule
+from gru4rec_cli.evaluation.metrics import LARGEST_CUTOFF, TieRule
 
 
 class EvaluateSettings(Settings):
     """Settings of how ranks are turned into metrics (the ranks themselves do not depend on it)."""
 
-    cutoffs: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(
+    cutoffs: tuple[Annotated[int, Field(ge=1, le=LARGEST_CUTOFF)], ...] = Field(
         (5, 10, 20),
         min_length=1,
         max_length=100,

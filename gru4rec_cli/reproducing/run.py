@@ -8,7 +8,7 @@ from gru4rec_cli.base.errors import DataError, UsageError
 from gru4rec_cli.base.files import hash_file, read_json
 from gru4rec_cli.base.names import METRICS_FILE, STATISTICS_FILE
 from gru4rec_cli.base.progress import SILENT, Progress
-from gru4rec_cli.evaluation.metrics import TieRule
+from gru4rec_cli.evaluation.metrics import TieRule, metric_at_k
 from gru4rec_cli.models import registry
 from gru4rec_cli.reporting.findings.run import Findings, estimates
 from gru4rec_cli.reproducing.best_epoch import best_epoch_study
@@ -182,8 +182,7 @@ class _Judge:
         by_seed = [estimates(findings.frame, seed=seed) for seed in findings.seeds(model)]
         values: dict[str, Value] = {}
         for metric in figures or self._shown:
-            kind, _, cutoff = metric.partition("@")
-            key = (model, kind, int(cutoff), ties)
+            key = (model, *metric_at_k(metric), ties)
             found = findings.found[key]
             ends = (found.low, found.high) if found.has_interval else (found.value, found.value)
             values[metric] = Value(found.value, *ends, tuple(seed[key].value for seed in by_seed if key in seed))

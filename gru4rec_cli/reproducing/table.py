@@ -1,13 +1,12 @@
 """A published table as a file: the data, the rows with their models and settings, and the printed figures."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import Field, field_validator
 
 from gru4rec_cli.base.settings import Settings
-from gru4rec_cli.evaluation.metrics import METRIC_AT_K_PATTERN, METRICS, TieRule
+from gru4rec_cli.evaluation.metrics import TieRule, metric_at_k
 
 
 class Counts(Settings):
@@ -59,8 +58,7 @@ class Row(Settings):
     @classmethod
     def _are_metrics(cls, figures: dict[str, float]) -> dict[str, float]:
         for name in figures:
-            if not re.fullmatch(METRIC_AT_K_PATTERN, name):
-                raise ValueError(f"given {name!r}; allowed: {', '.join(METRICS)} with a cutoff, such as recall@20")
+            metric_at_k(name)
         return figures
 
 
@@ -70,9 +68,15 @@ class AsPublished(Settings):
     ties: TieRule | None = Field(None, description="the tie rule of the source; conservative is the corrected one")
     best_test_epoch: str | None = Field(
         None,
-        pattern=METRIC_AT_K_PATTERN,
         description="metric, such as recall@20, by which the source keeps the epoch that is best on the test",
     )
+
+    @field_validator("best_test_epoch")
+    @classmethod
+    def _is_a_metric_at_k(cls, best_test_epoch: str | None) -> str | None:
+        if best_test_epoch is not None:
+            metric_at_k(best_test_epoch)
+        return best_test_epoch
 
     def sentences(self) -> Iterator[str]:
         """Yield every choice in words."""
@@ -98,7 +102,7 @@ class PublishedTable(Settings):
     @property
     def cutoffs(self) -> tuple[int, ...]:
         """Return the cutoffs of all printed figures, ascending."""
-        return tuple(sorted({int(name.split("@")[1]) for row in self.rows.values() for name in row.figures}))
+        return tuple(sorted({metric_at_k(name)[1] for row in self.rows.values() for name in row.figures}))
 
 
 def model_name(row: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from gru4rec_cli.tuning.space import Space
 from gru4rec_cli.tuning.trial import Trial
 
+LARGEST_ERROR = 0.1  # of a value, as a share of it, beyond which chance decides between settings: docs/warnings.md
 _BINS = 5  # of the values of an interval
 Rule = Literal["best", "one-standard-error"]
 
@@ -27,6 +28,19 @@ def chosen(trials: Sequence[Trial], rule: Rule) -> Trial | None:
         return best
     least = (best.value or 0.0) - (best.error or 0.0)
     return next(trial for trial in complete if (trial.value or 0.0) >= least)
+
+
+def events_needed(trial: Trial, n_events: int) -> float:
+    """Return the number of validation events with which the standard error of a trial's value would be LARGEST_ERROR of
+    it; infinite for a value of 0.
+
+    The standard error falls with the root of the number. It is taken to be one event of the `n_events` at least: if all
+    of a few events are hits, their variance of 0 says nothing.
+    """
+    if not trial.value:
+        return float("inf")
+    error = max(trial.error or 0.0, 1 / n_events)
+    return n_events * (error / trial.value / LARGEST_ERROR) ** 2
 
 
 def best_so_far(trials: Sequence[Trial]) -> list[float | None]:

@@ -14,3 +14,9 @@ def read_train_and_valid(split: Path, *, known_only: bool) -> tuple[Sessions, Se
     vocabulary = read_vocabulary(split / ITEMS_FILE)
     train = read_sessions(split / TRAIN_FILE, vocabulary)
     return train, read_sessions(split / VALID_FILE, vocabulary, known_only=known_only)
+
+
+def count_validation_events(split: Path, *, known_only: bool) -> int:
+    """Return the number of events of the validation sessions that are predicted."""
+    vocabulary = read_vocabulary(split / ITEMS_FILE)
+    return read_sessions(split / VALID_FILE, vocabulary, known_only=known_only).n_targets

@@ -61,6 +61,9 @@ class Search:
                 for kept in self._carried_out(chain([job], islice(jobs, self._round() - 1)), workers):
                     self.kept[kept.trial.number] = kept
                     task.advance(1, **self._status())
+            task.leave_no_line()
+        best = "".join(f", best {value}" for value in self._status().values())
+        progress.note(f"tuned {self.tuned.name}: {len(self.kept)} trial{'' if len(self.kept) == 1 else 's'}{best}")
         self._remove_others()
         return [self.kept[number].trial for number in sorted(self.kept)]
 

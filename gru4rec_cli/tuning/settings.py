@@ -1,12 +1,11 @@
 """The `tune:` section of the configuration."""
 
-import re
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from gru4rec_cli.base.settings import Settings
-from gru4rec_cli.evaluation.metrics import METRIC_AT_K_PATTERN, METRICS
+from gru4rec_cli.evaluation.metrics import metric_at_k
 
 
 class Budget(Settings):
@@ -34,7 +33,11 @@ class TuneSettings(Settings):
         "models: all that have a published space",
     )
     budget: Budget = Field(Budget(trials=30), description="the same for every model: {trials: N} or {seconds: S}")
-    metric: str = Field("mrr@20", description="what is measured on the validation sessions, such as recall@20")
+    metric: str = Field(
+        "mrr@20",
+        description="what is measured on the validation sessions, such as recall@20; a cutoff above the number of "
+        "items means all items",
+    )
     search: Literal["random", "tpe"] = Field(
         "random",
         description="how points are chosen: random: independently; tpe: from earlier trials (the extra [tune], Optuna)",
@@ -54,6 +57,5 @@ class TuneSettings(Settings):
     @field_validator("metric")
     @classmethod
     def _is_a_metric_at_k(cls, metric: str) -> str:
-        if not re.fullmatch(METRIC_AT_K_PATTERN, metric):
-            raise ValueError(f"given {metric!r}; allowed: {', '.join(METRICS)} with a cutoff, such as recall@20")
+        metric_at_k(metric)
         return metric

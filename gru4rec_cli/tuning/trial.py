@@ -10,7 +10,7 @@ from gru4rec_cli.base.errors import StudyError
 from gru4rec_cli.base.measuring import measured
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.evaluation.metrics import metric_values
+from gru4rec_cli.evaluation.metrics import metric_at_k, metric_values
 from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.base import FitContext, FitStopped
@@ -90,9 +90,9 @@ def _is_lack_of_memory(error: Exception) -> bool:
 
 def _gains(blocks: Any, valid: Sessions, metric: str) -> tuple[Float64Array, Any]:
     """Return the metric of every event and the session that it belongs to, (n_targets,) each."""
-    name, k = metric.split("@")
+    name, k = metric_at_k(metric)
     ranks = event_ranks(rank_targets(blocks, valid), valid, "conservative")
-    return metric_values(ranks, name, int(k)), valid.event_sessions()
+    return metric_values(ranks, name, k), valid.event_sessions()
 
 
 def standard_error(gains: Float64Array, sessions: Any) -> float:

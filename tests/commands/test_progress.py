@@ -1,9 +1,13 @@
 """What progress says: each epoch, also without a terminal, and no rate that contains compiling (fault 8)."""
 
 import io
+import os
 import re
+import signal
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,9 +16,11 @@ from gru4rec_cli.base import compile_clock
 from gru4rec_cli.base.files import read_json
 from gru4rec_cli.base.names import FIT_FILE
 from gru4rec_cli.commands.progress import BarProgress, LineProgress, compiling_shown, new_bars
-from tests.small import study, write_config
+from tests.small import command, study, write_config
+from tests.study.test_tune import group_is_there
+from tests.terminal import Terminal
 
-STUDY = {
+STUDY: dict[str, Any] = {
     "name": "small",
     "data": {"source": "synth"},
     "synth": {"sessions": 600, "items": 50, "interests": 2, "successors": 3},
@@ -26,6 +32,18 @@ STUDY = {
         }
     },
     "evaluate": {"cutoffs": [10], "resamples": 50},
+}
+_GRU4REC = {"kind": "gru4rec", "layers": [8], "epochs": 3, "batch_size": 32, "n_sample": 16}
+_RATES = {"learning_rate": [0.05, 0.1, 0.2, 0.3]}
+SEARCH = {
+    **STUDY,
+    "synth": {**STUDY["synth"], "sessions": 1500},
+    "baseline": {"models": {"sr": {}, "sknn": {}, "vsknn": {}, "stan": {}}},
+    "train": {"models": {"gru4rec": _GRU4REC, "gru4rec_2": {**_GRU4REC, "epochs": 8}}},
+    "tune": {
+        "models": {"sr": None, "sknn": None, "vsknn": None, "stan": None, "gru4rec": _RATES, "gru4rec_2": _RATES},
+        "budget": {"trials": 4},
+    },
 }
 MOST_LOOPS = 5  # that a study with these models compiles, which takes about a second each
 
@@ -94,6 +112,48 @@ def test_the_innermost_task_says_that_it_is_under_way_until_it_counts_something(
     assert len(before) >= 1
     assert {re.sub(r"\d+ s$", "", line) for line in before} == {"epoch 1/5: under way for "}
     assert all("under way" not in line for line in said[len(before) + 1 :])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "jobs"), [(80, "1"), (160, "2")])
+def test_a_search_of_several_models_in_a_terminal_and_ctrl_c(tmp_path: Path, width: int, jobs: str):
+    """A line for the model under way, with the best value so far and the time left, and one for each finished one."""
+    given = ("--config", write_config(tmp_path, SEARCH), "--run-dir", tmp_path / "run")
+    for name in ("synth", "split"):
+        assert study(name, *given, "--quiet").returncode == 0
+    terminal, bars, interrupted = Terminal(command("tune", *given, "--jobs", jobs), width), set(), False
+    for lines in terminal.shown():
+        under_way = [line for line in lines if line.startswith("  tuning ")]
+        assert len(under_way) <= 1
+        assert sum(line.startswith("tune ") for line in lines) <= 1
+        bars |= {re.sub(r"[━╸╺ ]+", " ", line).strip() for line in under_way}
+        if not interrupted and any("tuning gru4rec_2 " in line and " 2/4 best" in line for line in under_way):
+            os.killpg(terminal.process.pid, signal.SIGINT)  # as the terminal does at Ctrl-C
+            interrupted = True
+    assert interrupted
+    assert terminal.close() == 130
+    assert any(
+        re.fullmatch(r"tuning gru4rec_2 2/4 (\d+ trials/s, )?best 0\.\d{4} \d+:\d\d left", line) for line in bars
+    ), bars
+    assert terminal.screen.wrapped == 0
+    said = [line.strip() for line in terminal.screen.lines if line.strip()]
+    tuned = [line for line in said if line.startswith("tuned ")]
+    assert [re.sub(r"0\.\d{4}$", "V", line) for line in tuned] == [
+        f"tuned {name}: 4 trials, best V" for name in ("sr", "sknn", "vsknn", "stan", "gru4rec")
+    ]
+    assert "interrupted; every finished stage is as it was; the same command, without --force, continues" in " ".join(
+        said
+    )
+    assert not [line for line in said if "━" in line or "Traceback" in line]
+    kept = {path: path.read_bytes() for path in (tmp_path / "run" / ".tune.partial").glob("[!c]*/*.json")}
+    assert len(kept) >= 5 * 4 + 2
+    end = time.monotonic() + 10
+    while group_is_there(terminal.process.pid):
+        assert time.monotonic() < end, "a process goes on"
+        time.sleep(0.1)
+    assert study("tune", *given, "--quiet").returncode == 0
+    assert all((tmp_path / "run" / "tune" / path.parent.name / path.name).read_bytes() == kept[path] for path in kept)
 
 
 @pytest.mark.parametrize("width", [80, 160])

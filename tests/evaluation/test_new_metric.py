@@ -100,7 +100,5 @@ def test_a_comparison_shows_it(package: Path, shown: str):
 
 
 def test_settings_take_it(package: Path):
-    code = (
-        "import re; from gru4rec_cli.evaluation.metrics import METRIC_AT_K_PATTERN as p; assert re.match(p, 'square@5')"
-    )
+    code = "from gru4rec_cli.evaluation.metrics import metric_at_k; assert metric_at_k('square@5') == ('square', 5)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=package, env=os.environ | {"PYTHONPATH": str(package)})

@@ -74,6 +74,16 @@ def test_a_table_without_mistakes_is_read(tmp_path: Path):
             "best; with a comma",
             ":16: rows.best; with a comma: differs from 'Best, with a comma' in signs",
         ),
+        (
+            "figures: {recall@20: 0.5}",
+            "figures: {recall@1000001: 0.5}",
+            ":14: rows.Best, with a comma.figures: given 'recall@1000001'; the largest cutoff is 1,000,000",
+        ),
+        (
+            "rows:",
+            "as_published: {best_test_epoch: mrr@1000001}\nrows:",
+            ":12: as_published.best_test_epoch: given 'mrr@1000001'; the largest cutoff is 1,000,000",
+        ),
         ("figures: {recall@20: 0.5}", "note: none", ":12: rows: none has figures"),
         ("title:", "- title:", "not valid YAML"),
     ],

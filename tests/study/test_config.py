@@ -215,6 +215,23 @@ def test_validate_on_names_a_metric_of_the_table_and_a_cutoff(tmp_path: Path):
     assert problem.startswith("train.models.gru4rec.validate_on: given 'precision@20'; allowed: recall, mrr, ndcg")
 
 
+@pytest.mark.parametrize(
+    ("section", "place"),
+    [
+        ("train: {{models: {{gru4rec: {{validate_on: mrr@{}}}}}}}", "train.models.gru4rec.validate_on: given 'mrr@"),
+        ("train: {{models: {{sasrec: {{validate_on: mrr@{}}}}}}}", "train.models.sasrec.validate_on: given 'mrr@"),
+        ("baseline: {{models: {{sr: {{}}}}}}\ntune: {{metric: mrr@{}}}", "tune.metric: given 'mrr@"),
+        ("evaluate: {{cutoffs: [{}]}}", "evaluate.cutoffs.0: given "),
+    ],
+)
+def test_every_cutoff_has_the_same_limit(tmp_path: Path, section: str, place: str):
+    text = "name: x\ndata: {source: synth}\nsplit: {valid: 0.1}\n"
+    text += "" if section.startswith("baseline") else "baseline: {models: {popularity: {}}}\n"
+    load(tmp_path, text + section.format(1_000_000))
+    (problem,) = problems(tmp_path, text + section.format(1_000_001))
+    assert problem.startswith(f"{place}1000001")
+
+
 def test_validate_on_without_validation_sessions_is_told_before_anything_runs(tmp_path: Path):
     text = SMALLEST + "train: {models: {gru4rec: {validate_on: recall@20}}}\n"
     assert problems(tmp_path, text)[0].startswith("train.models.gru4rec.validate_on: needs validation sessions")

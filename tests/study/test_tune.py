@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -166,6 +167,36 @@ def test_nothing_is_run_twice_and_more_trials_continue(whole: Path, tmp_path: Pa
     assert len(before) == 7
 
 
+def few_events(run: Path) -> list[dict[str, str]]:
+    """The warnings of few validation events that the stage has kept."""
+    warnings = json.loads((run / "tune" / "manifest.json").read_text())["warnings"]
+    return [each for each in warnings if each["id"] == "few-validation-events"]
+
+
+def test_a_validation_part_on_which_chance_decides_is_told(tmp_path: Path):
+    """The number that is said to be enough is, with the value that was found; with that share nothing is said."""
+    one = {"models": {"sr": {"steps": [2, 30]}}, "budget": {"trials": 2}, "metric": "recall@5"}
+    config = {**SEARCH, "baseline": {"models": {"sr": {}}}, "train": {"models": {}}, "tune": one}
+    config["split"] = {"valid": 0.01}
+    for name in ("synth", "split", "tune"):
+        done = study(name, *options(tmp_path, config), "--quiet")
+        assert done.returncode == 0, done.stderr
+    valid = pl.read_parquet(tmp_path / "run" / "split" / "valid.parquet")
+    n_events = valid.height - valid.select(pl.col(valid.columns[0]).n_unique()).item()
+    (found,) = few_events(tmp_path / "run")
+    assert f"chosen on {n_events} validation events; recall@5 of sr is known best there" in found["message"]
+    assert f"warning: {found['message']} [few-validation-events]" in done.stderr
+    best = json.loads((tmp_path / "run" / "tune" / "tune.json").read_text())["models"]["sr"]["chosen"]
+    needed = n_events * (best["standard_error"] / best["value"] / 0.1) ** 2
+    (said,) = re.findall(r"^raise split.valid, to about ([0-9,]+) validation events$", found["hint"])
+    assert needed <= int(said.replace(",", "")) <= 1.1 * needed
+    config["split"] = {"valid": 0.4}
+    for name in ("split", "tune"):
+        done = study(name, *options(tmp_path, config), "--quiet")
+        assert done.returncode == 0, done.stderr
+    assert few_events(tmp_path / "run") == []
+
+
 @pytest.mark.slow
 def test_two_processes_make_the_same_ledger(whole: Path, tmp_path: Path):
     done = study("run", *options(tmp_path), "--jobs", "2", "--quiet", fresh=True)
@@ -218,26 +249,63 @@ def test_permuted_test_targets_leave_the_choice_as_it_is(whole: Path, tmp_path: 
     assert ledgers[0] == ledgers[1]
 
 
+LONG: dict[str, Any] = {
+    **SEARCH,
+    "train": {"models": {"gru4rec": {"layers": [4], "epochs": 2, "batch_size": 32, "n_sample": 8}}},
+    "tune": {
+        "models": {
+            "sr": {"steps": list(range(2, 31)), "weighting": ["same", "div", "quadratic"]},
+            "gru4rec": {"learning_rate": {"from": 0.05, "to": 0.4, "step": 0.005}, "momentum": [0.0, 0.3]},
+        },
+        "budget": {"trials": 40},
+        "metric": "mrr@10",
+    },
+}
+KILLS = 20
+
+
+def killed_in_a_trial(given: list[str], jobs: str, folder: Path, chance: random.Random) -> int:
+    """Kill a search at a random moment after a trial that was not there before; return its exit code."""
+    before, wait = len(list(folder.glob("*/*.json"))), chance.uniform(0, 0.1)
+    program = command("tune", *given, "--jobs", jobs, "--quiet")
+    process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(list(folder.glob("*/*.json"))) == before:
+        time.sleep(0.001)
+    time.sleep(wait)
+    process.send_signal(signal.SIGKILL)
+    return process.wait()
+
+
+def killed_in_writing(given: list[str], jobs: str, folder: Path, chance: random.Random) -> int:
+    """Kill a search before a random one of its changes of files of the ledger; return its exit code."""
+    program = [sys.executable, "-m", "tests.study.killed_command", str(chance.randint(1, 20)), str(folder)]
+    done = subprocess.run([*program, "tune", *given, "--jobs", jobs, "--quiet"], capture_output=True, check=False)
+    return done.returncode
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_search_that_is_killed_again_and_again_ends_the_same(whole: Path, tmp_path: Path):
-    """By turns in one process and in two, each a moment after a trial that was not there before."""
-    given = options(tmp_path)
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+def test_a_search_that_is_killed_twenty_times_ends_the_same(tmp_path: Path):
+    """At random moments, half of them in trials and half while the ledger is written; in one process and in two."""
+    chance, torn = random.Random(1), 0
+    whole, given = options(tmp_path, LONG, "whole"), options(tmp_path, LONG)
     for name in ("synth", "split"):
         assert study(name, *given, "--quiet").returncode == 0
-    partial, waits, kills = tmp_path / "run" / ".tune.partial", random.Random(1), 0
-    for number in range(6):
-        before = len(list(partial.glob("*/*.json")))
-        program = command("tune", *given, "--jobs", str(1 + number % 2), "--quiet")
-        process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and len(list(partial.glob("*/*.json"))) == before:
-            time.sleep(0.01)
-        time.sleep(waits.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-    assert kills >= 3
+        assert study(name, *whole, "--quiet").returncode == 0
+    assert study("tune", *whole, "--quiet", fresh=True).returncode == 0
+    kinds = [killed_in_a_trial, killed_in_writing] * (KILLS // 2)
+    chance.shuffle(kinds)
+    partial = tmp_path / "run" / ".tune.partial"
+    for number, kind in enumerate(kinds):
+        assert kind(given, str(1 + number % 2), partial, chance) == -signal.SIGKILL, f"kill {number} came too late"
+        costs, trials = ({path.name for path in partial.glob(glob)} for glob in ("costs/*/*.json", "[!c]*/*.json"))
+        torn += bool(list(partial.rglob(".*.tmp"))) or costs != trials
+    assert torn, "no kill came between two files of a trial"
     assert study("tune", *given, "--quiet", fresh=True).returncode == 0
-    assert ledger(tmp_path / "run") == ledger(whole)
+    found = ledger(tmp_path / "run")
+    assert len(found) == 2 * 40 + 3  # trials of two models, and the three files of the choice
+    assert found == ledger(tmp_path / "whole")
 
 
 @pytest.mark.slow

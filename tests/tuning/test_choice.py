@@ -1,8 +1,10 @@
 """Which trial is chosen, and which settings mattered: small cases by hand."""
 
+import math
+
 import pytest
 
-from gru4rec_cli.tuning.choice import best_so_far, chosen, importance, importance_by_chance
+from gru4rec_cli.tuning.choice import best_so_far, chosen, events_needed, importance, importance_by_chance
 from gru4rec_cli.tuning.trial import Trial, standard_error
 
 
@@ -33,6 +35,16 @@ def test_a_pruned_trial_is_never_chosen():
     assert best is not None
     assert best.number == 2
     assert chosen([pruned], "best") is None
+
+
+@pytest.mark.parametrize(
+    ("p", "n_events", "expected"),
+    [(0.5, 50, 100), (0.2, 50, 400), (0.1, 9000, 900), (0.0, 100, math.inf), (1.0, 5, 20), (1.0, 40, 2.5)],
+)
+def test_the_events_that_are_needed_are_those_of_independent_hits(p: float, n_events: int, expected: float):
+    """n = (1 - p) / (.1² p); of hits alone, one event in n counts as the error: n (1 / n / .1)² = 100 / n."""
+    (trial,) = trials(p, error=math.sqrt(p * (1 - p) / n_events))
+    assert events_needed(trial, n_events) == pytest.approx(expected)
 
 
 def test_the_best_so_far_passes_over_what_is_not_complete():

@@ -13,7 +13,7 @@ from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.base.progress import Progress
 from gru4rec_cli.base.threads import one_torch_thread
 from gru4rec_cli.data.sessions import Sessions
-from gru4rec_cli.evaluation.metrics import metric_values
+from gru4rec_cli.evaluation.metrics import metric_at_k, metric_values
 from gru4rec_cli.evaluation.ranking import event_ranks, rank_targets
 from gru4rec_cli.evaluation.scores import ProductBlock
 from gru4rec_cli.models.base import FitContext, FitReport, check_training, check_vocabulary, recommend_by_score
@@ -80,13 +80,13 @@ class NeuralModel(ABC, Generic[AnyNeural]):
                 f"validate_on: {self.settings.validate_on} needs validation sessions, and there are none",
                 "set split.valid, or leave validate_on out",
             )
-        metric, k = self.settings.validate_on.split("@")
+        metric, k = metric_at_k(self.settings.validate_on)
 
         def validate(parameters: dict[str, Tensor]) -> float:
             model = type(self)(self.settings)
             model._place(parameters)
             counts = rank_targets(model.score(valid), valid, progress=progress, description=f"validating {metric}@{k}")
-            return float(metric_values(event_ranks(counts, valid, "conservative"), metric, int(k)).mean())
+            return float(metric_values(event_ranks(counts, valid, "conservative"), metric, k).mean())
 
         return validate
 

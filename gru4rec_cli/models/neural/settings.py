@@ -18,7 +18,8 @@ class NeuralSettings(ModelSettings):
     validate_on: str | None = Field(
         None,
         description="metric on the validation sessions after every epoch, such as recall@20; the best epoch is kept; "
-        "needs split.valid; null: no validation, the last epoch is kept",
+        "a cutoff above the number of items means all items; needs split.valid; null: no validation, the last epoch is "
+        "kept",
     )
     patience: int | None = Field(
         None,
@@ -34,10 +35,10 @@ class NeuralSettings(ModelSettings):
     @field_validator("validate_on")
     @classmethod
     def _is_a_metric_at_k(cls, validate_on: str | None) -> str | None:
-        from gru4rec_cli.evaluation.metrics import METRIC_AT_K_PATTERN, METRICS
+        from gru4rec_cli.evaluation.metrics import metric_at_k
 
-        if validate_on is not None and not re.fullmatch(METRIC_AT_K_PATTERN, validate_on):
-            raise ValueError(f"given {validate_on!r}; allowed: {', '.join(METRICS)} with a cutoff, such as recall@20")
+        if validate_on is not None:
+            metric_at_k(validate_on)
         return validate_on
 
     @field_validator("device")

@@ -1,5 +1,6 @@
 """`tune`: search for settings of every model on the validation sessions; the test part is not opened."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 from gru4rec_cli.base.errors import CheckError, UsageError
 from gru4rec_cli.base.files import hash_file, hash_json, hash_table, read_json, remove, write_json, write_text
 from gru4rec_cli.base.names import COSTS, ITEMS_FILE, TRAIN_FILE, TRIALS_TABLE, TUNE_FILE, VALID_FILE
+from gru4rec_cli.base.warnings import warn
 from gru4rec_cli.base.yaml_loader import dump_yaml
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.registry import settings_of
@@ -18,6 +20,7 @@ from gru4rec_cli.study.config import StudyConfig
 from gru4rec_cli.study.freshness import code_hashes
 from gru4rec_cli.study.stage import StageResults, StageWork
 from gru4rec_cli.tuning import choice, trial
+from gru4rec_cli.tuning.reading import count_validation_events
 from gru4rec_cli.tuning.search import Search, read_costs
 from gru4rec_cli.tuning.settings import TuneSettings
 from gru4rec_cli.tuning.trial import Trial
@@ -52,11 +55,13 @@ def run(work: StageWork) -> None:
         for name, (tuned, trials) in found.items()
     }
     best: dict[str, Any] = {}
+    all_chosen: dict[str, Trial] = {}
     for name, (tuned, trials) in found.items():
         picked = choice.chosen(trials, settings.choose)
         if picked is None:
             reason = next((each.message for each in trials if each.message), "all were pruned")
             raise CheckError(f"tune: no trial of {name} is complete: {reason}", "change its space, or its settings")
+        all_chosen[name] = picked
         resolved = settings_of(tuned.kind, picked.entry).model_dump(mode="json")
         best.setdefault(tuned.section, {"models": {}})["models"][name] = {"kind": tuned.kind, **resolved}
     _rows(found).to_csv(work.folder / TRIALS_TABLE, index=False)
@@ -68,6 +73,35 @@ def run(work: StageWork) -> None:
     about |= {"choose": settings.choose, "prune": settings.prune, "seed": config.seed, "defaults": settings.defaults}
     write_json(work.folder / TUNE_FILE, {**about, "models": models})
     write_text(work.folder / BEST_FILE, dump_yaml(best))
+    _warn_of_few_events(all_chosen, count_validation_events(split, known_only=known_only), config, settings.metric)
+
+
+def _warn_of_few_events(all_chosen: Mapping[str, Trial], n_events: int, config: StudyConfig, metric: str) -> None:
+    """Warn where the value of no model is known well enough to tell settings apart."""
+    needed = {name: choice.events_needed(picked, n_events) for name, picked in all_chosen.items()}
+    name = min(needed, key=needed.__getitem__)
+    if needed[name] <= n_events:
+        return
+    picked = all_chosen[name]
+    known = f"{metric} of {name} is 0 there"
+    if picked.value:
+        known = (
+            f"{metric} of {name} is known best there, {picked.value:.4f} with a standard error of {picked.error:.4f}"
+        )
+    enough = f", to about {_rounded_up(needed[name]):,} validation events" if picked.value else ""
+    more = "name more sessions valid in data.columns.part" if config.split.by == "column" else "raise split.valid"
+    warn(
+        "few-validation-events",
+        f"the settings were chosen on {n_events:,} validation events; {known}: settings that differ by 5 % can hardly "
+        "be told apart",
+        more + enough,
+    )
+
+
+def _rounded_up(count: float) -> int:
+    """Return a count with two digits that are not 0, at least as large."""
+    unit: int = 10 ** max(0, math.floor(math.log10(count)) - 1)
+    return math.ceil(count / unit) * unit
 
 
 def _settings(config: StudyConfig) -> TuneSettings:
