@@ -44,10 +44,10 @@ def recommendations(
     for tile in tiles(blocks):
         for part in _parts(tile):
             events = slice(part.start, part.start + len(part))
-            yield _best(part, sessions.items, inputs[events], positions[events], k, choice)
+            yield best_of(part, sessions.items, inputs[events], positions[events], k, choice)
 
 
-def _best(
+def best_of(
     part: ScoreBlock | CandidateBlock,
     clicks: Int32Array,
     inputs: Int64Array,
@@ -62,7 +62,9 @@ def _best(
     n_allowed = part.n_items if choice.allowed is None else int(choice.allowed.sum())
     longest = k if choice.seen else k + int(positions.max(initial=0))
     longest = min(longest, n_allowed)
-    if choice.allowed is None or longest == 0:
+    if longest == 0:
+        return Recommendations(np.empty((len(part), 0), dtype=np.int32), np.empty((len(part), 0), dtype=np.float32))
+    if choice.allowed is None:
         items = best_items(part, longest)
     else:
         items = np.concatenate([best_items(block, longest) for block in _restricted(part, choice.allowed)])
@@ -78,10 +80,11 @@ def _best(
 
 def _parts(tile: ScoreBlock | CandidateBlock) -> Iterator[ScoreBlock | CandidateBlock]:
     for start in range(0, len(tile), _EVENTS_AT_ONCE):
-        yield _rows(tile, slice(start, start + _EVENTS_AT_ONCE))
+        yield rows_of(tile, slice(start, start + _EVENTS_AT_ONCE))
 
 
-def _rows(tile: ScoreBlock | CandidateBlock, rows: slice) -> ScoreBlock | CandidateBlock:
+def rows_of(tile: ScoreBlock | CandidateBlock, rows: slice) -> ScoreBlock | CandidateBlock:
+    """Return some of the events of a block."""
     start = tile.start + rows.start
     if isinstance(tile, ScoreBlock):
         return replace(tile, start=start, scores=tile.scores[rows])
@@ -91,7 +94,7 @@ def _rows(tile: ScoreBlock | CandidateBlock, rows: slice) -> ScoreBlock | Candid
 def _restricted(part: ScoreBlock | CandidateBlock, allowed: BoolArray) -> Iterator[ScoreBlock]:
     """Yield the scores of all items in blocks of bounded size, those of items that are not allowed below all others."""
     for start, stop in block_ranges(len(part), 2 * part.n_items):  # dense candidates take eight bytes
-        scores: AnyArray = _rows(part, slice(start, stop)).dense().copy()
+        scores: AnyArray = rows_of(part, slice(start, stop)).dense().copy()
         scores[:, ~allowed] = -np.inf
         yield ScoreBlock(part.start + start, scores)
 

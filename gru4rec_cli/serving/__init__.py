@@ -1,0 +1,1 @@
+"""Recommending with a fitted model: in files, over HTTP."""
