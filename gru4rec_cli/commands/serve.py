@@ -1,7 +1,7 @@
 """`serve`: recommendations over HTTP."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -33,6 +33,9 @@ def serve(
     max_clicks: Annotated[int, typer.Option(min=1, help="Clicks of a session at most.")] = 1000,
     max_k: Annotated[int, typer.Option(min=1, max=1000, help="Items of an answer at most.")] = 100,
     max_body: Annotated[int, typer.Option(min=100, help="Bytes of a request's body at most.")] = 1_000_000,
+    body_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Seconds within which a request's body must have come.")
+    ] = 10.0,
     sessions_file: Annotated[
         Path | None, typer.Option(help="An SQLite file that keeps sessions when the server ends; none: memory alone.")
     ] = None,
@@ -67,7 +70,7 @@ def serve(
 
         log = None
         if access_log is not None:
-            log = sys.stderr if str(access_log) == "-" else access_log.open("a", encoding="utf-8")
+            log = sys.stderr if str(access_log) == "-" else _opened(access_log)
         options = server.ServerOptions(
             host=host,
             port=port,
@@ -78,6 +81,13 @@ def serve(
             sessions_file=sessions_file,
             log=log,
             log_sessions=log_sessions,
-            limits=Limits(max_body=max_body, max_k=max_k, max_clicks=max_clicks),
+            limits=Limits(max_body=max_body, body_seconds=body_seconds, max_k=max_k, max_clicks=max_clicks),
         )
         server.serve(load, options, lambda address: console.show_status(f"serving {place} on {address}"))
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--access-log {path}: {error.strerror}", "name a file that can be written") from error

@@ -85,7 +85,7 @@ def count_above(block: Block, targets: Int32Array, supports: Int64Array) -> Int6
 
 
 def best_items(block: Block, longest: int) -> Int32Array:
-    """Return the `longest` best items of every event of a block, at least one, best first, equal ones in index order."""
+    """Return the `longest` best items, 1 or more, of every event, best first, equal ones in index order."""
     return np.concatenate([_best_of_tile(tile, longest) for tile in tiles([block])])
 
 
