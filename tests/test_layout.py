@@ -20,7 +20,7 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in 
 LAYERS = [
     ["cli", "__main__"],
     ["commands"],
-    ["audit", "reproducing"],
+    ["audit", "reproducing", "serving"],
     ["study"],
     ["reporting", "conformance", "bench", "tuning"],
     ["models"],

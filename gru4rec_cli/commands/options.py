@@ -17,7 +17,10 @@ from gru4rec_cli.base.files import require_place
 from gru4rec_cli.base.streams import interrupted, stop_on_interrupt
 from gru4rec_cli.commands import console
 
-STUDY, RESULTS, CHECKS, AUTHOR = HEADINGS = ("The study", "Data and results", "Checks and speed", "The author's code")
+STUDY, RESULTS, USE, CHECKS, AUTHOR = HEADINGS = (
+    *("The study", "Data and results", "Use a model"),
+    *("Checks and speed", "The author's code"),
+)
 _EXIT_CODES = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 _UNWRITABLE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,

@@ -106,8 +106,14 @@ class FittedModel:
         return self.model.score(sessions)
 
     @cached_property
+    def id_list(self) -> list[int | str]:
+        """The item ids by index, as Python's own numbers or texts."""
+        ids: list[int | str] = self.ids.tolist()
+        return ids
+
+    @cached_property
     def _indices(self) -> dict[Hashable, int]:
-        return {item: index for index, item in enumerate(self.ids.tolist())}
+        return {item: index for index, item in enumerate(self.id_list)}
 
     def _nothing_known(self, clicks: list[Hashable]) -> str:
         shown = ", ".join(repr(click) for click in clicks[:_NAMED]) + (", …" if len(clicks) > _NAMED else "")
