@@ -22,6 +22,7 @@ from gru4rec_cli.models.fitted import FittedModel
 from gru4rec_cli.models.neural.gradient import GradientLearner
 from gru4rec_cli.models.neural.model import NeuralModel
 from gru4rec_cli.models.neural.trainer import Learner, Parameters
+from gru4rec_cli.serving.loading import load_run
 
 _EVENTS = 300  # histories that are tried
 _SECOND, _HOUR = 1_000_000, 3_600_000_000
@@ -33,17 +34,15 @@ def scorer_of_run(run: Path, model: str) -> Scorer:
     Raises:
         UsageError: the run has no such model.
     """
-    folders = {path.name: path for section in ("baseline", "train") for path in sorted((run / section).glob("*/"))}
-    if model not in folders:
-        raise UsageError(f"{run} holds no fitted model {model!r}", f"its models are {', '.join(folders) or 'none'}")
+    folder = load_run(run).folder(model)
     test = read_sessions(run / "split" / TEST_FILE, read_vocabulary(run / "split" / ITEMS_FILE), known_only=True)
     histories = _histories(test)
     step = max(1, len(histories) // _EVENTS)
 
     def load() -> FittedModel:
-        return registry.load_model(folders[model])
+        return registry.load_model(folder)
 
-    return scorer_of(f"{run}, {model}", load(), histories[::step], lambda: _score(load()))
+    return scorer_of(f"{run}, {folder.name}", load(), histories[::step], lambda: _score(load()))
 
 
 def scorer_of(name: str, fitted: FittedModel, histories: Histories, again: Callable[[], Score]) -> Scorer:

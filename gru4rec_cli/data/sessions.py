@@ -145,19 +145,25 @@ class LastEvents(Sessions):
         return self.lengths - 1
 
 
-def sessions_to_continue(items: Int32Array, lengths: Int64Array, vocabulary: Vocabulary) -> LastEvents:
+def sessions_to_continue(
+    items: Int32Array, lengths: Int64Array, vocabulary: Vocabulary, times: Int64Array | None = None
+) -> LastEvents:
     """Return sessions of which the click after the last one is to be predicted.
 
     `items` (clicks,) are the item indices, or UNSEEN, of sessions that have `lengths` (n_sessions,) clicks each, at
     least one. A placeholder follows each session, so that its last click is an input like those of `evaluate`.
+    `times` (clicks,) are microseconds; the placeholder has that of the last click. Without them, rows are numbered.
     """
     offsets = np.concatenate([[0], np.cumsum(lengths + 1)]).astype(np.int64)
     clicks = np.zeros(offsets[-1], dtype=np.int32)
     is_click = np.ones(len(clicks), dtype=bool)
     is_click[offsets[1:] - 1] = False
     clicks[is_click] = items
-    times = np.arange(len(clicks), dtype=np.int64)
-    return LastEvents(clicks, offsets, times, np.arange(len(lengths)), vocabulary)
+    at = np.arange(len(clicks), dtype=np.int64)
+    if times is not None:
+        at[is_click] = times
+        at[~is_click] = times[np.cumsum(lengths) - 1]
+    return LastEvents(clicks, offsets, at, np.arange(len(lengths)), vocabulary)
 
 
 def read_vocabulary(path: Path) -> Vocabulary:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gru4rec_cli.base.arrays import AnyArray, BoolArray, Float32Array, Int32Array, Int64Array
+from gru4rec_cli.base.arrays import AnyArray, BoolArray, Float32Array, FloatingArray, Int32Array, Int64Array
 from gru4rec_cli.data.sessions import Sessions
 from gru4rec_cli.evaluation.lists import repeated
 from gru4rec_cli.evaluation.ranking import best_items, tiles
@@ -30,7 +30,12 @@ class Recommendations:
     """The best items for consecutive events, best first, equal scores in index order."""
 
     items: Int32Array  # (events, k) item indices, or -1 behind the last one where fewer items may be recommended
-    scores: Float32Array  # (events, k), NaN there
+    dense: FloatingArray  # (events, k), NaN there; as `dense` of a block, so that they order the items as ranking does
+
+    @property
+    def scores(self) -> Float32Array:
+        """The model's own scores, (events, k): equal ones may be told apart by an order of the items."""
+        return self.dense.astype(np.float32)
 
 
 def recommendations(
@@ -75,7 +80,8 @@ def best_of(
     order = np.argsort(seen, axis=1, kind="stable")[:, :k]  # what was seen goes to the end
     gone = np.take_along_axis(seen, order, axis=1)
     left = np.where(gone, -1, np.take_along_axis(items, order, axis=1)).astype(np.int32)
-    return Recommendations(left, np.where(gone, np.nan, np.take_along_axis(scores, order, axis=1)).astype(np.float32))
+    left_scores = np.where(gone, np.nan, np.take_along_axis(scores, order, axis=1)).astype(scores.dtype)
+    return Recommendations(left, left_scores)
 
 
 def _parts(tile: ScoreBlock | CandidateBlock) -> Iterator[ScoreBlock | CandidateBlock]:
@@ -99,8 +105,8 @@ def _restricted(part: ScoreBlock | CandidateBlock, allowed: BoolArray) -> Iterat
         yield ScoreBlock(part.start + start, scores)
 
 
-def _scores_of(part: ScoreBlock | CandidateBlock, items: Int32Array) -> Float32Array:
-    """Return the scores of some items of every event, (events, k). An item that is no candidate has a score below 0."""
+def _scores_of(part: ScoreBlock | CandidateBlock, items: Int32Array) -> FloatingArray:
+    """Return the scores of some items of every event, (events, k), as `dense` gives them."""
     if isinstance(part, CandidateBlock):
         from gru4rec_cli.evaluation.recommending_loops import scores_of_candidates
 

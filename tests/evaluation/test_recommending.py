@@ -64,6 +64,7 @@ def test_lists_are_those_of_sorting_the_scores_by_hand(kind: str, data: st.DataO
         expected = sorted(may, key=lambda i: (-dense[event, i], i))[:k]
         listed = found.items[event][found.items[event] >= 0]
         assert listed.tolist() == expected
+        assert found.dense[event][: len(listed)].tolist() == dense[event, listed].tolist()
         assert found.scores[event][: len(listed)].tolist() == dense[event, listed].astype(np.float32).tolist()
         assert np.isnan(found.scores[event][len(listed) :]).all()
 
@@ -87,5 +88,9 @@ def test_each_session_ends_with_its_last_click():
     sessions = sessions_to_continue(np.array([4, 2, 7], dtype=np.int32), np.array([1, 2]), Vocabulary.of(np.arange(9)))
     assert sessions.items[sessions.input_rows()].tolist() == [4, 7]
     assert sessions.event_positions().tolist() == [1, 2]
+    timed = sessions_to_continue(
+        np.array([4, 2, 7], dtype=np.int32), np.array([1, 2]), Vocabulary.of(np.arange(9)), np.array([30, 10, 20])
+    )
+    assert timed.times.tolist() == [30, 30, 10, 20, 20]
     second = sessions.select(np.array([1]))
     assert (second.n_targets, second.items[second.input_rows()].tolist()) == (1, [7])
