@@ -72,7 +72,7 @@ def recommend(
     with errors(debug=debug):
         from gru4rec_cli.serving import lists
         from gru4rec_cli.serving.list_files import require_output
-        from gru4rec_cli.serving.loading import find_model
+        from gru4rec_cli.serving.places import find_model
         from gru4rec_cli.study.describing import Options
 
         options = Options(

@@ -4,11 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gru4rec_cli.serving.loading import Run, find_model, load_run
+    from gru4rec_cli.serving.bundle import export_bundle, load_bundle
+    from gru4rec_cli.serving.loading import Run, load_run
 
-__all__ = ["Run", "find_model", "load_run"]
+__all__ = ["Run", "export_bundle", "load_bundle", "load_run"]
 
-_MODULES = dict.fromkeys(__all__, "gru4rec_cli.serving.loading")
+_MODULES = {
+    "Run": "gru4rec_cli.serving.loading",
+    "load_run": "gru4rec_cli.serving.loading",
+    "export_bundle": "gru4rec_cli.serving.bundle",
+    "load_bundle": "gru4rec_cli.serving.bundle",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -78,24 +78,3 @@ def _is_fit(folder: Path) -> bool:
     except ValueError:
         return False
     return not folder.name.startswith(".") and folder.name != COSTS
-
-
-def find_model(run: Path | None, model: str | None, bundle: Path | None) -> "FittedModel":
-    """Return the fitted model that options name: `model` of a `run`, or the one in the folder `bundle`.
-
-    Raises:
-        UsageError: they name none, or two, or one that does not exist.
-        StageError: its folder is damaged.
-    """
-    if bundle is not None:
-        if run is not None or model is not None:
-            raise UsageError("--bundle names a model by itself", "leave --run-dir and --model out, or --bundle")
-        if not bundle.is_dir():
-            raise UsageError(f"--bundle: there is no folder {bundle}", "check the path")
-        return registry.load_model(bundle)
-    if run is None:
-        raise UsageError("no model is given", "give --run-dir RUN --model NAME, or --bundle FOLDER")
-    found = load_run(run)
-    if model is None:
-        raise UsageError("--run-dir: which of its models?", f"give --model with one of {', '.join(found.names)}")
-    return found.model(model)
