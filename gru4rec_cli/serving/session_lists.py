@@ -158,7 +158,9 @@ class _Rows:
     def of(cls, asked: _Asked, fitted: FittedModel) -> "_Rows":
         """Return what the rows of these sessions need."""
         sessions = asked.sessions
-        names, items = pl.Series(sessions.session_ids), pl.Series(fitted.id_list)
+        is_text = sessions.session_ids.dtype == np.object_
+        names = pl.Series(sessions.session_ids, dtype=pl.String if is_text else pl.Int64)
+        items = pl.Series(fitted.id_list)
         return cls(asked, names, items, sessions.event_sessions(), sessions.event_positions() + 1)
 
     def table(self, found: Recommendations, start: int) -> pl.DataFrame:
