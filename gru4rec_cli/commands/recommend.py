@@ -70,24 +70,26 @@ def recommend(
 ) -> None:
     """Recommend items with a fitted model: after some clicks, or for every session of a file."""
     with errors(debug=debug):
+        laid_out = (config, layout, session, time, time_unit, separator)
+        _require_one_way(items, sessions, to, each_click, is_laid_out=any(value is not None for value in laid_out))
         from gru4rec_cli.serving import lists
         from gru4rec_cli.serving.list_files import require_output
         from gru4rec_cli.serving.places import find_model
-        from gru4rec_cli.study.describing import Options
 
-        options = Options(
-            format=layout, session=session, item=item, time=time, time_unit=time_unit, separator=separator
-        )
-        about_ids = Options(item=item) if candidates or exclude else Options()
-        _require_one_way(items, sessions, to, each_click, is_laid_out=config is not None or options != about_ids)
         if to is not None:
             require_output(to, "--to", {"--sessions": sessions, "--candidates": candidates, "--exclude": exclude})
         wish = lists.Wish(k, exclude_seen, candidates, exclude, item)
         with console.progress(quiet=quiet) as progress:
             fitted = find_model(run_dir, model, bundle)
             if sessions is not None and to is not None:
-                clicks = lists.Clicks(sessions, options, config)
-                document = lists.recommend_sessions(fitted, clicks, to, wish, each_click=each_click, progress=progress)
+                from gru4rec_cli.serving.session_lists import Clicks, recommend_sessions
+                from gru4rec_cli.study.describing import Options
+
+                options = Options(
+                    format=layout, session=session, item=item, time=time, time_unit=time_unit, separator=separator
+                )
+                clicks = Clicks(sessions, options, config)
+                document = recommend_sessions(fitted, clicks, to, wish, each_click=each_click, progress=progress)
             else:
                 document = lists.recommend_items(fitted, items or "", wish)
         for note in lists.notes(document):
