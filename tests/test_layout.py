@@ -20,9 +20,9 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in 
 LAYERS = [
     ["cli", "__main__"],
     ["commands"],
-    ["audit", "reproducing", "serving"],
+    ["audit", "reproducing", "serving", "bench"],
     ["study"],
-    ["reporting", "conformance", "bench", "tuning"],
+    ["reporting", "conformance", "tuning"],
     ["models"],
     ["evaluation"],
     ["data"],

@@ -11,7 +11,7 @@ from gru4rec_cli.bench.notebook import Measurement
 from gru4rec_cli.bench.run import Findings
 from gru4rec_cli.reporting.tables import Table
 
-CASE_COLUMNS = ("settings", "batch_size", "units", "items", "events", "requests")
+CASE_COLUMNS = ("settings", "batch_size", "units", "items", "events", "requests", "rate")
 COLUMNS = ("section", "subject", *CASE_COLUMNS, "quantity", "unit", "median", "low", "high", "repeats")
 
 _NOTHING = "–"

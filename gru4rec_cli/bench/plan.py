@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
-SECTIONS = ("training", "ranking", "latency", "fit", "start-up")
+SECTIONS = ("training", "ranking", "latency", "serving", "fit", "start-up")
 
 # The author's published settings, as in configs/published/; a test compares.
 RSC15: dict[str, Any] = {
@@ -79,6 +79,11 @@ class Plan:
     fit_kinds: tuple[str, ...] = ()  # of the section fit; none: every kind
     requests: int = 200
     startup_events: int = 1_000_000
+    serving_items: tuple[int, ...] = (43_000,)
+    serving_rates: tuple[int, ...] = (50, 100, 200, 300, 500, 700, 1000, 1500, 2000)  # requests a second
+    serving_seconds: float = 5.0  # of each rate
+    serving_events: int = 50_000  # of the sessions that are replayed
+    serving_sessions: int = 200_000  # whose memory is measured
 
 
 def full_grid() -> tuple[TrainingCase, ...]:
@@ -91,7 +96,7 @@ def full_grid() -> tuple[TrainingCase, ...]:
 
 
 USUAL = Plan()
-FULL = replace(USUAL, training=(*USUAL.training, *full_grid()), timed_steps=256)
+FULL = replace(USUAL, training=(*USUAL.training, *full_grid()), timed_steps=256, serving_items=(43_000, 1_000_000))
 _TINY = {**RSC15, "batch_size": 8, "layers": (8,), "n_sample": 32}
 QUICK = Plan(
     training=(TrainingCase("tiny", _TINY, 100),),
@@ -106,6 +111,11 @@ QUICK = Plan(
     fit_kinds=("popularity",),
     requests=10,
     startup_events=2_000,
+    serving_items=(100,),
+    serving_rates=(20, 50),
+    serving_seconds=1.0,
+    serving_events=2_000,
+    serving_sessions=20_000,
 )
 
 

@@ -90,11 +90,23 @@ def first_step(kind: str, n_events: int, n_items: int, settings: dict[str, Any],
     return {"seconds": time.time() - start}
 
 
+def keep_sessions(folder: str, sessions: int) -> dict[str, float]:
+    """Keep so many sessions for the model in a folder, as a server does."""
+    from gru4rec_cli.bench.serving import memory_of_sessions
+
+    return memory_of_sessions(folder, sessions)
+
+
 def main() -> None:
     asked = json.loads(sys.argv[1])
     if "layers" in asked.get("settings", {}):
         asked["settings"]["layers"] = tuple(asked["settings"]["layers"])
-    jobs: dict[str, Callable[..., dict[str, float]]] = {"fit": fit, "rank": rank, "first_step": first_step}
+    jobs: dict[str, Callable[..., dict[str, float]]] = {
+        "fit": fit,
+        "rank": rank,
+        "first_step": first_step,
+        "sessions": keep_sessions,
+    }
     print(json.dumps(jobs[asked.pop("job")](**asked)))
 
 

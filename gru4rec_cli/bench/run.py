@@ -19,6 +19,11 @@ TIMED = {
     "ranking": "events ranked among all items, with the lists of the best 20; no lists: only the targets' ranks. "
     "product alone: all states times all items, block by block",
     "latency": "a request, recommend(history, 20), to a fitted model that has answered one before",
+    "serving": "a click of a live session, POST /v1/sessions/ID/events, to `gru4rec-study serve` in another process on "
+    "this machine, at times of a Poisson process; from the time at which it was to be sent to the end of the answer. "
+    "late p90: how much too late the load generator sent; where it is much of p90, the generator limits. served rate: "
+    "the highest rate whose p90 is below 50 ms. million sessions: memory of a million kept sessions of three clicks, "
+    "with their states",
     "fit": "fit, for neural models one epoch, in a separate process, warm; memory is the peak of that process, and "
     "what it used before; official includes the start and the memory of the author's process",
     "start-up": "from the start of a process to the end of its first training step, with the clicks in memory and "
@@ -104,6 +109,7 @@ def _measure(notebook: Notebook, options: BenchOptions) -> None:
 def _sections(notebook: Notebook, plan: Any, kinds: Sequence[str]) -> dict[str, Callable[[], None]]:
     from gru4rec_cli.bench.inference import measure_latency, measure_ranking
     from gru4rec_cli.bench.processes import measure_fits, measure_startup
+    from gru4rec_cli.bench.serving import measure_serving
     from gru4rec_cli.bench.training import measure_training
 
     official = "official" in kinds
@@ -111,6 +117,7 @@ def _sections(notebook: Notebook, plan: Any, kinds: Sequence[str]) -> dict[str, 
         "training": lambda: measure_training(notebook, plan, with_official=official),
         "ranking": lambda: measure_ranking(notebook, plan),
         "latency": lambda: measure_latency(notebook, plan, list(kinds)),
+        "serving": lambda: measure_serving(notebook, plan),
         "fit": lambda: measure_fits(notebook, plan, list(kinds)),
         "start-up": lambda: measure_startup(notebook, plan, with_official=official),
     }

@@ -22,7 +22,9 @@ def bench(
     ] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="SECTION", help="training, ranking, latency, fit or start-up; repeatable; default: all."),
+        typer.Option(
+            metavar="SECTION", help="training, ranking, latency, serving, fit or start-up; repeatable; default: all."
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=0, help="Threads of everything that is measured; 0: all cores.")] = 0,
     repeats: Annotated[int, typer.Option(min=1, help="How many times everything is measured, in turns.")] = 3,

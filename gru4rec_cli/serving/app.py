@@ -187,7 +187,7 @@ class Service:
                 "model": served.version,
                 "items": len(served.fitted.ids),
                 "description": served.fitted.model.description,
-                "warm_states": self.engine.keeps_states,
+                "warm_states": self.engine.state_size > 0,
                 "request_id": request.state.id,
             }
         )

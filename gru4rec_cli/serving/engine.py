@@ -110,12 +110,12 @@ class Engine:
         model = served.fitted.model
         self._incremental = model if isinstance(model, Incremental) else None
         self._vocabulary = Vocabulary.of(np.arange(len(served.fitted.ids)))
-        self.states = States(self.max_states, self._incremental.state_size if self._incremental else 0)
+        self.states = States(self.max_states, self.state_size)
 
     @property
-    def keeps_states(self) -> bool:
-        """Whether the model's states are kept; if not, the clicks of a session are read anew for every answer."""
-        return self._incremental is not None
+    def state_size(self) -> int:
+        """How many numbers are kept of a session; 0: the model has no states, and clicks are read anew every time."""
+        return self._incremental.state_size if self._incremental is not None else 0
 
     def answer(self, requests: Sequence[Request]) -> list[Answer | Exception]:
         """Return the answer to every request, in their order. Requests of one session take effect in their order."""
