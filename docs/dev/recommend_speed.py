@@ -21,7 +21,7 @@ FIRST_ITEM, FIRST_TIME = 100, 1_600_000_000
 
 
 def main(folder: Path) -> None:
-    """Write models/ of popularity and V-SkNN, and files of sessions."""
+    """Write a folder for each model, and files of sessions."""
     generator = np.random.default_rng(1)
     train = sessions_of(drawn(generator, N_SESSIONS))
     for kind in ("popularity", "vsknn"):
