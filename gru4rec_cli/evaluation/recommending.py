@@ -16,7 +16,7 @@ _EVENTS_AT_ONCE = 1024  # whose lists are held together
 
 @dataclass(frozen=True)
 class Choice:
-    """Which items may be recommended."""
+    """The items that may be recommended."""
 
     allowed: BoolArray | None = None  # (V,); None: all items
     seen: bool = True  # also those that the session has clicked

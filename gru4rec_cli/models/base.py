@@ -96,7 +96,7 @@ class Incremental(Protocol):
 
     @property
     def state_size(self) -> int:
-        """How many numbers a state is."""
+        """The number of values in a state."""
 
     def advance(self, states: Float32Array, items: Int32Array) -> Float32Array:
         """Return the states (sessions, state_size) after one more click of each on `items` (sessions,), item indices.

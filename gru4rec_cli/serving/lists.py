@@ -15,7 +15,7 @@ NAMED = 3  # unknown ids that an error names
 
 @dataclass(frozen=True)
 class Wish:
-    """What may be in a list, and how long it is."""
+    """The length of lists, and the items that they may hold."""
 
     k: int = 20
     exclude_seen: bool = False

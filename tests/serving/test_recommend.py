@@ -120,7 +120,7 @@ def test_options_leave_items_out(run: Path, tmp_path: Path):
         "apple",
         "plum",
     ]
-    both = ["--candidates", tmp_path / "two.txt", "--exclude", tmp_path / "fig.tsv", "--exclude-seen"]
+    both: list[str | Path] = ["--candidates", tmp_path / "two.txt", "--exclude", tmp_path / "fig.tsv", "--exclude-seen"]
     assert listed(run, "--items", "pear", *both) == ["plum"]
 
 
@@ -223,7 +223,7 @@ def test_a_file_is_read_as_its_options_or_a_configuration_say(run: Path, tmp_pat
 def test_a_file_in_the_format_of_a_public_data_set_is_read(tmp_path: Path):
     save(tmp_path / "run" / "baseline" / "markov", NUMBERS)
     (tmp_path / "yoochoose-clicks.dat").write_text("1,2014-04-07T10:51:09.277Z,8,0\n2,2014-04-07T10:54:09.868Z,70,0\n")
-    clicks = ["--sessions", tmp_path / "yoochoose-clicks.dat", "--format", "yoochoose"]
+    clicks: list[str | Path] = ["--sessions", tmp_path / "yoochoose-clicks.dat", "--format", "yoochoose"]
     recommend(tmp_path / "run", *clicks, "--to", tmp_path / "x.csv", "--k", "1")
     assert pl.read_csv(tmp_path / "x.csv")["item"].to_list() == [70, -5]
 
@@ -313,7 +313,7 @@ WRONG: dict[str, tuple[list[str], int, str]] = {
     "no candidates": (["@", "--items", "fig", "--candidates", "none.txt"], 3, "there is no file none.txt"),
     "empty candidates": (["@", "--items", "fig", "--candidates", "empty.txt"], 3, "holds no item id"),
     "unknown candidates": (["@", "--items", "fig", "--candidates", "ids.csv", "--item", "x"], 3, "knows none"),
-    "another column": (["@", "--items", "fig", "--candidates", "ids.csv", "--item", "y"], 3, "the columns are x, ItemId"),
+    "another column": (["@", "--items", "fig", "--candidates", "ids.csv", "--item", "y"], 3, "columns are x, ItemId"),
     "all excluded": (["@", "--items", "fig", "--exclude", "ids.csv"], 2, "nothing is left to recommend"),
     "candidates not in UTF-8": (["@", "--items", "fig", "--candidates", "latin.txt"], 3, "UTF-8"),
     "candidates that are numbers": (["@", "--items", "fig", "--exclude", "floats.parquet"], 3, "not ids"),
@@ -372,10 +372,8 @@ def test_a_full_disk_leaves_the_old_file(run: Path, tmp_path: Path, name: str):
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / name).write_text("old")
-    arguments = ["recommend", "--run-dir", run, "--model", "markov", "--sessions", clicks, "--to", folder / name]
-    done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, preexec_fn=at_most(2000), check=False, timeout=250
-    )
+    arguments = command("recommend", "--run-dir", run, "--model", "markov", "--sessions", clicks, "--to", folder / name)
+    done = subprocess.run(arguments, capture_output=True, text=True, preexec_fn=at_most(2000), check=False, timeout=250)
     assert done.returncode == 2, done.stderr
     assert "cannot be written: File too large" in done.stderr
     assert "Exception ignored" not in done.stderr
