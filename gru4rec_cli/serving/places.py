@@ -7,6 +7,7 @@ from gru4rec_cli.base.files import hash_folder, hash_json
 from gru4rec_cli.base.names import MODEL_FILE
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.fitted import FittedModel
+from gru4rec_cli.models.neural.model import NeuralModel
 from gru4rec_cli.serving.bundle import BUNDLE_FILE, VERSION_LENGTH, check_bundle, load_bundle
 from gru4rec_cli.serving.engine import Served
 from gru4rec_cli.serving.loading import load_run
@@ -35,6 +36,8 @@ def load_served(place: Path, model: str | None) -> Served:
     else:
         version = hash_json(hash_folder(folder))[:VERSION_LENGTH]
     fitted = registry.load_model(folder)
+    if isinstance(fitted.model, NeuralModel):
+        fitted.model.prepare_for_requests()
     fitted.model.recommend([0], 1)
     return Served(fitted, version)
 

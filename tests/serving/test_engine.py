@@ -13,6 +13,7 @@ from gru4rec_cli.evaluation.ranking import best_items, rank_targets, tiles
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.base import FitContext
 from gru4rec_cli.models.fitted import FittedModel
+from gru4rec_cli.models.neural.model import NeuralModel
 from gru4rec_cli.serving.engine import Answer, Engine, Request, Served, TooLong
 from gru4rec_cli.serving.sessions import SessionStore
 from tests.models.small import GRADIENT, SMALL_GRADIENT
@@ -62,6 +63,8 @@ def test_live_sessions_get_the_lists_and_scores_that_evaluate_ranks(kind: str):
     test = replace(test, items=items, vocabulary=Vocabulary.of(model.ids))
     lists = rank_targets(model.score(test), test, longest=9).lists
     scores = np.concatenate([tile.dense() for tile in tiles(model.score(test))]).astype(np.float32)
+    if isinstance(model.model, NeuralModel):
+        model.model.prepare_for_requests()
     engine = engine_of(model, max_states=4)
     sessions, expected = clicks_of(test), np.concatenate([[0], np.cumsum(test.lengths - 1)])
     for position in range(int(test.lengths.max()) - 1):

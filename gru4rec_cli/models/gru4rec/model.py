@@ -67,7 +67,7 @@ class Model(NeuralModel[Settings]):
     def score_states(self, states: Float32Array) -> ProductBlock:
         """Return the scores of all items; see `Incremental`."""
         queries = self._scored(torch.from_numpy(states).to(self._device))
-        return ProductBlock(0, queries, self.parameters[ITEMS], self.parameters[BIAS])
+        return ProductBlock(0, queries, self.parameters[ITEMS], self.parameters[BIAS], self.few)
 
     @torch.no_grad()
     def _walk(self, sessions: Sessions) -> Tensor:

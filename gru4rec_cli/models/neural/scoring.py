@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gru4rec_cli.base.arrays import Int64Array
 from gru4rec_cli.data.sessions import Sessions
+from gru4rec_cli.evaluation.few_rows import FewRows
 from gru4rec_cli.evaluation.scores import ProductBlock
 
 _EVENTS_AT_ONCE = 2**15  # whose states are held together, but at least one session
@@ -20,17 +21,22 @@ MIN_ROWS = 32
 
 
 def score_states(
-    states: Callable[[Sessions], Tensor], sessions: Sessions, items: Tensor, bias: Tensor | None
+    states: Callable[[Sessions], Tensor],
+    sessions: Sessions,
+    items: Tensor,
+    bias: Tensor | None,
+    few: FewRows | None = None,
 ) -> Iterator[ProductBlock]:
     """Yield the scores of every event of `sessions`, in event order.
 
     `states(part)` returns the states of a part of the sessions, (events, D); `items` is (V, D), `bias` (V,) or None.
+    For `few` see `ProductBlock`.
     """
     start = 0
     with torch.no_grad():
         for group in _groups(sessions):
             queries = states(sessions if len(group) == sessions.n_sessions else sessions.select(group))
-            yield ProductBlock(start, queries, items, bias)
+            yield ProductBlock(start, queries, items, bias, few)
             start += len(queries)
 
 
