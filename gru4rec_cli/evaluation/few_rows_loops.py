@@ -5,21 +5,35 @@ import numpy as np
 from gru4rec_cli.base.arrays import Float32Array
 from gru4rec_cli.base.compiling import compiled
 
-_AT_ONCE = 2048  # columns, so that their sums stay in the cache
+_AT_ONCE = 1024  # columns, so that their sums stay in the cache
 
 
 @compiled(fastmath={"contract"})
 def multiply_few(rows: Float32Array, matrix: Float32Array, products: Float32Array) -> None:
-    """Fill `products` (R, V) with `rows` (R, D) · `matrix` (D, V), adding in the order of D, by fused multiply-add."""
-    n_columns = matrix.shape[1]
+    """Fill `products` (R, V) with `rows` (R, D) · `matrix` (D, V), adding in the order of D, by fused multiply-add.
+
+    Four places of D are added at a time, so that sums are read and written a quarter as often; the order is the same.
+    """
+    n_columns, width = matrix.shape[1], len(matrix)
     for start in range(0, n_columns, _AT_ONCE):
         stop = min(start + _AT_ONCE, n_columns)
         for row in range(len(rows)):
             for column in range(start, stop):
                 products[row, column] = np.float32(0.0)
-        for place in range(len(matrix)):
+        for place in range(0, width - 3, 4):
+            w0, w1 = matrix[place, start:stop], matrix[place + 1, start:stop]
+            w2, w3 = matrix[place + 2, start:stop], matrix[place + 3, start:stop]
+            for row in range(len(rows)):
+                q0, q1, q2, q3 = rows[row, place], rows[row, place + 1], rows[row, place + 2], rows[row, place + 3]
+                sums = products[row, start:stop]
+                for column in range(len(sums)):
+                    total = sums[column] + q0 * w0[column]
+                    total = total + q1 * w1[column]
+                    total = total + q2 * w2[column]
+                    sums[column] = total + q3 * w3[column]
+        for place in range(width - width % 4, width):
             factors = matrix[place, start:stop]
             for row in range(len(rows)):
                 value, sums = rows[row, place], products[row, start:stop]
-                for column in range(len(factors)):
+                for column in range(len(sums)):
                     sums[column] += value * factors[column]

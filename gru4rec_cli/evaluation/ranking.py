@@ -136,5 +136,7 @@ def _best_of_tile(tile: ScoreBlock | CandidateBlock, longest: int) -> Int32Array
 def _in_parts(part: Callable[[int, int], Result], n_events: int) -> list[Result]:
     """Return `part(start, stop)` for consecutive ranges of a block's events, in threads where there is enough work."""
     n_parts = max(1, min(thread_count(), n_events // _FEWEST_ROWS))
+    if n_parts == 1:
+        return [part(0, n_events)]
     bounds = np.linspace(0, n_events, n_parts + 1).astype(int).tolist()
     return list(in_threads(lambda ends: part(*ends), list(pairwise(bounds))))

@@ -30,6 +30,7 @@ Handler = Callable[[HttpRequest], Awaitable[Response]]
 
 _BATCH = 32  # requests that one product is computed for; more rows take more time
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_NOT_KEPT = "nothing is kept of it: it is new, was deleted, or is too old"
 _PROBLEMS = "urn:gru4rec-study:problem:"
 
 
@@ -112,7 +113,7 @@ class Service:
             except StudyError:
                 self.measures.reloads.labels("failed").inc()
                 raise
-            await self.batcher.between(lambda: self.engine.use(served))
+            self.engine.use(served)  # between two batches, since both run on this thread
             self.measures.reloads.labels("done").inc()
             return served.version
 
@@ -154,29 +155,26 @@ class Service:
     async def _show_session(self, request: HttpRequest) -> Response:
         session = session_id(request)
 
-        def find() -> dict[str, object] | None:
-            kept = self.engine.sessions.get(session)
-            if kept is None:
-                return None
-            warm = self.engine.states.get(session) is not None
-            return {"session": session, "items": list(kept.clicks), "warm": warm,
-                    "idle_seconds": round(max(0.0, time.time() - kept.used), 3)}  # fmt: skip
-
-        found = await self.batcher.between(find)
-        if found is None:
-            raise HttpProblem(404, "No such session", "nothing is kept of it: it is new, was deleted, or is too old")
-        return _json({**found, "request_id": request.state.id})
+        kept = self.engine.sessions.get(session)
+        if kept is None:
+            raise HttpProblem(404, "No such session", _NOT_KEPT)
+        return _json(
+            {
+                "session": session,
+                "items": kept.clicks,
+                "warm": self.engine.states.get(session) is not None,
+                "idle_seconds": round(max(0.0, time.time() - kept.used), 3),
+                "request_id": request.state.id,
+            }
+        )
 
     async def _forget_session(self, request: HttpRequest) -> Response:
         session = session_id(request)
 
-        def forget() -> bool:
-            known = self.engine.sessions.forget(session)
-            self.engine.sessions.write()
-            return known
-
-        if not await self.batcher.between(forget):
-            raise HttpProblem(404, "No such session", "nothing is kept of it: it is new, was deleted, or is too old")
+        known = self.engine.sessions.forget(session)
+        self.engine.sessions.write()
+        if not known:
+            raise HttpProblem(404, "No such session", _NOT_KEPT)
         return Response(status_code=204)
 
     async def _show_model(self, request: HttpRequest) -> Response:

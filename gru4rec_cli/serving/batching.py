@@ -2,12 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 Question = TypeVar("Question")
 Reply = TypeVar("Reply")
-Result = TypeVar("Result")
 
 
 class Overloaded(Exception):  # noqa: N818 - told to the client, no fault of ours
@@ -15,9 +13,11 @@ class Overloaded(Exception):  # noqa: N818 - told to the client, no fault of our
 
 
 class Batcher(Generic[Question, Reply]):
-    """Hands questions to a function that answers several at a time, on one thread.
+    """Hands questions to a function that answers several at a time.
 
-    As soon as an answer is there, all questions that came meanwhile are the next batch, up to `largest`.
+    The function runs on the thread of the event loop. What arrives meanwhile is read when it is done, and is the next
+    batch, up to `largest` questions. A thread of its own made answers slower: handing a question over and back woke a
+    thread twice, which took longer than most answers.
     """
 
     def __init__(
@@ -32,9 +32,7 @@ class Batcher(Generic[Question, Reply]):
         self._largest = largest
         self._most_waiting = most_waiting
         self._observed = observed
-        self._thread = ThreadPoolExecutor(1, "engine")
         self._waiting: list[tuple[Question, asyncio.Future[Reply]]] = []
-        self._busy = False
 
     async def ask(self, question: Question) -> Reply:
         """Return the reply to a question.
@@ -44,36 +42,23 @@ class Batcher(Generic[Question, Reply]):
         """
         if len(self._waiting) >= self._most_waiting:
             raise Overloaded
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Reply] = loop.create_future()
         self._waiting.append((question, future))
-        if not self._busy:
-            self._begin()
+        if len(self._waiting) == 1:
+            loop.call_soon(self._reply)  # after all requests that have been read by now
         return await future
 
-    async def between(self, function: Callable[[], Result]) -> Result:
-        """Return the result of a function that runs on the thread of the batches, between two of them."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
-
-    def close(self) -> None:
-        """Wait for the batch under way, and end the thread."""
-        self._thread.shutdown()
-
-    def _begin(self) -> None:
+    def _reply(self) -> None:
+        """Answer a batch."""
         batch, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
-        self._busy = True
-        self._observed(len(batch))
-        loop = asyncio.get_running_loop()
-        done = loop.run_in_executor(self._thread, self._answer, [question for question, _ in batch])
-        done.add_done_callback(lambda replies: self._end(batch, replies))
-
-    def _end(
-        self, batch: list[tuple[Question, asyncio.Future[Reply]]], done: "asyncio.Future[Sequence[Reply | Exception]]"
-    ) -> None:
-        error = done.exception()
-        replies: Sequence[Reply | Exception] = [error] * len(batch) if isinstance(error, Exception) else done.result()
-        self._busy = False
         if self._waiting:
-            self._begin()
+            asyncio.get_running_loop().call_soon(self._reply)
+        self._observed(len(batch))
+        try:
+            replies = self._answer([question for question, _ in batch])
+        except Exception as error:
+            replies = [error] * len(batch)
         for (_, future), reply in zip(batch, replies, strict=True):
             if future.done():  # the client has gone
                 continue

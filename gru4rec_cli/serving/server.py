@@ -21,7 +21,7 @@ from gru4rec_cli.serving.engine import Engine, Served
 from gru4rec_cli.serving.measures import AccessLog, Measures
 from gru4rec_cli.serving.sessions import Disk, SessionStore
 
-_SWITCH_SECONDS = 0.0005  # after which threads take turns: Python's 5 ms would be added to answers
+_SWITCH_SECONDS = 0.0005  # after which threads take turns: Python's 5 ms would be added to answers during a reload
 _IDLE_SECONDS = 30.0  # after which a connection without a request is closed
 _SPARE_FILES = 64  # that are not for connections
 
@@ -77,7 +77,6 @@ def serve(load: Callable[[], Served], options: ServerOptions, started: Callable[
             await asyncio.gather(*tasks)
         finally:
             told.cancel()
-            service.batcher.close()
             store.close()
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -150,6 +149,7 @@ def _config(app: Any, most_connections: int) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=int(_IDLE_SECONDS) + 1,  # ours comes first
         timeout_graceful_shutdown=10,
         backlog=2048,

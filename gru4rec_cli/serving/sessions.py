@@ -129,7 +129,7 @@ class Disk:
         """
         self.failures = 0
         try:
-            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._database = sqlite3.connect(path, isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=OFF")  # a killed process loses nothing; a power cut may
             self._database.execute(_TABLE)
