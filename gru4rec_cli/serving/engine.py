@@ -1,7 +1,8 @@
 """Answers requests with a fitted model: several at a time, with the states of sessions kept warm.
 
-All of this runs on the thread of the event loop. A warm session's scores are those of a replay of its clicks, and those that `evaluate`
-ranks, bit for bit: the same code computes them, and a row of its products does not depend on the rows beside it.
+All of this runs on the thread of the event loop. A warm session's scores are those of a replay of its clicks, and those
+that `evaluate` ranks, bit for bit: the same code computes them, and a row of its products does not depend on the rows
+beside it.
 """
 
 from collections import OrderedDict

@@ -1,7 +1,9 @@
 """`serve` as clients meet it: a real process, real sockets, real kills, and clients that misbehave."""
 
 import json
+import re
 import resource
+import shlex
 import signal
 import socket
 import sqlite3
@@ -410,3 +412,14 @@ def test_sessions_are_forgotten_by_age_and_by_number_also_on_disk(tmp_path: Path
     kept = again.get("c")
     assert kept is not None
     assert kept.clicks == [3, 4]
+
+
+def test_the_requests_of_the_documentation_work(run: Path, tmp_path: Path):
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    admin = free_port()
+    with running(tmp_path, run, "--model", "gru4rec", "--admin-port", str(admin)) as server:
+        for line in block.splitlines():
+            asked = line.replace(":8000/", f":{server.port}/").replace(":8001/", f":{admin}/")
+            done = subprocess.run([*shlex.split(asked), "--fail"], capture_output=True, text=True)
+            assert done.returncode == 0, (line, done.stdout, done.stderr)
