@@ -163,4 +163,4 @@ def test_completion_knows_the_commands():
     script = study(_GRU4REC_STUDY_COMPLETE="source_bash")
     assert "complete" in script.stdout
     offered = study(_GRU4REC_STUDY_COMPLETE="complete_bash", COMP_WORDS="gru4rec-study s", COMP_CWORD="1")
-    assert offered.stdout.split() == ["synth", "split"]
+    assert offered.stdout.split() == ["synth", "split", "serve"]

@@ -22,7 +22,7 @@ _AT_ONCE = 1 << 16  # bytes that are read at a time
 
 @dataclass(frozen=True)
 class Answered:
-    """What came of the requests of a time, in the order in which they were to be sent."""
+    """Times and errors of the requests of a load, in the order in which they were to be sent."""
 
     latencies: Float64Array  # (requests,) seconds from when it was to be sent to the end of its answer; inf: none came
     lateness: Float64Array  # (requests,) seconds by which the generator sent it too late

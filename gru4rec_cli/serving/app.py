@@ -36,7 +36,7 @@ _PROBLEMS = "urn:gru4rec-study:problem:"
 
 @dataclass(frozen=True)
 class Limits:
-    """What clients may ask for."""
+    """Limits of what clients may ask for."""
 
     max_body: int = 1_000_000  # bytes
     body_seconds: float = 10.0  # within which a body must have come

@@ -46,7 +46,7 @@ class AnswerBody(_Body):
 
 
 class SessionBody(_Body):
-    """What is kept of a session."""
+    """A session, as it is kept."""
 
     session: str
     items: list[ItemId] = Field(description="clicked items, in the order of the clicks")
@@ -67,7 +67,7 @@ class ModelBody(_Body):
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """A problem document (RFC 9457)."""
 
     type: str = Field(description="a URI that names the kind of problem")
     title: str

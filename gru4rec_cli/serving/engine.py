@@ -32,7 +32,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Request:
-    """What to recommend after: some clicks, the last of which is added to a session if one is named."""
+    """A wish for recommendations after some clicks, the last of which is added to a session if one is named."""
 
     items: tuple[Item, ...]  # at least one; with a session exactly one
     k: int
@@ -115,7 +115,7 @@ class Engine:
 
     @property
     def state_size(self) -> int:
-        """How many numbers are kept of a session; 0: the model has no states, and clicks are read anew every time."""
+        """Number of floats that are kept of a session; 0: the model has no states, and clicks are read anew."""
         return self._incremental.state_size if self._incremental is not None else 0
 
     def answer(self, requests: Sequence[Request]) -> list[Answer | Exception]:

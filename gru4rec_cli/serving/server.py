@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """Where and how to serve."""
+    """Settings of a server: where and how to serve."""
 
     host: str = "127.0.0.1"
     port: int = 8000
