@@ -97,7 +97,7 @@ def _measure_kind(notebook: Notebook, plan: Plan, kind: str, folder: Path, click
 def _rising(plan: Plan, folder: Path, clicks: Clicks) -> dict[int, _Found]:
     """Return the figures by rate, up to the first that is not served."""
     found: dict[int, _Found] = {}
-    requests, generator = _requests(clicks), np.random.default_rng(SEED)
+    requests, generator = click_requests(clicks), np.random.default_rng(SEED)
     with _server(folder) as (process, port):
         for rate in plan.serving_rates:
             times = arrival_times(rate, _WARM_UP + plan.serving_seconds, generator)
@@ -106,7 +106,7 @@ def _rising(plan: Plan, folder: Path, clicks: Clicks) -> dict[int, _Found]:
             cpu = (_cpu_seconds(process.pid) - before) / max(1, len(times))
             if answered.errors:
                 raise ExternalError(f"{answered.errors} requests failed at {rate} requests/s", "see the server's log")
-            found[rate] = _figures(answered.after(_WARM_UP, times), cpu, _memory(process.pid))
+            found[rate] = _figures(answered.after(_WARM_UP, times), cpu, resident_memory(process.pid))
             if not found[rate].served:
                 break
     return found
@@ -117,7 +117,7 @@ def _figures(answered: Answered, cpu: float, memory: int) -> _Found:
     return _Found(p50, p90, p99, float(np.percentile(answered.lateness, 90)), cpu, memory)
 
 
-def _requests(clicks: Clicks) -> Iterator[bytes]:
+def click_requests(clicks: Clicks) -> Iterator[bytes]:
     """Yield clicks of sessions that are not trained on, `_LIVE` sessions taking turns; again and again."""
     test = clicks.test
     bounds = list(zip(test.offsets[:-1].tolist(), test.offsets[1:].tolist(), strict=True))
@@ -168,7 +168,7 @@ def _cpu_seconds(pid: int) -> float:
     return float(int(parts[11]) + int(parts[12])) / float(os.sysconf("SC_CLK_TCK"))
 
 
-def _memory(pid: int) -> int:
+def resident_memory(pid: int) -> int:
     """Return the bytes of memory that a process has, 0 where the system does not tell."""
     path = Path(f"/proc/{pid}/statm")
     return int(path.read_text().split()[1]) * os.sysconf("SC_PAGESIZE") if path.exists() else 0
@@ -184,10 +184,10 @@ def memory_of_sessions(folder: str, sessions: int) -> dict[str, Any]:
     engine = Engine(served, SessionStore(1e9, sessions), sessions, 100)
     ids = served.fitted.id_list
     size = engine.state_size
-    before = _memory(os.getpid())
+    before = resident_memory(os.getpid())
     for number in range(sessions):
         clicks = [ids[(number + place) % len(ids)] for place in range(3)]
         engine.sessions.keep(f"session-{number:032d}", clicks)
         if size:
             engine.states.keep(f"session-{number:032d}", np.full(size, number, dtype=np.float32))
-    return {"bytes": _memory(os.getpid()) - before}
+    return {"bytes": resident_memory(os.getpid()) - before}
