@@ -18,7 +18,7 @@ import numpy as np
 
 from gru4rec_cli.base.errors import ExternalError
 from gru4rec_cli.bench.clicks import SEED, Clicks, make_clicks
-from gru4rec_cli.bench.fitted import fitted_model, new_model
+from gru4rec_cli.bench.fitted import fitted_model
 from gru4rec_cli.bench.load import Answered, arrival_times, post, send
 from gru4rec_cli.bench.notebook import Notebook
 from gru4rec_cli.bench.plan import Plan
@@ -63,10 +63,21 @@ def measure_serving(notebook: Notebook, plan: Plan) -> None:
         clicks = make_clicks(max(plan.fit_events, 2 * n_items), n_items, plan.serving_events)
         for kind in KINDS:
             with tempfile.TemporaryDirectory() as folder:
-                model = fitted_model(kind, plan.settings, clicks.train, notebook.progress)
-                settings = new_model(kind, plan.settings).settings  # type: ignore[attr-defined]
-                registry.save_model(Path(folder), kind, settings, SEED, model, clicks.train.vocabulary.ids)
+                _save_model(Path(folder), kind, plan, clicks)
                 _measure_kind(notebook, plan, kind, Path(folder), clicks)
+
+
+def _save_model(folder: Path, kind: str, plan: Plan, clicks: Clicks) -> None:
+    """Save a fitted model; GRU4Rec with its weights as they are before training, which are as fast."""
+    from gru4rec_cli.models.gru4rec import Model, Settings
+    from gru4rec_cli.models.gru4rec.network import initial_parameters
+
+    if kind == "gru4rec":
+        model = Model(Settings.model_validate(dict(plan.settings)))
+        model.parameters = initial_parameters(clicks.train.n_items, model.settings, SEED)
+    else:
+        model = fitted_model(kind, plan.settings, clicks.train)
+    registry.save_model(folder, kind, model.settings, SEED, model, clicks.train.vocabulary.ids)
 
 
 def _measure_kind(notebook: Notebook, plan: Plan, kind: str, folder: Path, clicks: Clicks) -> None:
