@@ -142,12 +142,13 @@ class Disk:
 
     def read(self) -> list[tuple[str, list[Item], float]]:
         """Return all sessions with their clicks and the time of the last one, that of the last click last."""
-        sessions: dict[str, tuple[list[Item], float]] = {}
+        sessions: dict[str, list[Item]] = {}
+        last: dict[str, float] = {}
         rows = self._database.execute("SELECT session, item, time FROM clicks ORDER BY session, number")
         for session, item, when in rows:
-            sessions[session] = ([*sessions[session][0], item] if session in sessions else [item]), when
-        by_time = sorted(sessions.items(), key=lambda entry: entry[1][1])
-        return [(session, clicks, when) for session, (clicks, when) in by_time]
+            sessions.setdefault(session, []).append(item)
+            last[session] = when
+        return [(session, sessions[session], last[session]) for session in sorted(last, key=last.__getitem__)]
 
     def add(self, session: str, number: int, item: Item, when: float) -> None:
         """Note a click, number `number` of its session, from 0."""

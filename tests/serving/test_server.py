@@ -199,11 +199,14 @@ def test_a_body_that_does_not_come_is_given_up(server: Server):
 
 def test_ten_thousand_idle_connections_keep_nobody_out(server: Server):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 10_000
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, wanted + 2_000), hard))
+    limit = 12_000 if hard == resource.RLIM_INFINITY else min(hard, 12_000)
+    wanted = min(10_000, limit - 500)
+    if wanted < 500:
+        pytest.skip(f"this system allows {hard} open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     idle: list[socket.socket] = []
     try:
-        while len(idle) < min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1_000):
+        while len(idle) < wanted:
             idle.append(socket.create_connection(("127.0.0.1", server.port), timeout=30))
         start = time.monotonic()
         assert server.click("beside idle ones", 3)["clicks"] == 1
@@ -212,7 +215,6 @@ def test_ten_thousand_idle_connections_keep_nobody_out(server: Server):
         for client in idle:
             client.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert len(idle) > 500
     assert server.request("GET", "/healthz").status == 200
 
 
