@@ -50,6 +50,6 @@ def test_the_csv_has_a_line_a_figure():
     head, line = as_csv([taking(100.0, 90.0, 130.0)]).splitlines()
     assert dict(zip(head.split(","), line.split(","), strict=True)) == {
         "section": "training", "subject": "gru4rec", "settings": "", "batch_size": "", "units": "", "items": "3000",
-        "events": "", "requests": "", "quantity": "steps_per_second", "unit": "steps/s", "median": "100.0",
-        "low": "90.0", "high": "130.0", "repeats": "3",
+        "events": "", "requests": "", "rate": "", "quantity": "steps_per_second", "unit": "steps/s",
+        "median": "100.0", "low": "90.0", "high": "130.0", "repeats": "3",
     }  # fmt: skip
