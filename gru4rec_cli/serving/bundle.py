@@ -1,18 +1,17 @@
 """A fitted model as a folder that needs nothing but itself: weights, item ids, settings, a model card, hashes."""
 
-import csv
-import json
+import glob
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from gru4rec_cli import __version__
 from gru4rec_cli.base.errors import StageError, UsageError
-from gru4rec_cli.base.files import MANIFEST, hash_file, hash_json, read_json, write_json, write_text
-from gru4rec_cli.base.names import FIT_FILE, METRICS_FILE, METRICS_TABLE, STATISTICS_FILE, FitName
+from gru4rec_cli.base.files import hash_json, read_json, write_json, write_text
 from gru4rec_cli.models import registry
 from gru4rec_cli.serving.card import card_text
+from gru4rec_cli.serving.card_facts import card_facts, digest_of, fitted_files
 from gru4rec_cli.serving.loading import load_run
 
 if TYPE_CHECKING:  # loads polars
@@ -20,9 +19,9 @@ if TYPE_CHECKING:  # loads polars
 
 BUNDLE_FILE = "bundle.json"
 CARD_FILE = "card.json"
+README_FILE = "README.md"
 FORMAT = 1  # of bundles; a later one is refused
 VERSION_LENGTH = 16  # characters of the hash that names a version
-_SHOWN = ("recall", "mrr", "ndcg", "coverage")
 _AGAIN = "export the model again"
 
 
@@ -33,36 +32,50 @@ def export_bundle(run: Path, model: str, to: Path, *, onnx: bool = False, force:
     network is written as an ONNX graph, too.
 
     Raises:
-        UsageError: the run has no such model, the place is taken, or the model has no ONNX form.
-        StageError: the model is damaged.
+        UsageError: the run has no such model, the place is taken or cannot be written, or the model has no ONNX form.
+        StageError: the model, or what its card is made from, is damaged.
         CheckError: the ONNX graph gives other scores.
     """
     folder = load_run(run).folder(model)
+    files = fitted_files(folder)
     fitted = registry.load_model(folder)
-    _require_free(to, run, force=force)
+    to = to.resolve() if to.name in ("", "..") else to
+    try:
+        _restore(to)
+        _require_free(to, run, force=force)
+        described = _write(run, folder, files, fitted, to, onnx=onnx)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"--to {to}: the bundle cannot be written: {reason}", "give another place") from error
+    return {"bundle": str(to), **{key: described[key] for key in ("kind", "version")}, "files": [*described["files"]]}
+
+
+def _write(run: Path, folder: Path, files: list[str], fitted: "FittedModel", to: Path, *, onnx: bool) -> dict[str, Any]:
+    """Write a bundle beside its place, put it there, and return what describes it."""
     fresh = to.with_name(f".{to.name}.new-{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        for path in sorted(folder.iterdir()):
-            if path.is_file() and path.name not in (MANIFEST, FIT_FILE):
-                shutil.copyfile(path, fresh / path.name)
-        facts = _card(run, folder, fitted)
+        for name in files:
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, fresh / name)
+        facts = card_facts(run, folder, fitted)
         if onnx:
             from gru4rec_cli.serving.onnx_step import write_step
 
             facts["onnx"] = write_step(fitted, fresh)
         write_json(fresh / CARD_FILE, facts)
-        write_text(fresh / "README.md", card_text(facts))
-        files = {path.name: hash_file(path) for path in sorted(fresh.iterdir())}
+        write_text(fresh / README_FILE, card_text(facts))
+        written = sorted(path for path in fresh.rglob("*") if path.is_file())
+        hashes = {path.relative_to(fresh).as_posix(): digest_of(path) for path in written}
         made_by = f"gru4rec-study {__version__}"
-        described: dict[str, Any] = {"format": FORMAT, "made_by": made_by, "kind": fitted.kind, "files": files}
+        described: dict[str, Any] = {"format": FORMAT, "made_by": made_by, "kind": fitted.kind, "files": hashes}
         described["version"] = _version(described)
         write_json(fresh / BUNDLE_FILE, described)
         _publish(fresh, to)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return {"bundle": str(to), **{key: described[key] for key in ("kind", "version")}, "files": sorted(files)}
+    return described
 
 
 def load_bundle(path: Path | str) -> "FittedModel":
@@ -87,7 +100,10 @@ def check_bundle(path: Path) -> str:
     """
     if not (path / BUNDLE_FILE).is_file():
         raise StageError(f"{path} is no bundle: there is no {BUNDLE_FILE}", "name a folder that `export` wrote")
-    described = read_json(path / BUNDLE_FILE)
+    try:
+        described = read_json(path / BUNDLE_FILE)
+    except StageError as error:
+        raise StageError(error.message, _AGAIN) from error
     form = described.get("format") if isinstance(described, dict) else None
     if isinstance(form, int) and form > FORMAT:
         made_by = described.get("made_by", "a newer gru4rec-study")
@@ -101,12 +117,18 @@ def check_bundle(path: Path) -> str:
         raise StageError(f"{path / BUNDLE_FILE} is damaged", _AGAIN)
     for name, expected in files.items():
         file = path / name
-        if Path(name).name != name or not file.is_file():
+        if not _is_below(name) or not file.is_file():
             raise StageError(f"the bundle {path} is damaged: {name} is missing", _AGAIN)
-        if hash_file(file) != expected:
+        if digest_of(file) != expected:
             raise StageError(f"the bundle {path} is damaged: {name} has changed since it was written", _AGAIN)
     version: str = described["version"]
     return version
+
+
+def _is_below(name: str) -> bool:
+    """Return whether a file's name leads to a place in the bundle."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def _version(described: dict[str, Any]) -> str:
@@ -117,6 +139,8 @@ def _version(described: dict[str, Any]) -> str:
 def _require_free(to: Path, run: Path, *, force: bool) -> None:
     if to.resolve() == run.resolve() or to.resolve() in run.resolve().parents or run.resolve() in to.resolve().parents:
         raise UsageError(f"--to {to}: this is the run directory, or above or inside it", "give a place beside it")
+    if to.resolve() == Path.cwd() or to.resolve() in Path.cwd().parents:
+        raise UsageError(f"--to {to}: this is the current folder, or above it", "give a folder that is not there yet")
     if to.is_symlink() or to.is_file():
         raise UsageError(f"--to {to}: this is a file or a link", "give a folder that is not there yet")
     if to.is_dir() and any(to.iterdir()):
@@ -137,58 +161,14 @@ def _publish(fresh: Path, to: Path) -> None:
     try:
         fresh.rename(to)
     except OSError:
-        old.rename(to)
+        if not to.exists():
+            old.rename(to)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _card(run: Path, folder: Path, fitted: "FittedModel") -> dict[str, Any]:
-    """Return the facts of the model card."""
-    statistics = _json(run / "split" / STATISTICS_FILE)
-    evaluated = _json(run / "evaluate" / METRICS_FILE)
-    fit = _json(folder / FIT_FILE)
-    manifest = _json(folder / MANIFEST)
-    return {
-        "name": folder.name,
-        "kind": fitted.kind,
-        "description": fitted.model.description,
-        "made_by": f"gru4rec-study {__version__}",
-        "settings": fitted.settings.model_dump(mode="json"),
-        "seed": fitted.seed,
-        "items": len(fitted.ids),
-        "fit": {key: fit[key] for key in ("facts", "refit") if key in fit},
-        "cost": manifest.get("cost"),
-        "data": {
-            "parts": statistics.get("parts", {}),
-            "input": statistics.get("input", {}),
-            "split": statistics.get("settings", {}),
-        },
-        "protocol": evaluated.get("protocol"),
-        "metrics": _metrics(run, folder.name),
-        "hashes": manifest.get("outputs", {}),
-    }
-
-
-def _metrics(run: Path, fit: str) -> list[dict[str, Any]]:
-    """Return the metrics of a fit over all events by the tie rule of the run, with their intervals."""
-    table, protocol = run / "evaluate" / METRICS_TABLE, _json(run / "evaluate" / METRICS_FILE).get("protocol", {})
-    if not table.is_file():
-        return []
-    name = FitName.parse(fit)
-    found: dict[tuple[str, int], dict[str, Any]] = {}
-    with table.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            of_fit = row["model"] == name.model and (name.seed is None or row["seed"] == str(name.seed))
-            ties = row["ties"] in ("", protocol.get("ties"))
-            if of_fit and ties and row["metric"] in _SHOWN and row["slice"] == "all" and row["value"]:
-                numbers = {key: float(row[key]) for key in ("value", "low", "high") if row[key]}
-                metric = {"metric": row["metric"], "k": int(row["k"]), **numbers}
-                found.setdefault((row["metric"], int(row["k"])), metric)
-    return list(found.values())
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return found if isinstance(found, dict) else {}
+def _restore(to: Path) -> None:
+    """Put back the bundle that an export was replacing when it was killed."""
+    if not to.exists():
+        for old in sorted(to.parent.glob(f".{glob.escape(to.name)}.old-*"))[:1]:
+            old.rename(to)

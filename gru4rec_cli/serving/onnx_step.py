@@ -84,7 +84,11 @@ def write_step(fitted: "FittedModel", folder: Path) -> dict[str, Any]:
 
 
 def _export(model: Model, path: Path) -> None:
-    """Write the graph; torch's exporter is quiet meanwhile."""
+    """Write the graph; torch's exporter is quiet meanwhile.
+
+    It traces the `Network` that ranks, so that no second description of the network can differ from it, and it stores a
+    matrix that is read and multiplied with once.
+    """
     example = (torch.zeros(2, dtype=torch.int64), torch.zeros(2, model.state_size))
     sessions = torch.export.Dim("sessions")
     level = logging.root.manager.disable
