@@ -85,6 +85,7 @@ def test_arrivals_are_a_poisson_process():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_quick_run_gives_latency_capacity_and_memory_of_every_kind():
     done = study("bench", "--quick", "--repeats", "1", "--threads", "1", "--only", "serving", "--json", fresh=True)
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,7 @@ from tests.serving.test_engine import KINDS, fitted
 from tests.small import SMALL, study, write_config
 from tests.worlds import random_sessions
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 CONFIG: dict[str, Any] = {

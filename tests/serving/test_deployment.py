@@ -15,7 +15,7 @@ import yaml
 from tests.serving.http import running
 from tests.serving.test_server import free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -44,7 +44,7 @@ def nightly(folder: Path, admin: str = "") -> "subprocess.CompletedProcess[str]"
         capture_output=True,
         text=True,
         env=os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "CONFIG": str(folder / "nightly.yaml")},
-        timeout=280,
+        timeout=600,
     )
 
 

@@ -22,7 +22,7 @@ from gru4rec_cli.serving.sessions import Disk, SessionStore
 from tests.serving.http import Server, running
 from tests.small import SMALL, command, write_config
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 MODELS = {"gru4rec": "train", "vsknn": "baseline"}
 CONFIG: dict[str, Any] = {**SMALL, "baseline": {"models": {"vsknn": {"k": 20, "sample_size": 50}, "popularity": {}}}}
