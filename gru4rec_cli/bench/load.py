@@ -53,7 +53,7 @@ class _Connection:
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.number = -1  # of the request
+        self.number = -1  # of the request under way; -1: none
         self._received = b""
 
     def answer(self) -> int:
@@ -98,9 +98,13 @@ def send(port: int, requests: Iterator[bytes], times: Sequence[float] | Float64A
                     status = connection.answer()
                 except OSError:
                     selector.unregister(connection.socket)
-                    done, errors = done + 1, errors + 1
+                    if number >= 0:
+                        done, errors = done + 1, errors + 1
+                    else:
+                        free.remove(connection)
                     continue
                 if status:
+                    connection.number = -1
                     latencies[number] = time.perf_counter() - start - times[number]
                     errors += status != 200
                     done += 1

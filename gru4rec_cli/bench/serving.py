@@ -64,7 +64,10 @@ def measure_serving(notebook: Notebook, plan: Plan) -> None:
         for kind in KINDS:
             with tempfile.TemporaryDirectory() as folder:
                 _save_model(Path(folder), kind, plan, clicks)
-                _measure_kind(notebook, plan, kind, Path(folder), clicks)
+                try:
+                    _measure_kind(notebook, plan, kind, Path(folder), clicks)
+                except ExternalError as error:
+                    notebook.left_out[f"{SERVING}: {kind} (items {n_items:,})"] = error.message
 
 
 def _save_model(folder: Path, kind: str, plan: Plan, clicks: Clicks) -> None:
@@ -197,8 +200,8 @@ def memory_of_sessions(folder: str, sessions: int) -> dict[str, Any]:
     size = engine.state_size
     before = resident_memory(os.getpid())
     for number in range(sessions):
-        clicks = [ids[(number + place) % len(ids)] for place in range(3)]
-        engine.sessions.keep(f"session-{number:032d}", clicks)
+        session, clicks = f"session-{number:032d}", [ids[(number + place) % len(ids)] for place in range(3)]
+        engine.sessions.keep(session, clicks)
         if size:
-            engine.states.keep(f"session-{number:032d}", np.full(size, number, dtype=np.float32))
+            engine.states.keep(session, np.full(size, number, dtype=np.float32))
     return {"bytes": resident_memory(os.getpid()) - before}

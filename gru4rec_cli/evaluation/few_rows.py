@@ -10,20 +10,19 @@ from gru4rec_cli.evaluation.few_rows_loops import multiply_few
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST = 8  # rows; with more, the product of the BLAS takes less time
 _TRIED = 32  # rows on which both are compared
 _SEED = 1
 
 
 class FewRows:
-    """The product of up to `MOST` rows with an item matrix, which reads it once and does no work for other rows.
+    """The product of up to `most` rows with an item matrix, which reads it once and does no work for other rows.
 
     The BLAS rounds a product of fewer than 32 rows in another way, so that a single row has to be computed with 31
     others. Where it adds the products of a row in their order, which it does for up to about 200 columns, a loop that
     does the same gives the same bits. Whether it does is tried on 32 rows and all items; if not, `exact` is false.
     """
 
-    most = MOST
+    most = 8  # rows; with more, the product of the BLAS takes less time
 
     def __init__(self, items: "Tensor", bias: "Tensor | None") -> None:
         """`items` (V, D) and `bias` (V,) are on the CPU. A transposed copy of the items is kept."""
@@ -42,5 +41,5 @@ class FewRows:
 
         rows = torch.rand(_TRIED, items.shape[1], generator=torch.Generator().manual_seed(_SEED)) * 2 - 1
         expected = rows @ items.T if bias is None else torch.addmm(bias, rows, items.T)
-        parts = (rows[start : start + MOST].numpy() for start in range(0, _TRIED, MOST))
+        parts = (rows[start : start + self.most].numpy() for start in range(0, _TRIED, self.most))
         return bool(np.array_equal(np.concatenate([self.product(part) for part in parts]), expected.numpy()))

@@ -68,7 +68,7 @@ class ProductBlock:
     def tiles(self) -> Iterator[ScoreBlock]:
         """Yield the scores in blocks of bounded size, as arrays from the CPU and as tensors on another device."""
         on_cpu = self.queries.device.type == "cpu"
-        if self.few is not None and self.few.exact and 0 < len(self) <= self.few.most:
+        if self.few is not None and 0 < len(self) <= self.few.most:
             yield ScoreBlock(self.start, self.few.product(self.queries.numpy()))
             return
         rows = block_rows(self.n_items, SCORE_BLOCK_BYTES if on_cpu else _DEVICE_BLOCK_BYTES)

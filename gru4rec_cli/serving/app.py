@@ -20,10 +20,11 @@ from starlette.routing import Route
 
 from gru4rec_cli.base.errors import StudyError
 from gru4rec_cli.serving.batching import Batcher, Overloaded
-from gru4rec_cli.serving.bodies import LONGEST_ID, EventBody, HistoryBody
+from gru4rec_cli.serving.bodies import LONGEST_ID, EventBody, HistoryBody, Wishes
 from gru4rec_cli.serving.engine import Answer, Engine, Request, Served, TooLong
 from gru4rec_cli.serving.measures import AccessLog, Measures
 from gru4rec_cli.serving.openapi import document
+from gru4rec_cli.serving.sessions import Item
 
 Body = TypeVar("Body", bound=BaseModel)
 Handler = Callable[[HttpRequest], Awaitable[Response]]
@@ -120,17 +121,19 @@ class Service:
     async def _add_event(self, request: HttpRequest) -> Response:
         session = session_id(request)
         body = await self._body(request, EventBody)
-        self._check_k(body.k)
-        wishes = (body.exclude_seen, tuple(body.exclude), None if body.candidates is None else tuple(body.candidates))
-        return await self._answer(request, Request((body.item,), body.k, session, *wishes))
+        return await self._answer(request, (body.item,), body, session)
 
     async def _recommend(self, request: HttpRequest) -> Response:
         body = await self._body(request, HistoryBody)
-        self._check_k(body.k)
-        wishes = (body.exclude_seen, tuple(body.exclude), None if body.candidates is None else tuple(body.candidates))
-        return await self._answer(request, Request(tuple(body.items), body.k, None, *wishes))
+        return await self._answer(request, tuple(body.items), body)
 
-    async def _answer(self, request: HttpRequest, question: Request) -> Response:
+    async def _answer(
+        self, request: HttpRequest, items: tuple[Item, ...], wishes: Wishes, session: str | None = None
+    ) -> Response:
+        if wishes.k > self.limits.max_k:
+            raise HttpProblem(422, "The body is not valid", f"k: at most {self.limits.max_k} here, not {wishes.k}")
+        candidates = None if wishes.candidates is None else tuple(wishes.candidates)
+        question = Request(items, wishes.k, session, wishes.exclude_seen, tuple(wishes.exclude), candidates)
         try:
             answer = await self.batcher.ask(question)
         except TooLong:
@@ -212,10 +215,6 @@ class Service:
             detail = f"{error.message}; the model in use stays" + (f". {error.hint}" if error.hint else "")
             raise HttpProblem(409, "The model cannot be loaded", detail) from None
         return _json({"model": version, "request_id": request.state.id})
-
-    def _check_k(self, k: int) -> None:
-        if k > self.limits.max_k:
-            raise HttpProblem(422, "The body is not valid", f"k: at most {self.limits.max_k} here, not {k}")
 
     async def _body(self, request: HttpRequest, kind: type[Body]) -> Body:
         """Return the body of a request."""

@@ -15,20 +15,22 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Wishes(_Body):
+class Wishes(_Body):
+    """A choice of items to recommend, and their number."""
+
     k: int = Field(20, strict=True, ge=1, le=MOST_ITEMS, description="number of items to recommend")
     exclude_seen: bool = Field(False, strict=True, description="leave out items that the session has clicked")
     exclude: list[ItemId] = Field(default=[], description="items that may not be recommended")
     candidates: list[ItemId] | None = Field(None, description="recommend these items only")
 
 
-class EventBody(_Wishes):
+class EventBody(Wishes):
     """A click of a session."""
 
     item: ItemId = Field(description="the item that was clicked")
 
 
-class HistoryBody(_Wishes):
+class HistoryBody(Wishes):
     """A history of clicks."""
 
     items: list[ItemId] = Field(min_length=1, description="clicked items, in the order of the clicks")

@@ -5,6 +5,7 @@ that `evaluate` ranks, bit for bit: the same code computes them, and a row of it
 beside it.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from gru4rec_cli.evaluation.scores import Block
 from gru4rec_cli.models.base import Incremental
 from gru4rec_cli.models.fitted import FittedModel
 from gru4rec_cli.serving.sessions import Item, SessionStore
+
+_NUMBER = re.compile("0|-?[1-9][0-9]{0,18}")
 
 
 @dataclass(frozen=True)
@@ -172,10 +175,10 @@ class Engine:
         return self.served.fitted.id_list
 
     def index(self, item: Item) -> int:
-        """Return the index of an item id, or UNSEEN. A number may also be given as text where ids are numbers."""
+        """Return the index of an item id, or UNSEEN. Where ids are numbers, the text 7 is the item 7, but 07 is not."""
         fitted = self.served.fitted
         found = fitted.index(item)
-        if found == UNSEEN and isinstance(item, str) and fitted.ids.dtype != object and _is_number(item):
+        if found == UNSEEN and isinstance(item, str) and fitted.ids.dtype != object and _NUMBER.fullmatch(item):
             found = fitted.index(int(item))
         return found
 
@@ -250,7 +253,3 @@ class _Batch:
     @classmethod
     def of(cls, requests: Sequence[Request], histories: Sequence[list[Item]], index: Callable[[Item], int]) -> "_Batch":
         return cls(requests, [[index(click) for click in history] for history in histories])
-
-
-def _is_number(text: str) -> bool:
-    return len(text) <= 20 and text.removeprefix("-").isascii() and text.removeprefix("-").isdigit()

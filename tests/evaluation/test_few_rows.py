@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gru4rec_cli.evaluation.few_rows import MOST, FewRows
+from gru4rec_cli.evaluation.few_rows import FewRows
 from gru4rec_cli.evaluation.scores import ProductBlock
 
 
@@ -19,7 +19,7 @@ def test_a_block_of_a_few_rows_has_the_scores_of_a_block_of_many(n_items: int, w
     queries = torch.randn(40, width, generator=generator)
     few = FewRows(items, bias)
     many = ProductBlock(0, queries, items, bias).dense()
-    for n in (1, 3, MOST, MOST + 1):
+    for n in (1, 3, FewRows.most, FewRows.most + 1):
         found = ProductBlock(0, queries[5 : 5 + n], items, bias, few if few.exact else None).dense()
         assert np.array_equal(found, many[5 : 5 + n])
 

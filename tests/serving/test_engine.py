@@ -210,4 +210,4 @@ def test_numbers_may_be_given_as_text_and_other_texts_are_unknown():
     (number,) = answered(engine, Request((5,), 3))
     (text,) = answered(engine, Request(("5",), 3))
     assert text == number
-    assert answered(engine, Request(("5.0", "٥", "x"), 3))[0].unknown == ["5.0", "٥", "x"]
+    assert answered(engine, Request(("5.0", "05", "+5", "٥", "x"), 3))[0].unknown == ["5.0", "05", "+5", "٥", "x"]

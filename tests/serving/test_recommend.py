@@ -16,8 +16,9 @@ from gru4rec_cli.base.errors import UsageError
 from gru4rec_cli.data.sessions import Vocabulary
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.fitted import FittedModel
-from gru4rec_cli.serving import find_model, list_files, load_run, session_lists
+from gru4rec_cli.serving import list_files, load_run, session_lists
 from gru4rec_cli.serving.lists import Wish
+from gru4rec_cli.serving.places import find_model
 from gru4rec_cli.serving.session_lists import Clicks, recommend_sessions
 from gru4rec_cli.study.describing import Options
 from tests.small import SMALL, command, study, write_config
@@ -282,7 +283,7 @@ def test_three_lines_of_python_are_enough(run: Path):
     items, scores = load_run(run).model("markov").recommend(["plum", "pear"], k=2)
     assert (items.tolist(), scores.tolist()) == (["fig", "apple"], [2.0, 1.0])
     assert isinstance(load_run(str(run)).model("markov"), FittedModel)
-    assert loaded_by("from gru4rec_cli.serving import load_run, find_model") == "[]"
+    assert loaded_by("from gru4rec_cli.serving import load_run") == "[]"
 
 
 def test_a_bundle_stands_in_place_of_run_and_name(run: Path):
