@@ -31,6 +31,7 @@ Handler = Callable[[HttpRequest], Awaitable[Response]]
 
 _BATCH = 32  # requests that one product is computed for; more rows take more time
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_READ_BEYOND = 4_000_000  # bytes of a body that is too large
 _NOT_KEPT = "nothing is kept of it: it is new, was deleted, or is too old"
 _PROBLEMS = "urn:gru4rec-study:problem:"
 
@@ -228,20 +229,23 @@ class Service:
             raise HttpProblem(422, "The body is not valid", "; ".join(errors[:3]), errors) from None
 
     async def _raw_body(self, request: HttpRequest) -> bytes:
-        most, body = self.limits.max_body, bytearray()
+        """Return the bytes of a body. One that is a little too large is read, since a client that still sends when the
+        connection is closed may not see the answer."""
+        most, body, size = self.limits.max_body, bytearray(), 0
         too_large = HttpProblem(413, "The body is too large", f"at most {most} bytes", close=True)
-        length = request.headers.get("content-length", "")
-        if length.isdigit() and int(length[:20]) > most:
-            raise too_large
         try:
             async with asyncio.timeout(self.limits.body_seconds):
                 async for part in request.stream():
-                    body += part
-                    if len(body) > most:
+                    size += len(part)
+                    if size > most + _READ_BEYOND:
                         raise too_large
+                    if size <= most:
+                        body += part
         except TimeoutError:
             detail = f"it did not come within {self.limits.body_seconds:g} s"
             raise HttpProblem(408, "The body is too slow", detail, close=True) from None
+        if size > most:
+            raise too_large
         return bytes(body)
 
     def _application(self, routes: list[Route]) -> Starlette:
