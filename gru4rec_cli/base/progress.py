@@ -11,6 +11,9 @@ class Task(Protocol):
     def advance(self, amount: float = 1, **status: object) -> None:
         """Count `amount` more units as done; `status` values are shown beside the bar."""
 
+    def count_earlier(self, amount: float = 1, **status: object) -> None:
+        """Count `amount` more units as done in an earlier run, so that no rate and no time left follows from them."""
+
     def leave_no_line(self) -> None:
         """Leave nothing behind when the task ends: a note says more."""
 
@@ -27,6 +30,9 @@ class Progress(Protocol):
 
 class _Silent:
     def advance(self, amount: float = 1, **status: object) -> None:
+        return None
+
+    def count_earlier(self, amount: float = 1, **status: object) -> None:
         return None
 
     def leave_no_line(self) -> None:

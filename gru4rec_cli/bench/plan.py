@@ -80,7 +80,7 @@ class Plan:
     requests: int = 200
     startup_events: int = 1_000_000
     serving_items: tuple[int, ...] = (43_000,)
-    serving_rates: tuple[int, ...] = (50, 100, 200, 300, 500, 700, 1000, 1500, 2000)  # requests a second
+    serving_rates: tuple[int, ...] = (10, 20, 50, 100, 200, 300, 500, 700, 1000, 1500, 2000)  # requests a second
     serving_seconds: float = 5.0  # of each rate
     serving_events: int = 50_000  # of the sessions that are replayed
     serving_sessions: int = 200_000  # whose memory is measured

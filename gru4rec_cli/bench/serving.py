@@ -88,7 +88,10 @@ def _measure_kind(notebook: Notebook, plan: Plan, kind: str, folder: Path, click
     repeats = []
     for repeat in range(notebook.repeats):
         with notebook.progress.task(f"{SERVING}, {kind}, items {n_items:,}, repeat {repeat + 1}"):
-            repeats.append(_rising(plan, folder, clicks))
+            by_rate, failed = _rising(plan, folder, clicks)
+            repeats.append(by_rate)
+            if failed:
+                notebook.left_out[f"{SERVING}: {kind} (items {n_items:,}) at higher rates"] = failed
     for rate in plan.serving_rates:
         found = [by_rate[rate] for by_rate in repeats if rate in by_rate]
         if len(found) < notebook.repeats:
@@ -108,8 +111,12 @@ def _measure_kind(notebook: Notebook, plan: Plan, kind: str, folder: Path, click
     notebook.record(SERVING, kind, {"items": n_items}, "million_sessions", "MB", a_million)
 
 
-def _rising(plan: Plan, folder: Path, clicks: Clicks) -> dict[int, _Found]:
-    """Return the figures by rate, up to the first that is not served."""
+def _rising(plan: Plan, folder: Path, clicks: Clicks) -> tuple[dict[int, _Found], str]:
+    """Return the figures by rate, up to the first that is not served, and what failed at the next one, if anything.
+
+    Raises:
+        ExternalError: requests fail at the lowest rate already.
+    """
     found: dict[int, _Found] = {}
     requests, generator = click_requests(clicks), np.random.default_rng(SEED)
     with _server(folder) as (process, port):
@@ -119,11 +126,14 @@ def _rising(plan: Plan, folder: Path, clicks: Clicks) -> dict[int, _Found]:
             answered = send(port, requests, times)
             cpu = (_cpu_seconds(process.pid) - before) / max(1, len(times))
             if answered.errors:
-                raise ExternalError(f"{answered.errors} requests failed at {rate} requests/s", "see the server's log")
+                failed = f"{answered.errors:,} of {len(times):,} requests failed at {rate:,} requests/s"
+                if found:
+                    return found, failed
+                raise ExternalError(failed, "see the server's log")
             found[rate] = _figures(answered.after(_WARM_UP, times), cpu, resident_memory(process.pid))
             if not found[rate].served:
                 break
-    return found
+    return found, ""
 
 
 def _figures(answered: Answered, cpu: float, memory: int) -> _Found:

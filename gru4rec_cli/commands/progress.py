@@ -28,7 +28,7 @@ class _Counter:
     def __init__(self, total: float | None, unit: str, interval: float, show: "Callable[[_Counter], None]") -> None:
         self.total, self.unit, self.interval = total, unit, interval
         self.show = show
-        self.done = 0.0
+        self.done = self.earlier = 0.0  # units; of those done, some are of an earlier run
         self.started = self.shown = _seconds()
         self.status: dict[str, object] = {}
         self.leaves_line = True
@@ -41,6 +41,11 @@ class _Counter:
             self.shown = _seconds()
             self.show(self)
 
+    def count_earlier(self, amount: float = 1, **status: object) -> None:
+        """Count units of an earlier run; see `base.progress.Task`."""
+        self.earlier += amount
+        self.advance(amount, **status)
+
     def leave_no_line(self) -> None:
         """Leave nothing behind; see `base.progress.Task`."""
         self.leaves_line = False
@@ -52,8 +57,9 @@ class _Counter:
 
     @property
     def left(self) -> float | None:
-        """Seconds that the rest will take at this rate."""
-        return self.elapsed * max(0.0, self.total / self.done - 1) if self.total and self.done else None
+        """Seconds that the rest will take at the rate of this run, None where it has none yet."""
+        counted = self.done - self.earlier
+        return self.elapsed * max(0.0, self.total - self.done) / counted if self.total and counted else None
 
     def clock(self) -> str:
         """Return the time left, or the time taken where that is not known, such as `0:07 left`."""
@@ -61,7 +67,7 @@ class _Counter:
 
     def line(self) -> str:
         """Return rate and status, such as `3,104 events/s, loss 5.12`."""
-        rate = self.done / max(self.elapsed, 1e-9)
+        rate = (self.done - self.earlier) / max(self.elapsed, 1e-9)
         parts = [f"{rate:,.0f} {self.unit}/s"] if self.unit and rate >= 1 else []
         return ", ".join([*parts, *(f"{key} {value}" for key, value in self.status.items())])
 
@@ -147,7 +153,7 @@ class LineProgress:
         ended = threading.Event()
 
         def watch() -> None:
-            while not ended.wait(_LINE_EVERY) and not counter.done:
+            while not ended.wait(_LINE_EVERY) and counter.done == counter.earlier:
                 if self._open[-1] is counter and counter.elapsed >= _LINE_EVERY:  # compiling has lines of its own
                     self._say(f"{description}: under way for {counter.elapsed:.0f} s")
 

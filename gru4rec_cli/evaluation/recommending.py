@@ -112,7 +112,7 @@ def _scores_of(part: ScoreBlock | CandidateBlock, items: Int32Array) -> Floating
 
         return np.asarray(scores_of_candidates(part.rows, part.lists, part.order.shares, items))
     if isinstance(part.scores, np.ndarray):
-        return np.take_along_axis(part.scores, items.astype(np.int64), axis=1)
+        return part.scores[np.arange(len(items))[:, None], items]
     return np.stack(
         [row[chosen.astype(np.int64)].cpu().numpy() for row, chosen in zip(part.scores, items, strict=True)]
     )

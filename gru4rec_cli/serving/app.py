@@ -1,16 +1,17 @@
 """The HTTP interface: routes, limits, problem documents."""
 
 import asyncio
-import json
 import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -30,9 +31,11 @@ Body = TypeVar("Body", bound=BaseModel)
 Handler = Callable[[HttpRequest], Awaitable[Response]]
 
 _BATCH = 32  # requests that one product is computed for; more rows take more time
+_CONTROL = re.compile(r"[\x00-\x1f]")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _READ_BEYOND = 4_000_000  # bytes of a body that is too large
 _NOT_KEPT = "nothing is kept of it: it is new, was deleted, or is too old"
+_PROCESS, _numbers = secrets.token_hex(6), count(1)  # parts of the ids of requests
 _PROBLEMS = "urn:gru4rec-study:problem:"
 
 
@@ -302,7 +305,7 @@ def session_id(request: HttpRequest) -> str:
         session = unquote_to_bytes(part).decode("utf-8")
     except UnicodeDecodeError:
         raise HttpProblem(400, "The session id is not valid", "it is not UTF-8") from None
-    if not 1 <= len(session) <= LONGEST_ID or any(ord(character) < 32 for character in session):
+    if not 1 <= len(session) <= LONGEST_ID or _CONTROL.search(session):
         detail = f"1 to {LONGEST_ID} characters, none of them a control character"
         raise HttpProblem(400, "The session id is not valid", detail)
     return session
@@ -311,14 +314,13 @@ def session_id(request: HttpRequest) -> str:
 def _identified(request: HttpRequest) -> str:
     """Return the id that a client gave its request, or a new one, and note it."""
     given = request.headers.get("x-request-id", "")
-    request.state.id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    request.state.id = given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}-{next(_numbers)}"
     identity: str = request.state.id
     return identity
 
 
 def _json(content: dict[str, object], status: int = 200, kind: str = "application/json") -> Response:
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode("utf-8"), status, media_type=kind)
+    return Response(to_json(content), status, media_type=kind)
 
 
 def _problem(request_id: str, problem: HttpProblem) -> Response:

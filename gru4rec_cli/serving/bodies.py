@@ -20,7 +20,7 @@ class Wishes(_Body):
 
     k: int = Field(20, strict=True, ge=1, le=MOST_ITEMS, description="number of items to recommend")
     exclude_seen: bool = Field(False, strict=True, description="leave out items that the session has clicked")
-    exclude: list[ItemId] = Field(default=[], description="items that may not be recommended")
+    exclude: list[ItemId] = Field(default_factory=list, description="items that may not be recommended")
     candidates: list[ItemId] | None = Field(None, description="recommend these items only")
 
 

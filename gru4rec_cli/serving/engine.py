@@ -201,12 +201,12 @@ class Engine:
     def _recommend(self, batch: "_Batch", states: Float32Array | None) -> Iterator[Answer]:
         """Yield the answers, by one product for all of them."""
         lengths = np.array([len(history) for history in batch.indices])
-        sessions = sessions_to_continue(np.array([*chain(*batch.indices)], dtype=np.int32), lengths, self._vocabulary)
+        clicks = np.array([*chain(*batch.indices)], dtype=np.int32)
+        last = np.cumsum(lengths) - 1  # (requests,) rows of `clicks`
         if self._incremental is not None and states is not None:
             blocks: Iterator[Block] = iter([self._incremental.score_states(states)])
         else:
-            blocks = self.served.fitted.model.score(sessions)
-        inputs, positions = sessions.input_rows(), sessions.event_positions()
+            blocks = self.served.fitted.model.score(sessions_to_continue(clicks, lengths, self._vocabulary))
         choices = [self._choice(request) for request in batch.requests]
         for tile in tiles(blocks):
             for _, same in groupby(range(tile.start, tile.start + len(tile)), key=lambda n: id(choices[n])):
@@ -215,7 +215,7 @@ class Engine:
                 part = rows_of(tile, slice(events.start - tile.start, events.stop - tile.start))
                 k = max(batch.requests[n].k for n in numbers)
                 choice = choices[numbers[0]]
-                best = best_of(part, sessions.items, inputs[events], positions[events], k, choice)
+                best = best_of(part, clicks, last[events], lengths[events], k, choice)
                 for n, items, scores in zip(numbers, best.items, best.scores, strict=True):
                     yield self._answer_to(batch, n, items[items >= 0], scores)
 

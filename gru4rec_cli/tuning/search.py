@@ -58,9 +58,9 @@ class Search:
         jobs = self._jobs()
         with progress.task(f"tuning {self.tuned.name}", total=self.settings.budget.trials, unit="trials") as task:
             while (job := next(jobs, None)) is not None:
-                for kept in self._carried_out(chain([job], islice(jobs, self._round() - 1)), workers):
+                for kept, new in self._carried_out(chain([job], islice(jobs, self._round() - 1)), workers):
                     self.kept[kept.trial.number] = kept
-                    task.advance(1, **self._status())
+                    (task.advance if new else task.count_earlier)(1, **self._status())
             task.leave_no_line()
         best = "".join(f", best {value}" for value in self._status().values())
         progress.note(f"tuned {self.tuned.name}: {len(self.kept)} trial{'' if len(self.kept) == 1 else 's'}{best}")
@@ -112,8 +112,8 @@ class Search:
         longest = max(map(len, curves), default=0)
         return tuple(statistics.median(max(values[:epoch]) for values in curves) for epoch in range(1, longest + 1))
 
-    def _carried_out(self, jobs: Iterator[Job], workers: Workers) -> Iterator[Kept]:
-        """Yield the trials of jobs as they are finished, at most as many at a time as there are workers."""
+    def _carried_out(self, jobs: Iterator[Job], workers: Workers) -> Iterator[tuple[Kept, bool]]:
+        """Yield the trials of jobs as they are finished, and whether they are new; as many at a time as workers."""
         running: dict[Future[tuple[Trial, dict[str, float]]], Job] = {}
         more = True
         while more or running:
@@ -122,7 +122,7 @@ class Search:
                 if job is None:
                     more = False
                 elif found := self._found(job):
-                    yield found
+                    yield found, False
                 else:
                     running[workers.submit(job)] = job
             if not running:
@@ -130,7 +130,7 @@ class Search:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 job = running.pop(future)
-                yield self._keep(job, Kept(*future.result()))
+                yield self._keep(job, Kept(*future.result())), True
 
     def _keep(self, job: Job, kept: Kept) -> Kept:
         """Write a finished trial: its cost first, so that a trial that is there has one."""

@@ -2,16 +2,26 @@
 
 import contextlib
 import json
+import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import repeat
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from gru4rec_cli.bench.load import arrival_times, post, send
+from gru4rec_cli.base.arrays import Float64Array
+from gru4rec_cli.base.errors import ExternalError
+from gru4rec_cli.bench import serving
+from gru4rec_cli.bench.clicks import make_clicks
+from gru4rec_cli.bench.load import Answered, arrival_times, post, send
+from gru4rec_cli.bench.plan import QUICK
 from tests.small import study
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -82,6 +92,32 @@ def test_arrivals_are_a_poisson_process():
     assert gaps.std() == pytest.approx(1 / 200, rel=0.05)
     assert np.all(gaps >= 0)
     assert times[-1] < 50
+
+
+@pytest.mark.parametrize(("most", "kept"), [(100, [20, 50, 100]), (50, [20, 50]), (10, None)])
+def test_rates_below_one_at_which_requests_fail_are_kept(
+    most: int, kept: list[int] | None, monkeypatch: pytest.MonkeyPatch
+):
+    @contextmanager
+    def no_server(folder: Path) -> Iterator[tuple[SimpleNamespace, int]]:
+        yield SimpleNamespace(pid=os.getpid()), 0
+
+    def answered(port: int, requests: object, times: Float64Array) -> Answered:
+        rate = len(times) / 2  # of a warm-up of a second, and a second
+        return Answered(np.full(len(times), 0.001), np.zeros(len(times)), 7 if rate > most else 0)
+
+    monkeypatch.setattr(serving, "_server", no_server)
+    monkeypatch.setattr(serving, "send", answered)
+    monkeypatch.setattr(serving, "arrival_times", lambda rate, seconds, _: np.arange(0, seconds, 1 / rate))
+    plan = replace(QUICK, serving_rates=(20, 50, 100))
+    clicks = make_clicks(500, 50, 200)
+    if kept is None:
+        with pytest.raises(ExternalError, match=r"^7 of 40 requests failed at 20 requests/s$"):
+            serving._rising(plan, Path(), clicks)
+        return
+    found, failed = serving._rising(plan, Path(), clicks)
+    assert list(found) == kept
+    assert failed == ("" if len(kept) == 3 else "7 of 200 requests failed at 100 requests/s")
 
 
 @pytest.mark.slow

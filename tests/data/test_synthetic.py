@@ -315,6 +315,9 @@ class Counter:
     def advance(self, amount: float = 1, **status: object) -> None:
         self.done += amount
 
+    def count_earlier(self, amount: float = 1, **status: object) -> None:
+        return None
+
     def leave_no_line(self) -> None:
         return None
 

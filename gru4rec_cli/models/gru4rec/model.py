@@ -93,8 +93,11 @@ class Model(NeuralModel[Settings]):
     @torch.no_grad()
     def _advance(self, states: Tensor, items: Int32Array) -> Tensor:
         """Return the states of all layers, (sessions, ΣD), after one more click; an UNSEEN one changes nothing."""
-        clicks = torch.from_numpy(np.pad(items.astype(np.int64), (0, MIN_ROWS))).to(self._device)
-        before = torch.split(torch.nn.functional.pad(states, (0, 0, 0, MIN_ROWS)), list(self.settings.layers), dim=1)
+        rows = len(items) + MIN_ROWS
+        padded_items, padded_states = np.zeros(rows, dtype=np.int64), states.new_zeros(rows, self.state_size)
+        padded_items[: len(items)], padded_states[: len(items)] = items, states
+        clicks = torch.from_numpy(padded_items).to(self._device)
+        before = torch.split(padded_states, list(self.settings.layers), dim=1)
         inputs = self.parameters[input_table(self.settings)].index_select(0, clicks.clamp(min=0))
         after = Network(self.parameters, self.settings).advance(inputs, [layer.contiguous() for layer in before])
         seen = (clicks >= 0)[:, None]
