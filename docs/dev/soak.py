@@ -2,8 +2,8 @@
 
 python docs/dev/soak.py FOLDER RATE MINUTES
 
-FOLDER holds a fitted model whose item ids are numbers from 0 on, such as the bench makes. The server may keep 20,000
-sessions and 10,000 states, so that both limits are reached within minutes.
+FOLDER holds a fitted model whose item ids are numbers from 0 on, such as the bench makes. The server may keep 5,000
+sessions and 2,500 states, so that both limits are reached within minutes.
 """
 
 import os
@@ -29,7 +29,7 @@ def main() -> None:
     folder, rate, minutes = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
     clicks = make_clicks(2 * N_ITEMS, N_ITEMS, 50_000)
     times = arrival_times(rate, 60 * minutes, np.random.default_rng(1))
-    options = ["--port", "0", "--max-sessions", "20000", "--max-states", "10000"]
+    options = ["--port", "0", "--max-sessions", "5000", "--max-states", "2500"]
     server = subprocess.Popen(
         [sys.executable, "-m", "gru4rec_cli", "serve", str(folder), *options], stderr=subprocess.PIPE, text=True
     )

@@ -95,14 +95,15 @@ class Model(NeuralModel[Settings]):
         """Return the states of all layers, (sessions, ΣD), after one more click; an UNSEEN one changes nothing."""
         rows = len(items) + MIN_ROWS
         padded_items, padded_states = np.zeros(rows, dtype=np.int64), states.new_zeros(rows, self.state_size)
-        padded_items[: len(items)], padded_states[: len(items)] = items, states
-        clicks = torch.from_numpy(padded_items).to(self._device)
+        padded_items[: len(items)], padded_states[: len(items)] = np.maximum(items, 0), states
         before = torch.split(padded_states, list(self.settings.layers), dim=1)
-        inputs = self.parameters[input_table(self.settings)].index_select(0, clicks.clamp(min=0))
+        clicks = torch.from_numpy(padded_items).to(self._device)
+        inputs = self.parameters[input_table(self.settings)].index_select(0, clicks)
         after = Network(self.parameters, self.settings).advance(inputs, [layer.contiguous() for layer in before])
-        seen = (clicks >= 0)[:, None]
-        new = [torch.where(seen, *layer) for layer in zip(after, before, strict=True)]
-        return torch.cat(new, dim=1)[: len(states)]
+        new = torch.cat(after, dim=1)[: len(states)]
+        if (items >= 0).all():
+            return new
+        return torch.where(torch.from_numpy(items >= 0).to(self._device)[:, None], new, states)
 
     def _scored(self, states: Tensor) -> Tensor:
         """Return the part of the states that is multiplied with the items: the last layer's."""
