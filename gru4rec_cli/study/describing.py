@@ -18,7 +18,7 @@ from gru4rec_cli.base.names import EVENTS_FILE, ITEM, SESSION, TIME
 from gru4rec_cli.base.progress import SILENT, Progress
 from gru4rec_cli.data.describing import describe
 from gru4rec_cli.data.eventfile import NoTimeError
-from gru4rec_cli.data.events import SYNTHETIC, DataSettings, read_event_table
+from gru4rec_cli.data.events import SYNTHETIC, DataSettings, parquet_files, read_event_table
 from gru4rec_cli.data.layout import GENERIC, layout_of
 from gru4rec_cli.data.quality.finding import Finding, Words, reworded, reworded_text, warn_of
 from gru4rec_cli.data.quality.log import Origin, findings_of_rows, findings_of_sessions
@@ -234,10 +234,11 @@ def _unit_read(settings: DataSettings) -> TimeUnit | None:
 
 
 def _is_event_table(path: Path) -> bool:
-    """Return whether the file is one that a stage of this program wrote."""
-    if path.suffix != ".parquet" or not path.is_file():
+    """Return whether this is a table that a stage of this program wrote: a file, or a folder of parts by Spark."""
+    files = parquet_files(path) if path.suffix == ".parquet" and path.exists() else []
+    if not files:
         return False
     try:
-        return pl.read_parquet_schema(path).keys() == {SESSION, ITEM, TIME}
+        return pl.read_parquet_schema(files[0]).keys() == {SESSION, ITEM, TIME}
     except (PolarsError, OSError):
         return False

@@ -430,14 +430,18 @@ def test_lists_after_each_click_are_a_row_of_another_study_with_the_same_metrics
 
 @pytest.mark.slow
 def test_the_layout_of_a_file_does_not_count_in_python_either(studied: Path, tmp_path: Path):
-    """The clicks of the test as CSV give the lists of the table that split wrote."""
+    """The clicks of the test as CSV, or in parts as Spark writes them, give the lists of the table that split wrote."""
     test = pl.read_parquet(studied / "run" / "split" / "test.parquet")
     test.write_csv(tmp_path / "test.csv")
+    (tmp_path / "test.parquet").mkdir()
+    for part in range(2):
+        test[part * 10 : 10 if part == 0 else None].write_parquet(tmp_path / "test.parquet" / f"part-{part}.parquet")
     options = Options(session="session_id", item="item_id", time="time", time_unit="microseconds")
     fitted = load_run(studied / "run").model("gru4rec")
     for clicks, name in (
         (Clicks(tmp_path / "test.csv", options), "a.parquet"),
         (Clicks(studied / "run" / "split" / "test.parquet"), "b.parquet"),
+        (Clicks(tmp_path / "test.parquet"), "c.parquet"),
     ):
         assert recommend_sessions(fitted, clicks, tmp_path / name, Wish(5))["lists"] == test["session_id"].n_unique()
-    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    assert len({(tmp_path / f"{name}.parquet").read_bytes() for name in "abc"}) == 1
