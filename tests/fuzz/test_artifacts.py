@@ -29,7 +29,7 @@ from tests.worlds import random_sessions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800 * TIMES)]
 
-COUNT = 1000 * TIMES
+COUNT = 500 * TIMES
 TINY: dict[str, Any] = {
     **SMALL,
     "synth": {"sessions": 300, "items": 12, "interests": 2, "successors": 2, "max_length": 6},

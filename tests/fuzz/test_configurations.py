@@ -20,7 +20,7 @@ from tests.fuzz.seeds import TIMES, ends_with, generator
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800 * TIMES)]
 
-COUNT = 4000 * TIMES
+COUNT = 2000 * TIMES
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the former is ten times as fast
 
 CONFIG: dict[str, Any] = {
