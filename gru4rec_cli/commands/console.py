@@ -74,7 +74,9 @@ def show_facts(facts: Mapping[str, object], *, json: bool) -> None:
     if json:
         show_json(facts)
     else:
-        sys.stdout.writelines(f"{name + ':':<13}{printable(str(value))}\n" for name, value in facts.items())
+        for name, value in facts.items():
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            sys.stdout.write(f"{name + ':':<13}{printable(text)}\n")
 
 
 def show_status(text: str) -> None:
