@@ -88,9 +88,6 @@ def one_torch_thread() -> Iterator[None]:
     """
     import torch
 
-    if not _before and torch.get_num_threads() == 1:
-        yield
-        return
     with _few:
         _before.append(_before[0] if _before else torch.get_num_threads())
         torch.set_num_threads(1)

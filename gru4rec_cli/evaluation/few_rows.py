@@ -22,7 +22,7 @@ class FewRows:
     does the same gives the same bits. Whether it does is tried on 32 rows and all items; if not, `exact` is false.
     """
 
-    most = 32  # rows; with more, there is no need of it
+    most = 32  # rows; from so many on, the BLAS rounds as it does among many
 
     def __init__(self, items: "Tensor", bias: "Tensor | None") -> None:
         """`items` (V, D) and `bias` (V,) are on the CPU. A transposed copy of the items is kept."""
