@@ -20,3 +20,9 @@ def count_validation_events(split: Path, *, known_only: bool) -> int:
     """Return the number of events of the validation sessions that are predicted."""
     vocabulary = read_vocabulary(split / ITEMS_FILE)
     return read_sessions(split / VALID_FILE, vocabulary, known_only=known_only).n_targets
+
+
+def mean_session_length(split: Path) -> float:
+    """Return the mean number of clicks of the training sessions of a finished split."""
+    train = read_sessions(split / TRAIN_FILE, read_vocabulary(split / ITEMS_FILE))
+    return train.n_events / train.n_sessions

@@ -29,8 +29,8 @@ class TuneSettings(Settings):
     models: dict[str, dict[str, Any] | None] | None = Field(
         None,
         description="models of baseline and train that are tuned, each with its space: values by setting as a list, "
-        "{from, to, step} or {from, to, scale: log}; null instead of a space: the published one; null instead of "
-        "models: all that have a published space",
+        "{from, to, step}, {from, to, scale: log} or {of_mean_session_length: [multiples]}; null instead of a space: "
+        "the published one; null instead of models: all that have a published space",
     )
     budget: Budget = Field(Budget(trials=30), description="the same for every model: {trials: N} or {seconds: S}")
     metric: str = Field(

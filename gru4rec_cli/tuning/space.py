@@ -17,11 +17,13 @@ from gru4rec_cli.base.yaml_loader import read_yaml
 from gru4rec_cli.models import registry
 from gru4rec_cli.models.registry import settings_of
 
-Space = dict[str, Any]  # values by setting: a list, or an interval as in the configuration
+Space = dict[str, Any]  # values by setting: a list, an interval, or multiples, as in the configuration
 Entry = dict[str, Any]  # settings of a model as in the configuration, without its kind
 
 _PUBLISHED = Path(__file__).with_name("spaces.yaml")
 _INTERVAL = {"from", "to", "step", "scale"}
+_MULTIPLES = "of_mean_session_length"
+_SOME_LENGTH = 3.3  # clicks; a mean session length to check multiples with, before there are sessions
 _MOST_STEPS = 1_000_000  # of an interval
 _FIXED = ("validate_on", "patience", "device")  # settings that a search cannot have in a space
 _TRIES = 1000  # draws for one point, before the space is called empty or used up
@@ -55,6 +57,23 @@ def validated_entry(kind: str, entry: Entry, metric: str) -> Entry:
     return {"patience": _PATIENCE, **entry, "validate_on": metric}
 
 
+def has_multiples(space: Space) -> bool:
+    """Return whether values of a space are multiples of the mean session length."""
+    return any(_is_multiples(values) for values in space.values())
+
+
+def with_mean_session_length(space: Space, length: float) -> Space:
+    """Return a space with the values, four digits each, in place of multiples of the mean session length, in clicks."""
+    return {
+        key: [float(f"{multiple * length:.4g}") for multiple in values[_MULTIPLES]] if _is_multiples(values) else values
+        for key, values in space.items()
+    }
+
+
+def _is_multiples(values: object) -> bool:
+    return isinstance(values, dict) and _MULTIPLES in values
+
+
 def space_problems(kind: str, entry: Entry, space: object) -> list[tuple[str, str]]:
     """Return what is wrong with a space that was given for a model, as (key or nothing, message)."""
     if not isinstance(space, dict) or not space:
@@ -69,6 +88,7 @@ def space_problems(kind: str, entry: Entry, space: object) -> list[tuple[str, st
             problems.append((key, message))
     if problems:
         return problems
+    space = with_mean_session_length(space, _SOME_LENGTH)
     if next(points(kind, entry, space, 0, "", first=2), None) is None:
         reason = _reason(kind, {**entry, **_draw(space, np.random.default_rng(0))})
         return [
@@ -79,6 +99,10 @@ def space_problems(kind: str, entry: Entry, space: object) -> list[tuple[str, st
 
 def _values_problem(kind: str, key: str, values: object) -> str:
     """Return what is wrong with the values of one setting, or an empty text."""
+    if isinstance(values, dict) and _MULTIPLES in values:
+        if message := _multiples_problem(values):
+            return message
+        values = with_mean_session_length({key: values}, _SOME_LENGTH)[key]
     if isinstance(values, list):
         if not values:
             return "an empty list; give at least one value"
@@ -90,7 +114,7 @@ def _values_problem(kind: str, key: str, values: object) -> str:
             return message
         tried = [values["from"], values["to"]]
     else:
-        return "expected a list of values, {from, to, step}, or {from, to, scale: log}"
+        return f"expected a list of values, {{from, to, step}}, {{from, to, scale: log}}, or {{{_MULTIPLES}: […]}}"
     for value in tried:
         try:
             registry.settings_class(kind).model_validate_json(json.dumps({key: value}))
@@ -98,6 +122,18 @@ def _values_problem(kind: str, key: str, values: object) -> str:
             wrong = [detail["msg"] for detail in error.errors() if detail["loc"][:1] == (key,)]
             if wrong:
                 return f"{json.dumps(value)} is no value of this setting: {wrong[0][0].lower()}{wrong[0][1:]}"
+    return ""
+
+
+def _multiples_problem(values: dict[Any, Any]) -> str:
+    """Return what is wrong with multiples of the mean session length, or an empty text."""
+    multiples = values[_MULTIPLES]
+    if others := [str(key) for key in values if key != _MULTIPLES]:
+        return f"{_MULTIPLES} goes with no other key; given too: {', '.join(others)}"
+    if not isinstance(multiples, list) or not all(
+        isinstance(each, int | float) and not isinstance(each, bool) and 0 < each < math.inf for each in multiples
+    ):
+        return f"{_MULTIPLES} needs a list of numbers above 0"
     return ""
 
 

@@ -16,7 +16,6 @@ from gru4rec_cli.models import registry
 from gru4rec_cli.models.base import FitContext, FitStopped
 from gru4rec_cli.models.registry import settings_of
 from gru4rec_cli.models.warming import warm_up
-from gru4rec_cli.tuning.space import Entry
 
 State = Literal["complete", "pruned", "failed"]
 
@@ -27,7 +26,7 @@ class Job:
 
     number: int
     kind: str
-    entry: Entry
+    entry: dict[str, Any]
     seed: int
     metric: str
     limits: tuple[float, ...] = ()  # by epoch: a trial whose best value so far is below it is pruned
@@ -38,7 +37,7 @@ class Trial:
     """Results of a trial."""
 
     number: int
-    entry: Entry
+    entry: dict[str, Any]
     state: State
     value: float | None = None  # of the metric on validation; of a pruned trial, its best value so far
     error: float | None = None  # standard error of the value over sessions

@@ -375,6 +375,21 @@ def test_defaults_decide_which_rows_there_are(whole: Path, tmp_path: Path):
         assert {name for name in models if name.endswith("_default")} == rows
 
 
+def test_multiples_are_of_the_mean_length_of_the_training_sessions(whole: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    space = {"lambda_spw": {"of_mean_session_length": [0.5, 2.0]}}
+    config = {**SEARCH, "baseline": {"models": {"stan": {}}}, "train": {"models": {}}}
+    config["tune"] = {**SEARCH["tune"], "models": {"stan": space}}
+    done = study("tune", *options(tmp_path, config), "--quiet")
+    assert done.returncode == 0, done.stderr
+    train = pd.read_parquet(run / "split" / "train.parquet")
+    mean = len(train) / train["session_id"].nunique()
+    written = json.loads((run / "tune" / "tune.json").read_text())["models"]["stan"]
+    assert written["space"]["lambda_spw"] == pytest.approx([mean / 2, mean * 2], rel=1e-3)
+    assert written["trials"] == 3
+
+
 def test_choices_that_were_edited_are_damage_for_the_audit(whole: Path, tmp_path: Path):
     copy = tmp_path / "run"
     shutil.copytree(whole, copy)

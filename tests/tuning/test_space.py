@@ -13,10 +13,12 @@ from gru4rec_cli.models import registry
 from gru4rec_cli.models.registry import settings_of
 from gru4rec_cli.tuning.space import _published as published
 from gru4rec_cli.tuning.space import (
+    has_multiples,
     points,
     published_space,
     space_problems,
     validated_entry,
+    with_mean_session_length,
 )
 
 SR = {"steps": [2, 3, 10], "weighting": ["same", "div"]}
@@ -91,8 +93,42 @@ def test_every_published_space_is_one_of_its_kind():
         for entry in ({}, {"loss": "bpr-max"}) if kind in ("gru4rec", "official") else ({},):
             space = published_space(kind, entry)
             assert space_problems(kind, entry, space) == []
-            assert len(first(10, kind, entry, space)) >= 5
+            assert len(first(10, kind, entry, with_mean_session_length(space, 4.0))) >= 5
             settings_of(kind, entry)
+
+
+def test_the_space_of_stan_follows_from_the_sessions():
+    """session-rec has 2.1, 4.2, 8.4, 16.8 and 33.6 for 30music, where the mean session has 16.8 clicks."""
+    space = published_space("stan", {})
+    assert has_multiples(space)
+    resolved = with_mean_session_length(space, 16.8)
+    assert resolved["lambda_spw"] == resolved["lambda_inh"] == [0.000168, 2.1, 4.2, 8.4, 16.8, 33.6]
+    assert resolved["lambda_snh"] == space["lambda_snh"]
+    assert not has_multiples(resolved)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "multiples", "message"),
+    [
+        ("stan", "lambda_spw", 2, "of_mean_session_length needs a list of numbers above 0"),
+        ("stan", "lambda_spw", [0, 1], "of_mean_session_length needs a list of numbers above 0"),
+        ("stan", "lambda_spw", ["1"], "of_mean_session_length needs a list of numbers above 0"),
+        ("stan", "lambda_spw", [True], "of_mean_session_length needs a list of numbers above 0"),
+        ("stan", "lambda_spw", [float("inf")], "of_mean_session_length needs a list of numbers above 0"),
+        ("stan", "lambda_spw", [], "an empty list"),
+        ("stan", "lambda_spw", [1, 1], "a value is there twice"),
+        ("sr", "steps", [1, 2], "no value of this setting: input should be a valid integer"),
+    ],
+)
+def test_wrong_multiples_are_told(kind: str, key: str, multiples: Any, message: str):
+    ((found, text),) = space_problems(kind, {}, {key: {"of_mean_session_length": multiples}})
+    assert found == key
+    assert message in text
+
+
+def test_multiples_go_with_no_other_key():
+    ((_, text),) = space_problems("stan", {}, {"lambda_spw": {"of_mean_session_length": [1.0], "from": 1}})
+    assert "goes with no other key; given too: from" in text
 
 
 def test_the_space_of_gru4rec_depends_on_its_loss():
@@ -113,7 +149,7 @@ def test_a_model_with_epochs_is_validated_and_another_one_is_not():
         ({}, "", "expected values by setting"),
         ({"stepz": [1]}, "stepz", "sr has no such setting, did you mean 'steps'?"),
         ({"steps": []}, "steps", "an empty list"),
-        ({"steps": 3}, "steps", "expected a list of values, {from, to, step}, or {from, to, scale: log}"),
+        ({"steps": 3}, "steps", "expected a list of values, {from, to, step}, {from, to, scale: log}, or {of_mean"),
         ({"steps": ["3"]}, "steps", '"3" is no value of this setting: input should be a valid integer'),
         ({"steps": [3, 0]}, "steps", "0 is no value of this setting: input should be greater than or equal to 1"),
         ({"steps": {"from": 3}}, "steps", "an interval has from and to"),

@@ -20,9 +20,10 @@ from gru4rec_cli.study.config import StudyConfig
 from gru4rec_cli.study.freshness import code_hashes
 from gru4rec_cli.study.stage import StageResults, StageWork
 from gru4rec_cli.tuning import choice, trial
-from gru4rec_cli.tuning.reading import count_validation_events
+from gru4rec_cli.tuning.reading import count_validation_events, mean_session_length
 from gru4rec_cli.tuning.search import Search, read_costs
 from gru4rec_cli.tuning.settings import TuneSettings
+from gru4rec_cli.tuning.space import has_multiples, with_mean_session_length
 from gru4rec_cli.tuning.trial import Trial
 from gru4rec_cli.tuning.tuned import TunedModel, tuned_models
 from gru4rec_cli.tuning.workers import open_workers
@@ -39,7 +40,7 @@ def run(work: StageWork) -> None:
     data = [hash_table(split / file) for file in (TRAIN_FILE, VALID_FILE, ITEMS_FILE)]
     found: dict[str, tuple[TunedModel, list[Trial]]] = {}
     with open_workers(split, known_only=known_only) as workers:
-        for tuned in tuned_models(settings, config.tunable()):
+        for tuned in _models(config, split):
             code = [hash_file(path) for path in registry.source_files(tuned.kind)]
             key = hash_json([data, known_only, code, code_hashes(trial)])
             search = Search(tuned, settings, config.seed, key, work.folder, work.previous)
@@ -74,6 +75,15 @@ def run(work: StageWork) -> None:
     write_json(work.folder / TUNE_FILE, {**about, "models": models})
     write_text(work.folder / BEST_FILE, dump_yaml(best))
     _warn_of_few_events(all_chosen, count_validation_events(split, known_only=known_only), config, settings.metric)
+
+
+def _models(config: StudyConfig, split: Path) -> list[TunedModel]:
+    """Return the models that are tuned; their spaces hold no multiples of the mean session length any more."""
+    models = tuned_models(_settings(config), config.tunable())
+    if not any(has_multiples(tuned.space) for tuned in models):
+        return models
+    length = mean_session_length(split)
+    return [tuned._replace(space=with_mean_session_length(tuned.space, length)) for tuned in models]
 
 
 def _warn_of_few_events(all_chosen: Mapping[str, Trial], n_events: int, config: StudyConfig, metric: str) -> None:
