@@ -88,12 +88,23 @@ def test_every_file_of_the_annotated_tree_exists():
         depth = (len(line) - len(line.lstrip())) // 2
         folders = [*folders[:depth], name]
         assert (ROOT / "".join(folders)).exists(), "".join(folders)
-    for link in re.findall(r"\]\((docs/[^)]+)\)", README):
-        page, _, section = link.partition("#")
-        text = (ROOT / page).read_text(encoding="utf-8") if section else ""
-        headings = [re.sub(r"[^\w -]", "", line.lstrip("# ")).lower() for line in text.splitlines() if line[:1] == "#"]
-        assert (ROOT / page).exists(), link
-        assert not section or section in [heading.replace(" ", "-") for heading in headings], link
+
+
+def sections(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "vendor/README.md"])
+def test_every_link_leads_somewhere(page: Path):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        name, _, section = link.partition("#")
+        target = page.parent / name if name else page
+        if not re.match(r"\w+:", link):  # https:, mailto:
+            assert target.exists(), link
+            assert not section or section in sections(target), link
 
 
 @pytest.mark.slow
