@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.warm import LONGEST, run_warm
+from tests.warm import LONGEST, Call, WarmProcess, run_warm
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -37,21 +37,35 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def study(
-    *arguments: str | Path, cwd: Path | None = None, fresh: bool = False, **environment: str
+    *arguments: str | Path, cwd: Path | None = None, fresh: bool = False, first: Call | None = None, **environment: str
 ) -> "subprocess.CompletedProcess[str]":
-    """Run the command in a process of its own, without a terminal; one that loads everything itself if `fresh`."""
-    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    """Run the command in a process of its own, without a terminal; one that loads everything itself if `fresh`.
+
+    `first` is called in the process before the command; Linux alone has it.
+    """
     if sys.platform == "linux" and not fresh and not environment:
-        return run_warm([*map(str, arguments)], cwd or Path.cwd(), one_thread)
+        return run_warm([*map(str, arguments)], cwd or Path.cwd(), _one_thread(), first)
     return subprocess.run(
         command(*arguments),
         capture_output=True,
         text=True,
         cwd=cwd,
-        env=one_thread | environment,
+        env=_one_thread() | environment,
         timeout=LONGEST,
         check=False,
     )
+
+
+def started(*arguments: str | Path, fresh: bool = False) -> "WarmProcess | subprocess.Popen[str]":
+    """Start the command in a process of its own; one that is not `fresh` must end before another command begins."""
+    if sys.platform == "linux" and not fresh:
+        return WarmProcess([*map(str, arguments)], Path.cwd(), _one_thread())
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command(*arguments), stdout=pipe, stderr=pipe, text=True, env=_one_thread())
+
+
+def _one_thread() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def run_small(folder: Path, *arguments: str) -> Path:

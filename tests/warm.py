@@ -9,6 +9,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -30,42 +31,89 @@ LOADED = (
 )
 
 
-def run_warm(arguments: list[str], cwd: Path, environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run the command in a fork, with an environment that counts from then on."""
-    server = _server()
-    assert server.stdin
-    assert server.stdout
-    with TemporaryDirectory() as folder:
-        streams = [os.devnull, str(Path(folder, "stdout")), str(Path(folder, "stderr"))]
-        order = {"arguments": arguments, "cwd": str(cwd), "environment": environment, "streams": streams}
+Call = tuple[str, str, list[Any]]  # module, function, arguments
+
+
+def run_warm(
+    arguments: list[str], cwd: Path, environment: dict[str, str], first: Call | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a fork, with an environment that counts from then on, after a call that is made there."""
+    process = WarmProcess(arguments, cwd, environment, first)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(arguments, process.wait(), out, err)
+
+
+class WarmProcess:
+    """The command in a fork, as a `Popen` that a test may kill. It must have ended before the next one begins."""
+
+    def __init__(self, arguments: list[str], cwd: Path, environment: dict[str, str], first: Call | None = None) -> None:
+        self._folder = TemporaryDirectory()
+        self._files = [Path(self._folder.name, name) for name in ("stdout", "stderr")]
+        self.returncode: int | None = None
+        order = {"arguments": arguments, "cwd": str(cwd), "environment": environment, "first": first}
+        order["streams"] = [os.devnull, *map(str, self._files)]
+        server = _server()
+        assert server.stdin
+        server.stdin.write(json.dumps(order).encode() + b"\n")
+        self.pid = self._read()
+
+    def _read(self) -> int:
+        """The next number that the server writes: the fork's id, and when it has ended, its exit code."""
+        server = _server()
+        assert server.stdout
         try:
-            print(json.dumps(order), file=server.stdin, flush=True)
-            code = int(server.stdout.readline())
-        except BaseException:  # its answer would be taken for that of the next command
+            return int(server.stdout.readline())
+        except BaseException:  # what comes late would be taken for that of the next command
             os.killpg(server.pid, signal.SIGKILL)
             server.communicate()
             _server.cache_clear()
             raise
-        return subprocess.CompletedProcess(arguments, code, *(Path(file).read_text("utf-8") for file in streams[1:]))
+
+    def poll(self) -> int | None:
+        if self.returncode is not None:
+            return self.returncode
+        stdout = _server().stdout
+        assert stdout
+        return self.wait() if select.select([stdout], [], [], 0)[0] else None
+
+    def wait(self) -> int:
+        if self.returncode is None:
+            self.returncode = self._read()
+            self._told = [file.read_text("utf-8") for file in self._files]
+            self._folder.cleanup()
+        return self.returncode
+
+    def communicate(self) -> tuple[str, str]:
+        self.wait()
+        out, err = self._told
+        return out, err
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
 
 @cache
-def _server() -> "subprocess.Popen[str]":
+def _server() -> "subprocess.Popen[bytes]":
     """The process that forks."""
     program, pipe = [sys.executable, "-m", "tests.warm"], subprocess.PIPE
     one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # read when torch is loaded
     return subprocess.Popen(
-        program, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=one_thread, start_new_session=True
+        program, stdin=pipe, stdout=pipe, bufsize=0, cwd=ROOT, env=one_thread, start_new_session=True
     )
 
 
 def _next_order() -> dict[str, Any]:
-    """Fork for every line of stdin and write the exit code of the fork; in a fork, return what the line asks for."""
+    """Fork for every line of stdin, write the fork's id, then its exit code; in a fork, return what the line asks."""
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
             order: dict[str, Any] = json.loads(line)
             return order
+        print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
     os._exit(0)
 
@@ -84,6 +132,9 @@ def _serve() -> None:
         os.dup2(opened, descriptor)
         os.close(opened)
     sys.argv, sys.path[0] = ["gru4rec-study", *order["arguments"]], order["cwd"]
+    if order["first"]:
+        module, function, arguments = order["first"]
+        getattr(importlib.import_module(module), function)(*arguments)
     try:
         importlib.import_module("gru4rec_cli.__main__").main()
     except SystemExit as end:

@@ -2,8 +2,6 @@
 
 import json
 import resource
-import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from gru4rec_cli.serving.lists import Wish
 from gru4rec_cli.serving.places import find_model
 from gru4rec_cli.serving.session_lists import Clicks, recommend_sessions
 from gru4rec_cli.study.describing import Options
-from tests.small import SMALL, command, study, write_config
+from tests.small import SMALL, study, write_config
 from tests.test_layout import loaded_by
 from tests.worlds import sessions_of
 
@@ -361,10 +359,6 @@ def test_mistakes_are_told_in_a_message_with_their_exit_code(place: Path, case: 
     assert sorted(path.name for path in place.iterdir()) == before
 
 
-def at_most(size: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["x.tsv", "x.csv.gz", "x.parquet"])
 def test_a_full_disk_leaves_the_old_file(run: Path, tmp_path: Path, name: str):
@@ -373,8 +367,8 @@ def test_a_full_disk_leaves_the_old_file(run: Path, tmp_path: Path, name: str):
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / name).write_text("old")
-    arguments = command("recommend", "--run-dir", run, "--model", "markov", "--sessions", clicks, "--to", folder / name)
-    done = subprocess.run(arguments, capture_output=True, text=True, preexec_fn=at_most(2000), check=False, timeout=250)
+    asked = ("--run-dir", run, "--model", "markov", "--sessions", clicks, "--to", folder / name)
+    done = study("recommend", *asked, first=("resource", "setrlimit", [resource.RLIMIT_FSIZE, [2000, 2000]]))
     assert done.returncode == 2, done.stderr
     assert "cannot be written: File too large" in done.stderr
     assert "Exception ignored" not in done.stderr

@@ -20,7 +20,7 @@ import pytest
 
 from gru4rec_cli.serving.sessions import Disk, SessionStore
 from tests.serving.http import Server, running
-from tests.small import SMALL, command, write_config
+from tests.small import SMALL, command, study, write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -311,10 +311,6 @@ def test_reload_at_the_admin_address_and_a_damaged_model_changes_nothing(run: Pa
         assert server.click("s", 5)["clicks"] == 4
 
 
-def refused(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command("serve", *arguments), capture_output=True, text=True, timeout=120)
-
-
 def test_what_cannot_be_served_is_refused_at_start(run: Path, tmp_path: Path):
     import shutil
 
@@ -336,7 +332,7 @@ def test_what_cannot_be_served_is_refused_at_start(run: Path, tmp_path: Path):
             ((run, "--model", "gru4rec", "--port", "0", "--access-log", tmp_path / "no" / "log"), 2, "--access-log"),
         ]
         for arguments, code, said in cases:
-            done = refused(*arguments)
+            done = study("serve", *arguments)
             assert done.returncode == code, (arguments, done.stderr)
             assert said in " ".join(done.stderr.split()), (arguments, done.stderr)
 

@@ -1,7 +1,4 @@
-"""Run `gru4rec-study` in a process that kills itself with SIGKILL before its n-th change of a file below a folder.
-
-`python -m tests.study.killed_command N FOLDER ARGUMENTS…`
-"""
+"""What a process may do first so that it kills itself with SIGKILL before its n-th change of a file below a folder."""
 
 import os
 import signal
@@ -26,12 +23,3 @@ def kill_before(number: int, folder: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(counts)
-
-
-if __name__ == "__main__":
-    from gru4rec_cli.__main__ import main
-
-    _, given, below, *arguments = sys.argv
-    sys.argv = ["gru4rec-study", *arguments]
-    kill_before(int(given), below)
-    main()

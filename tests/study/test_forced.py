@@ -12,8 +12,8 @@ from gru4rec_cli.study.config import load_config
 from gru4rec_cli.study.pipeline import Study
 from gru4rec_cli.study.verifying import verify
 from gru4rec_cli.study.windows import study_of
-from tests.small import SMALL, artifact_hashes, write_config
-from tests.study.test_killed import send_when, start
+from tests.small import SMALL, artifact_hashes, started, write_config
+from tests.study.test_killed import send_when
 
 CONFIG: dict[str, Any] = {
     **SMALL,
@@ -86,10 +86,10 @@ def test_ctrl_c_in_a_forced_stage_says_what_is_kept(study: Study, tmp_path: Path
     study_folder = study.directory.path
     config = write_config(tmp_path, {**CONFIG, "train": {"models": {**SMALL["train"]["models"]}}})
     shutil.rmtree(study_folder / "train")
-    process = start(config, study_folder)
+    process = started("run", "--config", config, "--run-dir", study_folder, fresh=True)
     _, log = process.communicate()
     assert process.returncode == 0, log
-    process = start(config, study_folder, "--force")
+    process = started("run", "--config", config, "--run-dir", study_folder, "--force", fresh=True)
     send_when(process, study.directory.partial("train").exists, signal.SIGINT)
     _, log = process.communicate()
     assert process.returncode == 130

@@ -1,7 +1,6 @@
 """Real processes killed at any moment: the next run continues and ends with the same artifacts."""
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -14,7 +13,8 @@ import pytest
 
 from gru4rec_cli.base.files import MANIFEST, hash_folder, write_manifest
 from gru4rec_cli.study import fits
-from tests.small import SMALL, STAGES, artifact_hashes, command, study, write_config
+from tests.small import SMALL, STAGES, artifact_hashes, started, study, write_config
+from tests.warm import WarmProcess
 
 pytestmark = pytest.mark.slow
 
@@ -25,17 +25,9 @@ CONFIG = {
 }
 
 
-def start(config: Path, run: Path, *options: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        command("run", "--config", config, "--run-dir", run, *options),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-
-
-def send_when(process: "subprocess.Popen[str]", there: Callable[[], bool], number: signal.Signals) -> None:
+def send_when(
+    process: "WarmProcess | subprocess.Popen[str]", there: Callable[[], bool], number: signal.Signals
+) -> None:
     """Send the signal as soon as `there` holds."""
     limit = time.monotonic() + 120
     while not there():
@@ -48,7 +40,7 @@ def send_when(process: "subprocess.Popen[str]", there: Callable[[], bool], numbe
 def kill_within(stage: str, config: Path, run: Path) -> None:
     """Kill a run while it makes `stage`. Where the signal came too late, as on a busy machine, take the stage back."""
     for _ in range(10):
-        process = start(config, run)
+        process = started("run", "--config", config, "--run-dir", run)
         send_when(process, lambda: (run / f".{stage}.partial").exists() or (run / stage).exists(), signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
@@ -83,7 +75,7 @@ def test_training_killed_after_an_epoch_continues_with_the_next(
     tmp_path: Path, uninterrupted: dict[str, dict[str, str]]
 ):
     config, run = write_config(tmp_path, CONFIG), tmp_path / "run"
-    process = start(config, run)
+    process = started("run", "--config", config, "--run-dir", run)
     checkpoints = run / ".train.partial"
     send_when(process, lambda: any(checkpoints.glob(".gru4rec.*.checkpoints/epoch-2.safetensors")), signal.SIGKILL)
     process.communicate()
@@ -101,7 +93,7 @@ def test_training_killed_after_an_epoch_continues_with_the_next(
 
 def test_ctrl_c_ends_with_130_and_the_next_run_continues(tmp_path: Path):
     config, run = write_config(tmp_path, CONFIG), tmp_path / "run"
-    process = start(config, run)
+    process = started("run", "--config", config, "--run-dir", run, fresh=True)
     send_when(process, (run / ".train.partial").exists, signal.SIGINT)
     shown, log = process.communicate()
     assert process.returncode == 130
@@ -120,7 +112,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_continues(tmp_path: Path):
 
 def test_a_second_run_on_one_directory_fails_at_once_and_names_the_first(tmp_path: Path):
     config, run = write_config(tmp_path, CONFIG), tmp_path / "run"
-    process = start(config, run)
+    process = started("run", "--config", config, "--run-dir", run, fresh=True)
     try:
         while not (run / ".lock-holder.json").exists() and process.poll() is None:
             time.sleep(0.0005)

@@ -16,8 +16,8 @@ from gru4rec_cli.models.base import FitContext
 from gru4rec_cli.models.gru4rec import Model, Settings
 from gru4rec_cli.models.registry import load_model
 from gru4rec_cli.study.config import load_config, resolved
-from tests.small import SMALL, artifact_hashes, study, write_config
-from tests.study.test_killed import send_when, start
+from tests.small import SMALL, artifact_hashes, started, study, write_config
+from tests.study.test_killed import send_when
 
 pytestmark = pytest.mark.slow
 
@@ -199,7 +199,7 @@ def test_a_run_killed_in_the_second_fit_ends_like_an_uninterrupted_one(tmp_path:
     path = write_config(tmp_path, config)
     whole = run(path)
     killed = tmp_path / "killed"
-    process = start(path, killed)
+    process = started("run", "--config", path, "--run-dir", killed)
     second = ".train.partial/.gru4rec.*.checkpoints/refit/latest.json"
     send_when(process, lambda: any(killed.glob(second)), signal.SIGKILL)
     process.communicate()

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from gru4rec_cli.base.progress import SILENT
 from gru4rec_cli.study.config import load_config
 from gru4rec_cli.study.stage import StageWork
 from gru4rec_cli.study.stages import tune
-from tests.small import SMALL, artifact_hashes, command, study, write_config
+from tests.small import SMALL, artifact_hashes, command, started, study, write_config
 
 SEARCH: dict[str, Any] = {
     **SMALL,
@@ -261,46 +263,45 @@ LONG: dict[str, Any] = {
         "metric": "mrr@10",
     },
 }
-KILLS = 20
 
 
-def killed_in_a_trial(given: list[str], jobs: str, folder: Path, chance: random.Random) -> int:
+def killed_in_a_trial(given: list[str], folder: Path, chance: random.Random, jobs: int = 1) -> int | None:
     """Kill a search at a random moment after a trial that was not there before; return its exit code."""
-    before, wait = len(list(folder.glob("*/*.json"))), chance.uniform(0, 0.1)
-    program = command("tune", *given, "--jobs", jobs, "--quiet")
-    process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    before, wait = len(list(folder.glob("*/*.json"))), chance.uniform(0, 0.05)
+    process = started("tune", *given, "--jobs", str(jobs), "--quiet", fresh=jobs > 1)
     while process.poll() is None and len(list(folder.glob("*/*.json"))) == before:
         time.sleep(0.001)
     time.sleep(wait)
     process.send_signal(signal.SIGKILL)
-    return process.wait()
+    process.communicate()
+    return process.returncode
 
 
-def killed_in_writing(given: list[str], jobs: str, folder: Path, chance: random.Random) -> int:
+def killed_in_writing(given: list[str], folder: Path, chance: random.Random) -> int:
     """Kill a search before a random one of its changes of files of the ledger; return its exit code."""
-    program = [sys.executable, "-m", "tests.study.killed_command", str(chance.randint(1, 20)), str(folder)]
-    done = subprocess.run([*program, "tune", *given, "--jobs", jobs, "--quiet"], capture_output=True, check=False)
-    return done.returncode
+    kill = ("tests.study.killed_command", "kill_before", [chance.randint(1, 20), str(folder)])
+    return study("tune", *given, "--quiet", first=kill).returncode
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+@pytest.mark.skipif(sys.platform != "linux", reason="kills forks")
 def test_a_search_that_is_killed_twenty_times_ends_the_same(tmp_path: Path):
-    """At random moments, half of them in trials and half while the ledger is written; in one process and in two."""
+    """At random moments, in trials and while the ledger is written; sometimes with two processes for trials."""
     chance, torn = random.Random(1), 0
     whole, given = options(tmp_path, LONG, "whole"), options(tmp_path, LONG)
     for name in ("synth", "split"):
         assert study(name, *given, "--quiet").returncode == 0
         assert study(name, *whole, "--quiet").returncode == 0
     assert study("tune", *whole, "--quiet", fresh=True).returncode == 0
-    kinds = [killed_in_a_trial, killed_in_writing] * (KILLS // 2)
+    kinds: list[Callable[..., int | None]] = [killed_in_a_trial, killed_in_writing] * 8
+    kinds += [partial(killed_in_a_trial, jobs=2)] * 4
     chance.shuffle(kinds)
-    partial = tmp_path / "run" / ".tune.partial"
+    unfinished = tmp_path / "run" / ".tune.partial"
     for number, kind in enumerate(kinds):
-        assert kind(given, str(1 + number % 2), partial, chance) == -signal.SIGKILL, f"kill {number} came too late"
-        costs, trials = ({path.name for path in partial.glob(glob)} for glob in ("costs/*/*.json", "[!c]*/*.json"))
-        torn += bool(list(partial.rglob(".*.tmp"))) or costs != trials
+        assert kind(given, unfinished, chance) == -signal.SIGKILL, f"kill {number} came too late"
+        costs, trials = ({path.name for path in unfinished.glob(glob)} for glob in ("costs/*/*.json", "[!c]*/*.json"))
+        torn += bool(list(unfinished.rglob(".*.tmp"))) or costs != trials
     assert torn, "no kill came between two files of a trial"
     assert study("tune", *given, "--quiet", fresh=True).returncode == 0
     found = ledger(tmp_path / "run")
@@ -345,16 +346,16 @@ def test_ctrl_c_keeps_finished_trials_and_leaves_no_process(tmp_path: Path):
     process = subprocess.Popen(
         command("tune", *given, "--jobs", "2"), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    partial = tmp_path / "run" / ".tune.partial"
+    unfinished = tmp_path / "run" / ".tune.partial"
     end = time.monotonic() + 120
-    while not list(partial.glob("sr/*.json")) and time.monotonic() < end:
+    while not list(unfinished.glob("sr/*.json")) and time.monotonic() < end:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes of the group
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted" in said
     assert "Traceback" not in said
-    kept = {path.name: path.read_bytes() for path in partial.glob("sr/*.json")}
+    kept = {path.name: path.read_bytes() for path in unfinished.glob("sr/*.json")}
     assert kept
     end = time.monotonic() + 10
     while group_is_there(process.pid):

@@ -18,8 +18,8 @@ from gru4rec_cli.study.config import load_config, resolved
 from gru4rec_cli.study.pipeline import Study
 from gru4rec_cli.study.runner import StageRunner
 from gru4rec_cli.study.windows import study_of, window_config
-from tests.small import SMALL, STAGES, artifact_hashes, study, write_config
-from tests.study.test_killed import send_when, start
+from tests.small import SMALL, STAGES, artifact_hashes, started, study, write_config
+from tests.study.test_killed import send_when
 
 pytestmark = pytest.mark.slow
 
@@ -215,13 +215,13 @@ def test_damage_stops_the_run_and_what_is_advised_repairs_it(copy: Path, stage: 
 
 def test_a_killed_run_goes_on_and_ends_like_an_uninterrupted_one(tmp_path: Path, finished: Path):
     config, run = write_config(tmp_path, CONFIG), tmp_path / "run"
-    process = start(config, run)
+    process = started("run", "--config", config, "--run-dir", run)
     send_when(process, (run / WINDOWS[1] / ".train.partial").exists, signal.SIGKILL)
     process.communicate()
     assert (run / WINDOWS[0] / "report").exists()
     assert not (run / WINDOWS[1] / "train").exists()
     assert not (run / "joint").exists()
-    second = start(config, run)
+    second = started("run", "--config", config, "--run-dir", run)
     send_when(second, (run / ".joint.partial").exists, signal.SIGKILL)
     second.communicate()
     done = study("run", "--config", config, "--run-dir", run, "--json")
@@ -232,7 +232,7 @@ def test_a_killed_run_goes_on_and_ends_like_an_uninterrupted_one(tmp_path: Path,
 
 def test_two_runs_on_one_directory_are_refused(tmp_path: Path):
     config, run = write_config(tmp_path, CONFIG), tmp_path / "run"
-    process = start(config, run)
+    process = started("run", "--config", config, "--run-dir", run, fresh=True)
     try:
         while not (run / WINDOWS[0]).exists() and process.poll() is None:
             time.sleep(0.0005)
