@@ -16,14 +16,18 @@ NEURAL = ("gru4rec", "official")
 
 
 def new_model(kind: str, settings: Mapping[str, Any]) -> Recommender:
-    """Return a model of a kind: the neural ones with these settings, all others with their defaults."""
-    given = dict(settings) if kind in NEURAL else {}
+    """Return a model of a kind: GRU4Rec with these settings, all others with their defaults."""
+    return _model(kind, dict(settings) if kind in NEURAL else {})
+
+
+def _model(kind: str, given: dict[str, Any]) -> Recommender:
     return registry.model_class(kind)(registry.settings_class(kind).model_validate(given))
 
 
 def fitted_model(kind: str, settings: Mapping[str, Any], train: Sessions, progress: Progress = SILENT) -> Recommender:
-    """Return a model as by `new_model`, fitted on `train`."""
-    model = new_model(kind, settings)
+    """Return a model as by `new_model`, but fitted for one epoch: the time it takes to rank does not depend on them."""
+    one = {"epochs": 1} if "epochs" in registry.settings_class(kind).model_fields else {}
+    model = _model(kind, one | (dict(settings) if kind in NEURAL else {}))
     model.fit(train, FitContext(progress=progress, seed=SEED))
     return model
 
