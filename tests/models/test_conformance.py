@@ -34,11 +34,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 MODELS = [*registry.kinds(), *VARIANTS]
 LONG_ENOUGH: dict[str, dict[str, Any]] = {
-    "gru4rec": {"epochs": 20},
-    "official": {"epochs": 20},
-} | {kind: {"epochs": 15} for kind in GRADIENT}  # to learn the chain completely
+    "gru4rec": {"epochs": 8},
+    "official": {"epochs": 8},
+} | {kind: {"epochs": 8} for kind in GRADIENT}  # to learn the chain completely
 # With 16 units and a rate of 0.005, post-norm blocks hardly learn.
-LONG_ENOUGH["bert4rec"] = {"epochs": 15, "hidden_size": 64, "learning_rate": 0.001}
+LONG_ENOUGH["bert4rec"] = {"epochs": 8, "hidden_size": 64, "learning_rate": 0.001}
 IN_ONE_FILE = [kind for kind in registry.kinds() if kind not in SMALL]  # the baselines
 
 
