@@ -44,9 +44,15 @@ def run_warm(
 
 
 class WarmProcess:
-    """The command in a fork, as a `Popen` that a test may kill. It must have ended before the next one begins."""
+    """The command in a fork, as a `Popen` that a test may kill. One that a test has left is killed before the next."""
+
+    _latest: "WarmProcess | None" = None
 
     def __init__(self, arguments: list[str], cwd: Path, environment: dict[str, str], first: Call | None = None) -> None:
+        if self._latest:
+            self._latest.kill()
+            self._latest.wait()
+        WarmProcess._latest = self
         self._folder = TemporaryDirectory()
         self._files = [Path(self._folder.name, name) for name in ("stdout", "stderr")]
         self.returncode: int | None = None
@@ -78,6 +84,7 @@ class WarmProcess:
 
     def wait(self) -> int:
         if self.returncode is None:
+            WarmProcess._latest = None
             self.returncode = self._read()
             self._told = [file.read_text("utf-8") for file in self._files]
             self._folder.cleanup()
