@@ -277,10 +277,10 @@ def killed_in_a_trial(given: list[str], folder: Path, chance: random.Random, job
     return process.returncode
 
 
-def killed_in_writing(given: list[str], folder: Path, chance: random.Random) -> int:
+def killed_in_writing(given: list[str], folder: Path, chance: random.Random, jobs: int = 1) -> int:
     """Kill a search before a random one of its changes of files of the ledger; return its exit code."""
     kill = ("tests.study.killed_command", "kill_before", [chance.randint(1, 20), str(folder)])
-    return study("tune", *given, "--quiet", first=kill).returncode
+    return study("tune", *given, "--jobs", str(jobs), "--quiet", first=kill).returncode
 
 
 @pytest.mark.slow
@@ -294,8 +294,8 @@ def test_a_search_that_is_killed_twenty_times_ends_the_same(tmp_path: Path):
         assert study(name, *given, "--quiet").returncode == 0
         assert study(name, *whole, "--quiet").returncode == 0
     assert study("tune", *whole, "--quiet", fresh=True).returncode == 0
-    kinds: list[Callable[..., int | None]] = [killed_in_a_trial, killed_in_writing] * 8
-    kinds += [partial(killed_in_a_trial, jobs=2)] * 4
+    kinds: list[Callable[..., int | None]] = [killed_in_a_trial, killed_in_writing] * 5
+    kinds += [partial(kind, jobs=2) for kind in kinds]
     chance.shuffle(kinds)
     unfinished = tmp_path / "run" / ".tune.partial"
     for number, kind in enumerate(kinds):

@@ -37,7 +37,8 @@ def settings_of(loss: str, embedding: str | int, layers: tuple[int, ...], **more
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("layers", "drop"), [((4,), False), ((3, 4), True)], ids=["one layer", "two, dropout"])
+@pytest.mark.parametrize("drop", [False, True], ids=["", "dropout"])
+@pytest.mark.parametrize("layers", [(4,), (3, 4)], ids=str)
 @pytest.mark.parametrize("embedding", ["shared", 2, "none"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradients_are_those_of_finite_differences(
