@@ -41,10 +41,11 @@ def study(
 ) -> "subprocess.CompletedProcess[str]":
     """Run the command in a process of its own, without a terminal; one that loads everything itself if `fresh`.
 
-    `first` is called in the process before the command; Linux alone has it.
+    `first` is called in the process before the command, which needs a fork, and so Linux.
     """
     if sys.platform == "linux" and not fresh and not environment:
         return run_warm([*map(str, arguments)], cwd or Path.cwd(), _one_thread(), first)
+    assert first is None, "only a fork can call it"
     return subprocess.run(
         command(*arguments),
         capture_output=True,

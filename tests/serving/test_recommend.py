@@ -2,6 +2,7 @@
 
 import json
 import resource
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -360,6 +361,7 @@ def test_mistakes_are_told_in_a_message_with_their_exit_code(place: Path, case: 
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="limits a fork")
 @pytest.mark.parametrize("name", ["x.tsv", "x.csv.gz", "x.parquet"])
 def test_a_full_disk_leaves_the_old_file(run: Path, tmp_path: Path, name: str):
     draw = np.random.default_rng(1)
