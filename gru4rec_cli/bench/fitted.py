@@ -15,19 +15,16 @@ from gru4rec_cli.models.base import FitContext, Recommender
 NEURAL = ("gru4rec", "official")
 
 
-def new_model(kind: str, settings: Mapping[str, Any]) -> Recommender:
-    """Return a model of a kind: GRU4Rec with these settings, all others with their defaults."""
-    return _model(kind, dict(settings) if kind in NEURAL else {})
-
-
-def _model(kind: str, given: dict[str, Any]) -> Recommender:
+def new_model(kind: str, settings: Mapping[str, Any], **more: Any) -> Recommender:
+    """Return a model of a kind: GRU4Rec with these settings, all others with their defaults; all with `more`."""
+    given = (dict(settings) if kind in NEURAL else {}) | more
     return registry.model_class(kind)(registry.settings_class(kind).model_validate(given))
 
 
 def fitted_model(kind: str, settings: Mapping[str, Any], train: Sessions, progress: Progress = SILENT) -> Recommender:
-    """Return a model as by `new_model`, but fitted for one epoch: the time it takes to rank does not depend on them."""
-    one = {"epochs": 1} if "epochs" in registry.settings_class(kind).model_fields else {}
-    model = _model(kind, one | (dict(settings) if kind in NEURAL else {}))
+    """Return a model as by `new_model`, fitted for one epoch: how long it takes to rank does not depend on epochs."""
+    epochs = {"epochs": 1} if "epochs" in registry.settings_class(kind).model_fields else {}
+    model = new_model(kind, settings, **epochs)
     model.fit(train, FitContext(progress=progress, seed=SEED))
     return model
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 from zlib import crc32
 
 import numpy as np
@@ -70,7 +70,7 @@ def with_mean_session_length(space: Space, length: float) -> Space:
     }
 
 
-def _is_multiples(values: object) -> bool:
+def _is_multiples(values: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(values, dict) and _MULTIPLES in values
 
 
@@ -99,7 +99,7 @@ def space_problems(kind: str, entry: Entry, space: object) -> list[tuple[str, st
 
 def _values_problem(kind: str, key: str, values: object) -> str:
     """Return what is wrong with the values of one setting, or an empty text."""
-    if isinstance(values, dict) and _MULTIPLES in values:
+    if _is_multiples(values):
         if message := _multiples_problem(values):
             return message
         values = with_mean_session_length({key: values}, _SOME_LENGTH)[key]
