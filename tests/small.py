@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
+from numba.core.caching import UserProvidedCacheLocator
 
+import gru4rec_cli
 from tests.warm import LONGEST, Call, WarmProcess, run_warm
 
 SMALL: dict[str, Any] = {
@@ -82,3 +85,23 @@ def artifact_hashes(run: Path) -> dict[str, dict[str, str]]:
     """Hashes of all artifacts of a run, by stage, as its manifests give them."""
     manifests = sorted(run.glob("*/manifest.json"))
     return {path.parent.name: json.loads(path.read_text())["outputs"] for path in manifests}
+
+
+def copied_package(folder: Path) -> Path:
+    """A copy of the package in `folder`, with what has been compiled of it, so that only changed loops are compiled."""
+    package, copy = Path(gru4rec_cli.__path__[0]), folder / "gru4rec_cli"
+    half_written = shutil.ignore_patterns("*.tmp.*", "*.pyc.*", "*.lock")  # other tests may be writing there
+    shutil.copytree(package, copy, ignore=lambda name, names: {*half_written(name, names), *_loops(names)})
+    for source in [package, *(path for path in package.rglob("*") if path.is_dir())]:
+        # Numba names a folder after the one that the loops' file is in.
+        before, after = (
+            UserProvidedCacheLocator.get_suitable_cache_subpath(path / "loops.py")
+            for path in (source, copy / source.relative_to(package))
+        )
+        for loops in (package / "__pycache__").glob(f"loops-*/{before}"):
+            shutil.copytree(loops, copy / "__pycache__" / loops.parent.name / after, ignore=half_written)
+    return copy
+
+
+def _loops(names: list[str]) -> set[str]:
+    return {name for name in names if name.startswith("loops-")}

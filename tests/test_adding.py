@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-import gru4rec_cli
-from tests.small import SMALL, study, write_config
+from tests.small import SMALL, copied_package, study, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +24,6 @@ STUDY: dict[str, Any] = {
     "baseline": {"models": {"popularity": {}}},
     "evaluate": {"resamples": 20},
 }
-PACKAGE = "gru4rec_cli"
 # Files that each recipe may touch, as the page's table says.
 TOUCHED = {
     "A neural model": {"models/mean.py"},
@@ -62,8 +60,7 @@ def write(folder: Path, block: Block) -> None:
 
 def carry_out(section: str, folder: Path) -> Path:
     """A folder with a copy of the package that is changed as the section says; only its own files are touched."""
-    skipped = shutil.ignore_patterns("__pycache__")
-    copy = Path(shutil.copytree(Path(gru4rec_cli.__path__[0]), folder / PACKAGE, ignore=skipped))
+    copy = copied_package(folder)
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     for block in blocks(section):
         write(folder, block)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-import gru4rec_cli
-from tests.small import SMALL, study, write_config
+from tests.small import SMALL, copied_package, study, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -30,8 +28,7 @@ CONFIG: dict[str, Any] = {
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a copy of the package whose table of metrics holds one entry more."""
     folder = tmp_path_factory.mktemp("package")
-    shutil.copytree(Path(gru4rec_cli.__path__[0]), folder / "gru4rec_cli")
-    table = folder / "gru4rec_cli" / "evaluation" / "metrics.py"
+    table = copied_package(folder) / "evaluation" / "metrics.py"
     before, ndcg, after = table.read_text(encoding="utf-8").partition('        Metric("ndcg"')
     table.write_text(before + ENTRY + ndcg + after, encoding="utf-8")
     return folder

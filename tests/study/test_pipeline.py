@@ -10,8 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-import gru4rec_cli
-from tests.small import SMALL, STAGES, artifact_hashes, run_small, study, write_config
+from tests.small import SMALL, STAGES, artifact_hashes, copied_package, run_small, study, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -249,9 +248,7 @@ def test_a_flipped_byte_is_found_and_nothing_is_built_on_it(copy: Path, command:
 
 def test_changed_code_is_not_taken_for_old(copy: Path):
     package = copy.parent / "changed"
-    compiled = shutil.ignore_patterns("__pycache__")  # other tests may be writing there
-    shutil.copytree(Path(gru4rec_cli.__file__).parent, package / "gru4rec_cli", ignore=compiled)
-    scoring = package / "gru4rec_cli" / "models" / "markov.py"
+    scoring = copied_package(package) / "models" / "markov.py"
     right, wrong = (
         "rule_blocks(sessions, rules, self.order)",
         "rule_blocks(sessions, rules, ItemOrder(self.order.levels[::-1].copy()))",

@@ -45,6 +45,7 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.titlelocation": "left",
     "axes.titlesize": 11,
+    "axes.titley": 1.0,  # where it is anyhow; matplotlib would measure all ticks to find out
     "figure.constrained_layout.use": True,
     "font.size": 9.5,
     "grid.color": "#DDDDDD",

@@ -4,10 +4,11 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from gru4rec_cli.reporting.figures.drawing import COLOURS, COLOURS_ON_DARK
@@ -35,14 +36,7 @@ def page_html(
     by language and file name. Whatever comes from the data is escaped: the template escapes all but what is
     `Markup`."""
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=PackageLoader("gru4rec_cli.reporting.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    page = environment.get_template("page.html.jinja").render(
+    page = _template().render(
         title=title,
         sections=sections,
         words=words,
@@ -60,6 +54,18 @@ def page_html(
         script_hash=_hash(script),
     )
     return page.lstrip()
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("gru4rec_cli.reporting.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.html.jinja")
 
 
 def _style() -> str:
