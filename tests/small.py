@@ -72,11 +72,10 @@ def _one_thread() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-def run_small(folder: Path, *arguments: str) -> Path:
-    """A whole run in `folder`, by a fresh process; its run directory."""
-    done = study(
-        "run", "--config", write_config(folder), "--run-dir", folder / "run", "--quiet", *arguments, fresh=True
-    )
+def run_small(folder: Path, *arguments: str, fresh: bool = False) -> Path:
+    """A whole run in `folder`; its run directory."""
+    config = write_config(folder)
+    done = study("run", "--config", config, "--run-dir", folder / "run", "--quiet", *arguments, fresh=fresh)
     assert done.returncode == 0, done.stderr
     return folder / "run"
 

@@ -383,7 +383,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of four models, in the folder of its configuration."""
     folder = tmp_path_factory.mktemp("studied")
     config = {**SMALL, "baseline": {"models": {"popularity": {}, "markov": {}, "vsknn": {}}}}
-    done = study("run", "--config", write_config(folder, config), "--run-dir", folder / "run", "--quiet", fresh=True)
+    done = study("run", "--config", write_config(folder, config), "--run-dir", folder / "run", "--quiet")
     assert done.returncode == 0, done.stderr
     return folder
 

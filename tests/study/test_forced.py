@@ -86,7 +86,7 @@ def test_ctrl_c_in_a_forced_stage_says_what_is_kept(study: Study, tmp_path: Path
     study_folder = study.directory.path
     config = write_config(tmp_path, {**CONFIG, "train": {"models": {**SMALL["train"]["models"]}}})
     shutil.rmtree(study_folder / "train")
-    process = started("run", "--config", config, "--run-dir", study_folder, fresh=True)
+    process = started("run", "--config", config, "--run-dir", study_folder)
     _, log = process.communicate()
     assert process.returncode == 0, log
     process = started("run", "--config", config, "--run-dir", study_folder, "--force", fresh=True)

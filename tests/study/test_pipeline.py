@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run; tests that change it take a copy."""
-    return run_small(tmp_path_factory.mktemp("finished"))
+    return run_small(tmp_path_factory.mktemp("finished"), fresh=True)
 
 
 @pytest.fixture
