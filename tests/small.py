@@ -89,8 +89,8 @@ def artifact_hashes(run: Path) -> dict[str, dict[str, str]]:
 def copied_package(folder: Path) -> Path:
     """A copy of the package in `folder`, with what has been compiled of it, so that only changed loops are compiled."""
     package, copy = Path(gru4rec_cli.__path__[0]), folder / "gru4rec_cli"
-    half_written = shutil.ignore_patterns("*.tmp.*", "*.pyc.*", "*.lock")  # other tests may be writing there
-    shutil.copytree(package, copy, ignore=lambda name, names: {*half_written(name, names), *_loops(names)})
+    half_written = ("*.tmp.*", "*.pyc.*", "*.lock")  # other tests may be writing there
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("loops-*", *half_written))
     for source in [package, *(path for path in package.rglob("*") if path.is_dir())]:
         # Numba names a folder after the one that the loops' file is in.
         before, after = (
@@ -98,9 +98,7 @@ def copied_package(folder: Path) -> Path:
             for path in (source, copy / source.relative_to(package))
         )
         for loops in (package / "__pycache__").glob(f"loops-*/{before}"):
-            shutil.copytree(loops, copy / "__pycache__" / loops.parent.name / after, ignore=half_written)
+            shutil.copytree(
+                loops, copy / "__pycache__" / loops.parent.name / after, ignore=shutil.ignore_patterns(*half_written)
+            )
     return copy
-
-
-def _loops(names: list[str]) -> set[str]:
-    return {name for name in names if name.startswith("loops-")}

@@ -45,7 +45,7 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.titlelocation": "left",
     "axes.titlesize": 11,
-    "axes.titley": 1.0,  # where it is anyhow; matplotlib would measure all ticks to find out
+    "axes.titley": 1.0,  # above the axes; if it is not given, matplotlib measures all ticks to find the place
     "figure.constrained_layout.use": True,
     "font.size": 9.5,
     "grid.color": "#DDDDDD",
